@@ -1,0 +1,97 @@
+//! What both sides of a dialog agree on, as data that prints itself.
+//!
+//! Owns the seven notions that Helland lists for "when your plumber understands you"; never enforces them.
+
+use std::{fmt, time::Duration};
+
+/// What a handler may do, told by its receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandlerKind {
+    /// `&mut self`: changes the state.
+    Change,
+    /// `&self`: reads.
+    Read,
+    /// `self`: ends the dialog with its answer.
+    Close,
+}
+
+/// One message of a dialog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HandlerInfo {
+    /// The handler's name, which is its identity on the wire.
+    pub name: &'static str,
+    /// What it may do.
+    pub kind: HandlerKind,
+    /// Its arguments and answer, as written.
+    pub signature: &'static str,
+}
+
+/// What both sides of a dialog agree on. `println!("{}", Checkout::CONTRACT)` shows all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Contract {
+    /// The service's name: what an initiator asks for.
+    pub name: &'static str,
+    /// The version of the dialog's state and messages.
+    pub version: u32,
+    /// The messages that may come before the first answer; empty where the plumbing shakes hands.
+    pub first: &'static [HandlerInfo],
+    /// The messages of the established stage.
+    pub established: &'static [HandlerInfo],
+    /// How long pending work is kept, and how long an initiator tries to reach anybody.
+    pub initiation: Duration,
+    /// How long a side waits for its silent partner.
+    pub silence: Duration,
+    /// How long the dialog may last at all.
+    pub lifetime: Duration,
+}
+
+impl fmt::Display for Contract {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "dialog `{}` version {}", self.name, self.version)?;
+        writeln!(f, "  talk to the plumbing:")?;
+        for handler in self.first {
+            writeln!(f, "    first        {}{} ({})", handler.name, handler.signature, handler.kind)?;
+        }
+        for handler in self.established {
+            writeln!(f, "    established  {}{} ({})", handler.name, handler.signature, handler.kind)?;
+        }
+        if self.first.is_empty() {
+            writeln!(f, "  who: one instance of the service, bound by a handshake of the plumbing before any message")?;
+        } else {
+            writeln!(f, "  who: until the first answer any instance of the service, pending only; then the one that answered")?;
+        }
+        writeln!(f, "  transaction: consumption, state, tables, outgoing messages and timers of a message commit together")?;
+        writeln!(f, "  order: history in each direction, no gaps, no repeats")?;
+        writeln!(f, "  knowledge: a message is known to be delivered by its answer, never by an acknowledgement")?;
+        writeln!(f, "  abandonment: after {} of silence, or {} in all; the partner is told why", Span(self.silence), Span(self.lifetime))?;
+        writeln!(f, "  pending work is dropped after {}", Span(self.initiation))?;
+        write!(f, "  test the timeout: advance the clock of the test's world; nothing waits in real time")
+    }
+}
+
+impl fmt::Display for HandlerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Change => "changes",
+            Self::Read => "reads",
+            Self::Close => "closes",
+        })
+    }
+}
+
+/// A duration in the largest unit that divides it.
+struct Span(Duration);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(u64, &str); 5] = [(365 * 86_400, "year"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+        let seconds = self.0.as_secs();
+        for (size, unit) in UNITS {
+            if seconds >= size && seconds.is_multiple_of(size) {
+                let count = seconds / size;
+                return write!(f, "{count} {unit}{}", if count == 1 { "" } else { "s" });
+            }
+        }
+        write!(f, "{:?}", self.0)
+    }
+}

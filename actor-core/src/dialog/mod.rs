@@ -1,0 +1,39 @@
+//! What an application sees of a dialog: the traits behind `#[dialog]`, what handlers are given, what clients hold, and
+//! how an answer or its absence is told.
+//!
+//! Owns the vocabulary; never knows how a message travels. Everything here hands data (commands, encoded calls) to the
+//! plumbing or takes data from it.
+
+mod call;
+mod contract;
+mod cx;
+mod dialogs;
+mod error;
+mod erased;
+mod later;
+mod outbox;
+mod port;
+mod reference;
+mod request;
+mod resume;
+mod step;
+mod table;
+
+pub use call::{Call, Encoded, Handled, Unfit};
+pub use contract::{Contract, HandlerInfo, HandlerKind};
+pub use cx::{Cx, PendingCx};
+pub use dialogs::{Dialog, Durable, Handshake, Pending};
+pub(crate) use erased::{Actor, OpenSpec, Service};
+pub use error::{Answer, CallError, Knowledge};
+pub use later::{Later, ReplyTo};
+pub(crate) use later::{StateNotes, noting};
+pub use outbox::Outbox;
+pub use port::{FromPort, Port};
+pub(crate) use port::{Heard, Line, Sent};
+pub use port::{Partner, Remote};
+pub use reference::DialogRef;
+pub use request::{Request, established, opening};
+pub use resume::{IsAnswer, Outcome, Resume, Resumed, Timer};
+pub(crate) use step::{Command, Continuation, Ids, Resources, Step, StepFault, TableAccess};
+pub use table::{Table, TableMut, TableRef};
+pub use erased::Types;

@@ -1,0 +1,100 @@
+//! The port of handlers: messages queued with the commit.
+
+use std::{fmt, marker::PhantomData};
+
+use actor_store::codec;
+use serde::Serialize;
+
+use super::{Dialog, DialogRef, Encoded, Port, Request, Resume, port::Partner, step::{Command, Continuation, Step}};
+use crate::protocol::DialogId;
+
+/// Where a handler's messages to a partner go: into the commit of its own message. Of `D`, whose `#[resume]` methods hear
+/// the answers.
+pub struct Outbox<'a, D> {
+    step: &'a Step<'a>,
+    dialog: DialogId,
+    opening: bool,
+    owner: PhantomData<fn() -> D>,
+}
+
+impl<D> fmt::Debug for Outbox<'_, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Outbox({})", self.dialog)
+    }
+}
+
+impl<'a, D> Outbox<'a, D> {
+    pub(super) fn new(step: &'a Step<'a>, dialog: DialogId, opening: bool) -> Self {
+        Self { step, dialog, opening, owner: PhantomData }
+    }
+
+    fn send(&self, call: Encoded, then: Option<Continuation>) {
+        self.step.push(Command::Send { dialog: self.dialog, call, then });
+    }
+}
+
+impl<D> super::port::Sealed for Outbox<'_, D> {}
+
+impl<D> Port for Outbox<'_, D> {
+    type Established<S: Dialog> = DialogRef<S>;
+
+    fn reach<S: Dialog>(&self) -> DialogRef<S> {
+        DialogRef::new(self.dialog)
+    }
+
+    fn fork(&self) -> Self {
+        Self::new(self.step, self.dialog, self.opening)
+    }
+
+    fn tell(&mut self, call: Encoded) {
+        self.send(call, None);
+    }
+}
+
+impl<D: Dialog, T, E> Request<Outbox<'_, D>, T, E> {
+    /// Sends the message with this step's commit and continues in `resume` when the answer, or its absence, is known.
+    pub fn then(self, resume: Resume<D, T, E>) {
+        self.then_with(resume, ());
+    }
+
+    /// The same with `context` as the continuation's last argument: which leg, which line, which attempt.
+    pub fn then_with<C: Serialize>(self, resume: Resume<D, T, E, C>, context: C) {
+        let (port, call, opening) = self.into_parts();
+        let context = match codec::encode(&context) {
+            Ok(context) => context,
+            Err(cause) => {
+                let what = format!("the context of `{}`", resume.name());
+                return port.step.fail(super::StepFault::Unencodable { what, cause });
+            }
+        };
+        port.send(call, Some(Continuation { resume: resume.id(), context, opening }));
+    }
+
+    /// Sends the message with this step's commit and asks for no answer.
+    pub fn tell(self) {
+        let (port, call, _) = self.into_parts();
+        port.send(call, None);
+    }
+}
+
+impl<D: Dialog> Partner<'_, Outbox<'_, D>> {
+    /// The dialog's id, the same on both sides.
+    pub fn id(&self) -> DialogId {
+        self.port.dialog
+    }
+
+    /// A reference to keep in the state.
+    pub fn reference<S: Dialog>(&self) -> DialogRef<S> {
+        DialogRef::new(self.port.dialog)
+    }
+
+    /// Closes the dialog after what was sent; unanswered requests are still answered.
+    pub fn close(&self) {
+        self.port.step.push(Command::CloseDialog { dialog: self.port.dialog });
+    }
+
+    /// Gives the dialog up; the partner is told `why`.
+    pub fn abandon(&self, why: impl Into<String>) {
+        self.port.step.push(Command::AbandonDialog { dialog: self.port.dialog, why: why.into() });
+    }
+}

@@ -1,0 +1,133 @@
+//! One request of a generated client: awaited in plain code, continued with `.then(..)` in a handler.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use actor_store::codec;
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use super::{Answer, CallError, Dialog, Encoded, Heard, Outcome, Port, Remote, Sent};
+
+/// A message that wants an answer.
+///
+/// In plain code it is a future: nothing is sent before it is polled, and dropping it later changes nothing, the message
+/// is sent and its answer discarded. In a handler it needs `.then(..)`.
+#[must_use = "a request does nothing until it is awaited (in plain code) or given `.then(..)` (in a handler)"]
+pub struct Request<P, T, E = Infallible> {
+    port: P,
+    call: Option<Encoded>,
+    once: Option<String>,
+    opening: bool,
+    waiting: Option<oneshot::Receiver<Heard>>,
+    decode: fn(&[u8], &P) -> Result<T, codec::CodecError>,
+    refusal: fn(&[u8]) -> Result<E, codec::CodecError>,
+}
+
+impl<P: Port, T: DeserializeOwned, E: DeserializeOwned> Request<P, T, E> {
+    #[doc(hidden)]
+    pub fn ask(port: P, call: Encoded) -> Self {
+        Self {
+            port,
+            call: Some(call),
+            once: None,
+            opening: false,
+            waiting: None,
+            decode: |bytes, _| codec::decode(bytes),
+            refusal: codec::decode,
+        }
+    }
+}
+
+#[doc(hidden)]
+pub fn opening<P: Port, S: Dialog, T: DeserializeOwned, E: DeserializeOwned>(
+    port: P,
+    call: Encoded,
+) -> Request<P, (T, P::Established<S>), E> {
+    Request {
+        port,
+        call: Some(call),
+        once: None,
+        opening: true,
+        waiting: None,
+        decode: |bytes, port| Ok((codec::decode(bytes)?, port.reach::<S>())),
+        refusal: codec::decode,
+    }
+}
+
+#[doc(hidden)]
+pub fn established<P: Port, S: Dialog>(port: P) -> Request<P, P::Established<S>> {
+    Request {
+        port,
+        call: Some(Encoded::established()),
+        once: None,
+        opening: true,
+        waiting: None,
+        decode: |_, port| Ok(port.reach::<S>()),
+        refusal: codec::decode,
+    }
+}
+
+impl<P, T, E> Request<P, T, E> {
+    pub(super) fn into_parts(self) -> (P, Encoded, bool) {
+        let call = self.call.unwrap_or_else(Encoded::established);
+        (self.port, call, self.opening)
+    }
+}
+
+impl<T, E> Request<Remote, T, E> {
+    /// Names this request within its dialog: the same name again, also after a restart and after the end of the dialog,
+    /// latches on to the running request or gets the recorded answer. With other arguments it is
+    /// [`CallError::KeyConflict`]. Names last as long as the dialog's record: for ever where it was opened with
+    /// `open_as`.
+    pub fn once(mut self, name: impl Into<String>) -> Self {
+        self.once = Some(name.into());
+        self
+    }
+
+    fn decode(&self, heard: Heard) -> Answer<T, E> {
+        let unreadable = |cause| CallError::Codec(format!("the answer could not be decoded: {cause}"));
+        match heard {
+            Heard::Outcome(Outcome::Ok(bytes)) => (self.decode)(&bytes, &self.port).map_err(unreadable),
+            Heard::Outcome(Outcome::Err(bytes)) => Err(match (self.refusal)(&bytes) {
+                Ok(refusal) => CallError::Declined(refusal),
+                Err(cause) => unreadable(cause),
+            }),
+            Heard::Outcome(outcome) => Err(outcome.into_failure()),
+            Heard::KeyConflict(key) => Err(CallError::KeyConflict { key }),
+            Heard::Stopped { in_doubt } => Err(CallError::Stopped { in_doubt }),
+        }
+    }
+}
+
+impl<T, E> Future for Request<Remote, T, E> {
+    type Output = Answer<T, E>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Some(call) = this.call.take() {
+            let (answer, waiting) = oneshot::channel();
+            let mut calls = this.port.take_first();
+            calls.push(call);
+            this.waiting = Some(waiting);
+            this.port.line().send(Sent { calls, once: this.once.take(), opening: this.opening, answer });
+        }
+        let Some(waiting) = this.waiting.as_mut() else {
+            // Polled after its answer, which a future need not survive.
+            return Poll::Pending;
+        };
+        let heard = ready!(Pin::new(waiting).poll(context)).unwrap_or(Heard::Stopped { in_doubt: true });
+        this.waiting = None;
+        Poll::Ready(this.decode(heard))
+    }
+}
+
+impl<P, T, E> fmt::Debug for Request<P, T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.call.is_some() { "Request(not sent)" } else { "Request(sent)" })
+    }
+}
