@@ -40,10 +40,12 @@ pub(crate) enum Heard {
     Stopped { in_doubt: bool },
 }
 
-/// Messages on their way from plain code: first messages that want no answer, then the one that does.
+/// Messages on their way from plain code.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    pub(crate) calls: Vec<Encoded>,
+    /// First messages that want no answer.
+    pub(crate) first: Vec<Encoded>,
+    pub(crate) ask: Encoded,
     /// The name under which the answer is recorded.
     pub(crate) once: Option<String>,
     /// This is the opening of a dialog with a pending block.

@@ -111,10 +111,9 @@ impl<T, E> Future for Request<Remote, T, E> {
         let this = self.get_mut();
         if let Some(call) = this.call.take() {
             let (answer, waiting) = oneshot::channel();
-            let mut calls = this.port.take_first();
-            calls.push(call);
+            let first = this.port.take_first();
             this.waiting = Some(waiting);
-            this.port.line().send(Sent { calls, once: this.once.take(), opening: this.opening, answer });
+            this.port.line().send(Sent { first, ask: call, once: this.once.take(), opening: this.opening, answer });
         }
         let Some(waiting) = this.waiting.as_mut() else {
             // Polled after its answer, which a future need not survive.

@@ -144,7 +144,7 @@ pub(crate) type Row = (Vec<u8>, Arc<[u8]>);
 /// Application tables as bytes, with the step's own writes on top.
 pub(crate) trait TableAccess {
     fn get(&self, table: &'static str, key: &[u8]) -> Result<Option<Arc<[u8]>>, StepFault>;
-    fn put(&self, table: &'static str, key: Vec<u8>, value: Option<Arc<[u8]>>);
+    fn put(&self, table: &'static str, key: Vec<u8>, value: Option<Arc<[u8]>>) -> Result<(), StepFault>;
     fn range(&self, table: &'static str, from: &[u8], to: Bound<&[u8]>) -> Result<Vec<Row>, StepFault>;
 }
 

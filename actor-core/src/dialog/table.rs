@@ -99,15 +99,15 @@ impl<K: TableKey, V: Durable> TableMut<'_, K, V> {
 
     /// Writes the row of `key`, replacing what was there.
     pub fn insert(&mut self, key: &K, value: &V) {
-        match codec::encode(value) {
-            Ok(bytes) => self.step.tables.put(self.table.name, key.to_key(), Some(bytes.into())),
-            Err(cause) => self.step.fail(StepFault::Row { table: self.table.name, cause }),
-        }
+        let row = codec::encode(value).map_err(|cause| StepFault::Row { table: self.table.name, cause });
+        let put = row.and_then(|row| self.step.tables.put(self.table.name, key.to_key(), Some(row.into())));
+        put.unwrap_or_else(|fault| self.step.fail(fault));
     }
 
     /// Removes the row of `key`.
     pub fn remove(&mut self, key: &K) {
-        self.step.tables.put(self.table.name, key.to_key(), None);
+        let put = self.step.tables.put(self.table.name, key.to_key(), None);
+        put.unwrap_or_else(|fault| self.step.fail(fault));
     }
 }
 

@@ -32,7 +32,7 @@ pub use view::{View, ViewError};
 
 pub(crate) use address::Address;
 pub(crate) use builder::Parts;
-pub(crate) use clock::Clock;
+pub(crate) use clock::{Clock, MachineClock};
 pub(crate) use gate::Cut;
 pub(crate) use shard::{Shard, ShardMsg};
 pub(crate) use shared::Shared;
