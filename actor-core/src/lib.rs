@@ -1,1 +1,4 @@
 //! Durable dialogs.
+
+#[doc(hidden)]
+pub mod protocol;
