@@ -155,8 +155,20 @@ fn other_item(input: ParseStream<'_>) -> TokenStream {
 
 impl ToTokens for Method {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Self { roles: _, attrs, vis, sig, body } = self;
-        tokens.extend(quote! { #(#attrs)* #vis #sig #body });
+        let Self { roles, attrs, vis, sig, body } = self;
+        // A handler's signature is its message: what a lint would have otherwise is not the author's to choose.
+        let allow = (!roles.is_empty()).then(|| {
+            quote! {
+                #[allow(
+                    clippy::needless_pass_by_value,
+                    clippy::unnecessary_wraps,
+                    clippy::unused_self,
+                    clippy::trivially_copy_pass_by_ref,
+                    clippy::must_use_candidate
+                )]
+            }
+        });
+        tokens.extend(quote! { #(#attrs)* #allow #vis #sig #body });
     }
 }
 

@@ -3,7 +3,7 @@
 //! Owns the rules that one signature can break alone; rules between methods are [`check`](crate::check)'s.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, format_ident};
+use quote::{ToTokens, format_ident, quote};
 use syn::{FnArg, Ident, Pat, Receiver as SelfArg, ReceiverKind, ReturnType, Signature, Type, ext::IdentExt, spanned::Spanned};
 
 use crate::{errors::Errors, types};
@@ -169,10 +169,11 @@ fn result_of<'a>(ty: &'a Type, errors: &mut Errors) -> Option<(&'a Type, &'a Typ
 
 impl Reply {
     /// The types an initiator hears: answer and refusal.
-    pub(crate) fn heard(&self, infallible: &TokenStream) -> (TokenStream, TokenStream) {
+    pub(crate) fn heard(&self, private: &TokenStream) -> (TokenStream, TokenStream) {
+        let never = quote! { #private::Infallible };
         match self {
-            Self::Nothing => (quote::quote! { () }, infallible.clone()),
-            Self::Value(ok) | Self::Later(ok) => (ok.to_token_stream(), infallible.clone()),
+            Self::Nothing => (quote! { () }, never),
+            Self::Value(ok) | Self::Later(ok) => (ok.to_token_stream(), never),
             Self::Result(ok, err) | Self::LaterResult(ok, err) => (ok.to_token_stream(), err.to_token_stream()),
         }
     }

@@ -61,9 +61,6 @@ pub(crate) fn duration(millis: u64) -> TokenStream {
     quote! { ::core::time::Duration::from_millis(#millis) }
 }
 
-pub(crate) fn infallible() -> TokenStream {
-    quote! { ::core::convert::Infallible }
-}
 
 /// The argument tuple's type. `Self` is spelled out, since clients are other types.
 pub(crate) fn args_type(dialog: &DialogImpl, handler: &Handler) -> TokenStream {
@@ -73,7 +70,7 @@ pub(crate) fn args_type(dialog: &DialogImpl, handler: &Handler) -> TokenStream {
 
 /// Answer and refusal, as an initiator hears them.
 pub(crate) fn heard(dialog: &DialogImpl, handler: &Handler) -> (TokenStream, TokenStream) {
-    let (ok, err) = handler.reply.heard(&infallible());
+    let (ok, err) = handler.reply.heard(&dialog.private);
     (types::spell_self(ok, &dialog.self_ty), types::spell_self(err, &dialog.self_ty))
 }
 
