@@ -83,6 +83,8 @@ pub(crate) struct Abandoned {
     pub(crate) why: bool,
 }
 
+const GENERIC: &str = "a dialog type cannot be generic yet: its name and its bytes must mean one thing; use a concrete type";
+
 const THIRTY_YEARS_MILLIS: u64 = 30 * 365 * 86_400_000;
 
 /// Reads the block; `None` where not even fallbacks can be generated.
@@ -118,7 +120,6 @@ fn type_name(block: &Block, errors: &mut Errors) -> Option<Ident> {
         errors.at(of_trait, "`#[dialog]` goes on an inherent block, `impl Type { .. }`: it writes the trait implementations itself");
         return None;
     }
-    const GENERIC: &str = "a dialog type cannot be generic yet: its name and its bytes must mean one thing; use a concrete type";
     if !block.generics.params.is_empty() {
         errors.at(&block.generics, GENERIC);
         return None;

@@ -117,23 +117,20 @@ pub(crate) fn arm(dialog: &DialogImpl, handler: &Handler, prepare: &TokenStream,
     let args: Vec<Ident> = (0..handler.args.len()).map(|index| here(&format!("arg{index}"))).collect();
     let types = args_type(dialog, handler);
     let cx = pass_context(handler.cx.as_ref());
-    let handled = match &handler.reply {
+    let encode = match &handler.reply {
         Reply::Nothing | Reply::Value(_) => quote! { #private::Handled::value(&#answer) },
         Reply::Result(..) => quote! { #private::Handled::result(&#answer) },
         Reply::Later(_) => quote! { #private::Handled::later(#answer) },
         Reply::LaterResult(..) => quote! { #private::Handled::later_result(#answer) },
     };
-    let handled = match handler.receiver {
-        Receiver::Read => quote! { #handled.map(#private::Handled::read_only) },
-        Receiver::Change | Receiver::Take => handled,
-    };
+    let read_only = (handler.receiver == Receiver::Read).then(|| quote! { .map(#private::Handled::read_only) });
     quote! {
         #(#cfgs)*
         #id if #id == const { #private::handler_id(#name) } => {
             let (#(#args,)*) = #call.args::<#types>(#name)?;
             #prepare
             let #answer = Self::#ident(#state, #cx #(#args),*);
-            #handled
+            #encode #read_only
         }
     }
 }
