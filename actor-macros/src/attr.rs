@@ -14,7 +14,9 @@ use syn::{
 
 use crate::{duration, errors::Errors};
 
-const KNOWN: [&str; 8] = ["pending", "timeout", "lifetime", "name", "version", "uses", "tables", "crate"];
+const KNOWN: [&str; 8] = [
+    "pending", "timeout", "lifetime", "name", "version", "uses", "tables", "crate",
+];
 
 /// What deserves a sentence of its own because it will exist.
 const LATER: [&str; 3] = ["volatile", "events", "from"];
@@ -77,7 +79,10 @@ impl Args {
 
     /// Where everything that an expansion calls is found.
     pub(crate) fn private(&self) -> TokenStream {
-        self.krate.as_ref().map_or_else(|| quote! { ::actor_core::__private }, |path| quote! { #path::__private })
+        self.krate.as_ref().map_or_else(
+            || quote! { ::actor_core::__private },
+            |path| quote! { #path::__private },
+        )
     }
 
     pub(crate) fn is_pending(&self) -> bool {
@@ -88,10 +93,17 @@ impl Args {
         let key = input.call(Ident::parse_any)?;
         let name = key.unraw().to_string();
         if self.seen.contains(&name) {
-            return Err(syn::Error::new(key.span(), format!("`{name}` is given twice: keep one")));
+            return Err(syn::Error::new(
+                key.span(),
+                format!("`{name}` is given twice: keep one"),
+            ));
         }
         match name.as_str() {
-            "pending" if input.peek(Token![=]) => self.half = Half::Established { pending: Some(value(input)?) },
+            "pending" if input.peek(Token![=]) => {
+                self.half = Half::Established {
+                    pending: Some(value(input)?),
+                }
+            }
             "pending" => self.half = Half::Pending,
             "timeout" => {
                 self.timeout_is_wrong = true;
@@ -101,15 +113,24 @@ impl Args {
             "name" => {
                 let text: LitStr = value(input)?;
                 if text.value().is_empty() || text.value().len() > 255 {
-                    errors.at(&text, "the name of a dialog has 1 to 255 bytes: it is what an initiator asks for");
+                    errors.at(
+                        &text,
+                        "the name of a dialog has 1 to 255 bytes: it is what an initiator asks for",
+                    );
                 }
                 self.name = Some(text);
             }
             "version" => {
                 let number: LitInt = value(input)?;
-                let parsed = number.base10_parse::<u32>().ok().filter(|version| *version > 0);
+                let parsed = number
+                    .base10_parse::<u32>()
+                    .ok()
+                    .filter(|version| *version > 0);
                 if parsed.is_none() {
-                    errors.at(&number, "versions are whole numbers from 1 up: write `version = 2`");
+                    errors.at(
+                        &number,
+                        "versions are whole numbers from 1 up: write `version = 2`",
+                    );
                 }
                 self.version = parsed;
             }
@@ -131,7 +152,9 @@ fn value<T: syn::parse::Parse>(input: ParseStream<'_>) -> syn::Result<T> {
 fn list<T: syn::parse::Parse>(input: ParseStream<'_>) -> syn::Result<Vec<T>> {
     let content;
     parenthesized!(content in input);
-    Ok(Punctuated::<T, Token![,]>::parse_terminated(&content)?.into_iter().collect())
+    Ok(Punctuated::<T, Token![,]>::parse_terminated(&content)?
+        .into_iter()
+        .collect())
 }
 
 fn span_of_time(key: &Ident, input: ParseStream<'_>) -> syn::Result<(u64, Span)> {
@@ -140,18 +163,29 @@ fn span_of_time(key: &Ident, input: ParseStream<'_>) -> syn::Result<(u64, Span)>
         return Err(syn::Error::new(key.span(), as_text()));
     }
     input.parse::<Token![=]>()?;
-    let text: LitStr = input.parse().map_err(|error: syn::Error| syn::Error::new(error.span(), as_text()))?;
-    let millis = duration::millis(&text.value()).map_err(|why| syn::Error::new(text.span(), why))?;
+    let text: LitStr = input
+        .parse()
+        .map_err(|error: syn::Error| syn::Error::new(error.span(), as_text()))?;
+    let millis =
+        duration::millis(&text.value()).map_err(|why| syn::Error::new(text.span(), why))?;
     Ok((millis, text.span()))
 }
 
 fn unknown(name: &str) -> String {
     if LATER.contains(&name) {
-        return format!("`{name}` belongs to a later step of this library and does nothing yet: leave it out");
+        return format!(
+            "`{name}` belongs to a later step of this library and does nothing yet: leave it out"
+        );
     }
-    let likely = KNOWN.iter().map(|known| (distance(known, name), known)).min();
+    let likely = KNOWN
+        .iter()
+        .map(|known| (distance(known, name), known))
+        .min();
     match likely {
-        Some((1..=2, known)) => format!("unknown argument `{name}`: did you mean `{known}`? Known are {}", KNOWN.join(", ")),
+        Some((1..=2, known)) => format!(
+            "unknown argument `{name}`: did you mean `{known}`? Known are {}",
+            KNOWN.join(", ")
+        ),
         _ => format!("unknown argument `{name}`: known are {}", KNOWN.join(", ")),
     }
 }

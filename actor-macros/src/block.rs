@@ -79,7 +79,13 @@ impl RoleAttr {
 
 impl Block {
     pub(crate) fn methods(&self) -> impl Iterator<Item = &Method> {
-        self.items.iter().filter_map(|item| if let Item::Method(method) = item { Some(&**method) } else { None })
+        self.items.iter().filter_map(|item| {
+            if let Item::Method(method) = item {
+                Some(&**method)
+            } else {
+                None
+            }
+        })
     }
 }
 
@@ -90,7 +96,11 @@ impl Parse for Block {
         let impl_token = input.parse().map_err(|error| {
             syn::Error::new(error.span(), "`#[dialog]` describes behaviour: put it on an `impl Type { .. }` block with `#[handler]` methods")
         })?;
-        let generics = if input.peek(Token![<]) { input.parse()? } else { Generics::default() };
+        let generics = if input.peek(Token![<]) {
+            input.parse()?
+        } else {
+            Generics::default()
+        };
         let first: Type = input.parse()?;
         let (of_trait, self_ty) = match (input.parse::<Option<Token![for]>>()?, first) {
             (None, self_ty) => (None, self_ty),
@@ -105,7 +115,18 @@ impl Parse for Block {
         while !content.is_empty() {
             items.push(item(&content)?);
         }
-        Ok(Self { attrs, unsafety, impl_token, generics, of_trait, self_ty, where_clause, brace, inner, items })
+        Ok(Self {
+            attrs,
+            unsafety,
+            impl_token,
+            generics,
+            of_trait,
+            self_ty,
+            where_clause,
+            brace,
+            inner,
+            items,
+        })
     }
 }
 
@@ -115,7 +136,11 @@ fn item(input: ParseStream<'_>) -> syn::Result<Item> {
         return Ok(Item::Other(other_item(input)));
     }
     let (attrs, vis, sig) = method_head(input)?;
-    let body = if input.peek(Brace) { input.parse::<TokenTree>()?.into() } else { other_item(input) };
+    let body = if input.peek(Brace) {
+        input.parse::<TokenTree>()?.into()
+    } else {
+        other_item(input)
+    };
     let mut roles = Vec::new();
     let mut kept = Vec::new();
     for attr in attrs {
@@ -124,11 +149,21 @@ fn item(input: ParseStream<'_>) -> syn::Result<Item> {
             None => kept.push(attr),
         }
     }
-    Ok(Item::Method(Box::new(Method { roles, attrs: kept, vis, sig, body })))
+    Ok(Item::Method(Box::new(Method {
+        roles,
+        attrs: kept,
+        vis,
+        sig,
+        body,
+    })))
 }
 
 fn method_head(input: ParseStream<'_>) -> syn::Result<(Vec<Attribute>, Visibility, Signature)> {
-    Ok((input.call(Attribute::parse_outer)?, input.parse()?, input.parse()?))
+    Ok((
+        input.call(Attribute::parse_outer)?,
+        input.parse()?,
+        input.parse()?,
+    ))
 }
 
 /// Up to the semicolon or the braces that end an item. A constant may have braces within.
@@ -155,7 +190,13 @@ fn other_item(input: ParseStream<'_>) -> TokenStream {
 
 impl ToTokens for Method {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Self { roles, attrs, vis, sig, body } = self;
+        let Self {
+            roles,
+            attrs,
+            vis,
+            sig,
+            body,
+        } = self;
         // A handler's signature is its message: what a lint would have otherwise is not the author's to choose.
         let allow = (!roles.is_empty()).then(|| {
             quote! {
@@ -174,9 +215,24 @@ impl ToTokens for Method {
 
 impl ToTokens for Block {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Self { attrs, unsafety, impl_token, generics, of_trait, self_ty, where_clause, brace, inner, items } = self;
-        let of_trait = of_trait.as_ref().map(|(path, for_token)| quote! { #path #for_token });
-        tokens.extend(quote! { #(#attrs)* #unsafety #impl_token #generics #of_trait #self_ty #where_clause });
+        let Self {
+            attrs,
+            unsafety,
+            impl_token,
+            generics,
+            of_trait,
+            self_ty,
+            where_clause,
+            brace,
+            inner,
+            items,
+        } = self;
+        let of_trait = of_trait
+            .as_ref()
+            .map(|(path, for_token)| quote! { #path #for_token });
+        tokens.extend(
+            quote! { #(#attrs)* #unsafety #impl_token #generics #of_trait #self_ty #where_clause },
+        );
         brace.surround(tokens, |tokens| {
             tokens.extend(quote! { #(#inner)* });
             for item in items {

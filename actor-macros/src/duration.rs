@@ -16,17 +16,25 @@ const UNITS: &str = "ms, s, m, h, day, week, year";
 pub(crate) fn millis(text: &str) -> Result<u64, String> {
     let mut rest = text.trim();
     if rest.is_empty() {
-        return Err("an empty duration: write a number and a unit, as in \"30m\" or \"2 days\"".to_owned());
+        return Err(
+            "an empty duration: write a number and a unit, as in \"30m\" or \"2 days\"".to_owned(),
+        );
     }
     let mut total = 0_u64;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let (number, tail) = rest.split_at(digits);
         if number.is_empty() {
-            return Err(format!("`{rest}` does not begin with a whole number: write a number and a unit, as in \"1h 30m\""));
+            return Err(format!(
+                "`{rest}` does not begin with a whole number: write a number and a unit, as in \"1h 30m\""
+            ));
         }
         let tail = tail.trim_start();
-        let letters = tail.find(|c: char| !c.is_alphabetic()).unwrap_or(tail.len());
+        let letters = tail
+            .find(|c: char| !c.is_alphabetic())
+            .unwrap_or(tail.len());
         let (unit, tail) = tail.split_at(letters);
         let millis = unit_millis(unit, number)?;
         total = number
@@ -38,7 +46,10 @@ pub(crate) fn millis(text: &str) -> Result<u64, String> {
         rest = tail.trim_start();
     }
     if total == 0 {
-        return Err("a duration of zero would give up before anybody could answer: write at least \"1ms\"".to_owned());
+        return Err(
+            "a duration of zero would give up before anybody could answer: write at least \"1ms\""
+                .to_owned(),
+        );
     }
     Ok(total)
 }
@@ -52,8 +63,16 @@ fn unit_millis(unit: &str, number: &str) -> Result<u64, String> {
         "d" | "day" | "days" => MILLIS_PER_DAY,
         "week" | "weeks" => 7 * MILLIS_PER_DAY,
         "year" | "years" => MILLIS_PER_YEAR,
-        "" => return Err(format!("`{number}` has no unit: write one of {UNITS}, as in \"{number}s\"")),
-        other => return Err(format!("`{other}` is no unit of time: write one of {UNITS}")),
+        "" => {
+            return Err(format!(
+                "`{number}` has no unit: write one of {UNITS}, as in \"{number}s\""
+            ));
+        }
+        other => {
+            return Err(format!(
+                "`{other}` is no unit of time: write one of {UNITS}"
+            ));
+        }
     })
 }
 
@@ -92,7 +111,10 @@ mod tests {
             ("1.5h", "`1` has no unit"),
             ("1h .5m", "`.5m` does not begin"),
             ("30", "`30` has no unit"),
-            ("2 months", "`months` is no unit of time: write one of ms, s, m, h, day, week, year"),
+            (
+                "2 months",
+                "`months` is no unit of time: write one of ms, s, m, h, day, week, year",
+            ),
             ("101 years", "more than 100 years"),
             ("99999999999999999999 s", "more than 100 years"),
         ] {

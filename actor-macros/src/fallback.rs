@@ -26,7 +26,13 @@ pub(crate) fn expand(dialog: &DialogImpl) -> TokenStream {
         // Without an `#[establish]` nobody knows the established type.
         (Half::Pending, None) => TokenStream::new(),
         (Half::Established { pending }, _) => {
-            let trait_impl = established::frame(dialog, pending.as_deref(), &nothing, bodies(), std::iter::empty());
+            let trait_impl = established::frame(
+                dialog,
+                pending.as_deref(),
+                &nothing,
+                bodies(),
+                std::iter::empty(),
+            );
             let client = expand::client(dialog);
             let constants = expand::constants(dialog);
             quote! { #trait_impl #client #constants }

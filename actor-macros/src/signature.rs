@@ -4,7 +4,10 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
-use syn::{FnArg, Ident, Pat, Receiver as SelfArg, ReceiverKind, ReturnType, Signature, Type, ext::IdentExt, spanned::Spanned};
+use syn::{
+    FnArg, Ident, Pat, Receiver as SelfArg, ReceiverKind, ReturnType, Signature, Type,
+    ext::IdentExt, spanned::Spanned,
+};
 
 use crate::{errors::Errors, types};
 
@@ -67,7 +70,10 @@ pub(crate) fn read(sig: &Signature, what: &str, errors: &mut Errors) -> Option<P
     let receiver = if let Some(FnArg::Receiver(receiver)) = inputs.next() {
         read_receiver(receiver, what, errors)
     } else {
-        errors.at(&sig.ident, format!("a {what} needs a receiver: {RECEIVERS}"));
+        errors.at(
+            &sig.ident,
+            format!("a {what} needs a receiver: {RECEIVERS}"),
+        );
         None
     };
     let mut cx = None;
@@ -77,17 +83,33 @@ pub(crate) fn read(sig: &Signature, what: &str, errors: &mut Errors) -> Option<P
         match types::context_reference(&input.ty) {
             Some((reference, pending)) if index == 0 => {
                 let mutable = reference.mutability.is_some();
-                cx = Some(Context { mutable, pending, ty: (*input.ty).clone() });
+                cx = Some(Context {
+                    mutable,
+                    pending,
+                    ty: (*input.ty).clone(),
+                });
                 continue;
             }
-            Some(_) => errors.at(&input.ty, "the context is the first argument: move it behind the receiver"),
+            Some(_) => errors.at(
+                &input.ty,
+                "the context is the first argument: move it behind the receiver",
+            ),
             None => usable &= argument_fits(&input.ty, index == 0, errors),
         }
         let name = argument_name(&input.pat, args.len());
-        args.push(Arg { name, ty: (*input.ty).clone() });
+        args.push(Arg {
+            name,
+            ty: (*input.ty).clone(),
+        });
     }
     let reply = read_reply(&sig.output, &mut usable, errors);
-    Some(Parts { receiver: receiver?, cx, args, reply }).filter(|_| usable)
+    Some(Parts {
+        receiver: receiver?,
+        cx,
+        args,
+        reply,
+    })
+    .filter(|_| usable)
 }
 
 fn read_receiver(receiver: &SelfArg, what: &str, errors: &mut Errors) -> Option<Receiver> {
@@ -96,7 +118,10 @@ fn read_receiver(receiver: &SelfArg, what: &str, errors: &mut Errors) -> Option<
         ReceiverKind::Reference(_, _, None) => Some(Receiver::Read),
         ReceiverKind::Value => Some(Receiver::Take),
         _ => {
-            errors.at(receiver, format!("a {what}'s receiver is written short: {RECEIVERS}"));
+            errors.at(
+                receiver,
+                format!("a {what}'s receiver is written short: {RECEIVERS}"),
+            );
             None
         }
     }
@@ -110,7 +135,12 @@ fn argument_fits(ty: &Type, first: bool, errors: &mut Errors) -> bool {
     }
     if first && types::context_name(ty).is_some() {
         let name = types::render(ty);
-        errors.at(ty, format!("the context is lent, not given away: take `&mut {name}`, or `&{name}` to read"));
+        errors.at(
+            ty,
+            format!(
+                "the context is lent, not given away: take `&mut {name}`, or `&{name}` to read"
+            ),
+        );
     } else if types::borrows(ty) {
         errors.at(ty, "an argument travels and is kept, so it cannot be borrowed: take it by value (`String` for `&str`, `Vec<T>` for `&[T]`)");
     }
@@ -125,7 +155,9 @@ fn argument_name(pat: &Pat, index: usize) -> Ident {
 }
 
 fn read_reply(output: &ReturnType, usable: &mut bool, errors: &mut Errors) -> Reply {
-    let ReturnType::Type(_, ty) = output else { return Reply::Nothing };
+    let ReturnType::Type(_, ty) = output else {
+        return Reply::Nothing;
+    };
     if types::mentions(ty, "impl") {
         errors.at(ty, "an answer is encoded into bytes, so its type must be known: write it instead of `impl Trait`");
         *usable = false;
@@ -140,8 +172,13 @@ fn read_reply(output: &ReturnType, usable: &mut bool, errors: &mut Errors) -> Re
     }
     let Some(segment) = types::last_segment(ty).filter(|segment| segment.ident == "Later") else {
         return match result_of(ty, errors) {
-            Some((ok, _)) if types::last_segment(ok).is_some_and(|segment| segment.ident == "Later") => {
-                errors.at(ty, "the `Result` is part of the later answer: write `Later<Result<T, E>>`");
+            Some((ok, _))
+                if types::last_segment(ok).is_some_and(|segment| segment.ident == "Later") =>
+            {
+                errors.at(
+                    ty,
+                    "the `Result` is part of the later answer: write `Later<Result<T, E>>`",
+                );
                 Reply::Value((**ty).clone())
             }
             Some((ok, err)) => Reply::Result(ok.clone(), err.clone()),
@@ -163,7 +200,10 @@ fn result_of<'a>(ty: &'a Type, errors: &mut Errors) -> Option<(&'a Type, &'a Typ
     if let [ok, err] = types::type_arguments(segment)[..] {
         return Some((ok, err));
     }
-    errors.at(ty, "spell the error type: `Result<T, E>`, because a refusal is encoded like an answer");
+    errors.at(
+        ty,
+        "spell the error type: `Result<T, E>`, because a refusal is encoded like an answer",
+    );
     None
 }
 
@@ -174,7 +214,9 @@ impl Reply {
         match self {
             Self::Nothing => (quote! { () }, never),
             Self::Value(ok) | Self::Later(ok) => (ok.to_token_stream(), never),
-            Self::Result(ok, err) | Self::LaterResult(ok, err) => (ok.to_token_stream(), err.to_token_stream()),
+            Self::Result(ok, err) | Self::LaterResult(ok, err) => {
+                (ok.to_token_stream(), err.to_token_stream())
+            }
         }
     }
 
@@ -190,5 +232,8 @@ pub(crate) fn wire_name(ident: &Ident) -> String {
 
 /// A local of generated code that no name of the user can meet, at the place of `span`.
 pub(crate) fn local(name: &str, span: Span) -> Ident {
-    format_ident!("__dialog_{name}", span = span.resolved_at(Span::mixed_site()))
+    format_ident!(
+        "__dialog_{name}",
+        span = span.resolved_at(Span::mixed_site())
+    )
 }

@@ -23,9 +23,19 @@ pub(crate) fn last_segment(ty: &Type) -> Option<&PathSegment> {
 }
 
 pub(crate) fn type_arguments(segment: &PathSegment) -> Vec<&Type> {
-    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return Vec::new() };
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else {
+        return Vec::new();
+    };
     let types = arguments.args.iter();
-    types.filter_map(|argument| if let GenericArgument::Type(ty) = argument { Some(ty) } else { None }).collect()
+    types
+        .filter_map(|argument| {
+            if let GenericArgument::Type(ty) = argument {
+                Some(ty)
+            } else {
+                None
+            }
+        })
+        .collect()
 }
 
 pub(crate) fn is_unit(ty: &Type) -> bool {
@@ -34,7 +44,9 @@ pub(crate) fn is_unit(ty: &Type) -> bool {
 
 /// `&Cx<..>`, `&mut Cx<..>`, `&PendingCx<..>`; an alias is known by its name's ending.
 pub(crate) fn context_reference(ty: &Type) -> Option<(&TypeReference, bool)> {
-    let Type::Reference(reference) = bare(ty) else { return None };
+    let Type::Reference(reference) = bare(ty) else {
+        return None;
+    };
     Some((reference, context_name(&reference.elem)?))
 }
 
@@ -59,7 +71,10 @@ pub(crate) fn borrows(ty: &Type) -> bool {
 }
 
 pub(crate) fn mentions(tokens: impl ToTokens, word: &str) -> bool {
-    any_token(tokens.to_token_stream(), &mut |token| matches!(token, TokenTree::Ident(ident) if ident == word))
+    any_token(
+        tokens.to_token_stream(),
+        &mut |token| matches!(token, TokenTree::Ident(ident) if ident == word),
+    )
 }
 
 fn any_token(tokens: TokenStream, found: &mut impl FnMut(&TokenTree) -> bool) -> bool {
@@ -80,7 +95,11 @@ pub(crate) fn spell_self(tokens: impl ToTokens, self_ty: &Type) -> TokenStream {
         }
         token => token.into(),
     };
-    tokens.to_token_stream().into_iter().flat_map(spell).collect()
+    tokens
+        .to_token_stream()
+        .into_iter()
+        .flat_map(spell)
+        .collect()
 }
 
 /// `tokens` as a person would write them, the same on every compiler.
@@ -156,7 +175,13 @@ mod tests {
 
     #[test]
     fn a_borrow_is_found_at_any_depth() {
-        for text in ["&str", "Option<&str>", "Cow<'_, str>", "(u8, [&'static u8; 2])", "Foo<'a>"] {
+        for text in [
+            "&str",
+            "Option<&str>",
+            "Cow<'_, str>",
+            "(u8, [&'static u8; 2])",
+            "Foo<'a>",
+        ] {
             assert!(borrows(&ty(text)), "{text}");
         }
         for text in ["String", "Cow<'static, str>", "Vec<(u8, u8)>"] {
@@ -166,6 +191,12 @@ mod tests {
 
     #[test]
     fn self_is_spelled_out_at_any_depth() {
-        assert_eq!(render(spell_self(ty("Result<Vec<Self>, (Self,)>"), &ty("shop::Cart"))), "Result<Vec<shop::Cart>, (shop::Cart)>");
+        assert_eq!(
+            render(spell_self(
+                ty("Result<Vec<Self>, (Self,)>"),
+                &ty("shop::Cart")
+            )),
+            "Result<Vec<shop::Cart>, (shop::Cart)>"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! What a partner holds: `CartOpening` with the first messages, `CheckoutClient` with those of the established dialog.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::{Ident, Type};
 
 use super::{allowances, generated_name, heard, here};
@@ -13,10 +13,20 @@ use crate::{
 
 /// The client of a pending block.
 pub(crate) fn opening(dialog: &DialogImpl, established: &Type) -> TokenStream {
-    let DialogImpl { private, port, ident, .. } = dialog;
+    let DialogImpl {
+        private,
+        port,
+        ident,
+        ..
+    } = dialog;
     let established = types::spell_self(established, &dialog.self_ty);
-    let methods = dialog.handlers.iter().map(|handler| first_message(dialog, handler, &established));
-    let docs = format!("The first messages of a dialog, as `{ident}` takes them. One that wants an answer ends the opening.");
+    let methods = dialog
+        .handlers
+        .iter()
+        .map(|handler| first_message(dialog, handler, &established));
+    let docs = format!(
+        "The first messages of a dialog, as `{ident}` takes them. One that wants an answer ends the opening."
+    );
     let must_use = "an opening is nothing yet: end it with a message that wants an answer, or with `.established()`";
     let methods = quote! {
         #(#methods)*
@@ -26,13 +36,27 @@ pub(crate) fn opening(dialog: &DialogImpl, established: &Type) -> TokenStream {
             #private::established::<#port, #established>(self.port)
         }
     };
-    holder(dialog, &generated_name(dialog, "Opening"), &quote! { #[doc = #docs] #[must_use = #must_use] }, &TokenStream::new(), &methods)
+    holder(
+        dialog,
+        &generated_name(dialog, "Opening"),
+        &quote! { #[doc = #docs] #[must_use = #must_use] },
+        &TokenStream::new(),
+        &methods,
+    )
 }
 
 /// The client of an established block.
 pub(crate) fn client(dialog: &DialogImpl) -> TokenStream {
-    let DialogImpl { private, port, ident, .. } = dialog;
-    let methods = dialog.handlers.iter().map(|handler| message(dialog, handler));
+    let DialogImpl {
+        private,
+        port,
+        ident,
+        ..
+    } = dialog;
+    let methods = dialog
+        .handlers
+        .iter()
+        .map(|handler| message(dialog, handler));
     let docs = format!("An established `{ident}`, as its partner talks to it.");
     let methods = quote! {
         #(#methods)*
@@ -43,7 +67,13 @@ pub(crate) fn client(dialog: &DialogImpl) -> TokenStream {
         }
     };
     let default = quote! { = #private::Remote };
-    holder(dialog, &generated_name(dialog, "Client"), &quote! { #[doc = #docs] }, &default, &methods)
+    holder(
+        dialog,
+        &generated_name(dialog, "Client"),
+        &quote! { #[doc = #docs] },
+        &default,
+        &methods,
+    )
 }
 
 /// A struct around a port.
@@ -92,14 +122,24 @@ fn parts(dialog: &DialogImpl, handler: &Handler) -> (TokenStream, TokenStream) {
     let private = &dialog.private;
     let name = &handler.method.name;
     let names: Vec<&Ident> = handler.args.iter().map(|arg| &arg.name).collect();
-    let types = handler.args.iter().map(|arg| types::spell_self(&arg.ty, &dialog.self_ty));
+    let types = handler
+        .args
+        .iter()
+        .map(|arg| types::spell_self(&arg.ty, &dialog.self_ty));
     let parameters = quote! { #(#names: #types),* };
-    (parameters, quote! { #private::Encoded::new(#name, &(#(#names,)*)) })
+    let tuple = quote_spanned! {handler.args_span()=> &(#(#names,)*) };
+    (parameters, quote! { #private::Encoded::new(#name, #tuple) })
 }
 
 fn first_message(dialog: &DialogImpl, handler: &Handler, established: &TokenStream) -> TokenStream {
     let DialogImpl { private, port, .. } = dialog;
-    let Named { ident, vis, cfgs, docs, .. } = &handler.method;
+    let Named {
+        ident,
+        vis,
+        cfgs,
+        docs,
+        ..
+    } = &handler.method;
     let (parameters, call) = parts(dialog, handler);
     if matches!(handler.reply, Reply::Nothing) {
         return quote! {
@@ -123,12 +163,28 @@ fn first_message(dialog: &DialogImpl, handler: &Handler, established: &TokenStre
 
 fn message(dialog: &DialogImpl, handler: &Handler) -> TokenStream {
     let DialogImpl { private, port, .. } = dialog;
-    let Named { ident, vis, cfgs, docs, .. } = &handler.method;
+    let Named {
+        ident,
+        vis,
+        cfgs,
+        docs,
+        ..
+    } = &handler.method;
     let (parameters, call) = parts(dialog, handler);
     let (ok, err) = heard(dialog, handler);
+    // At the user's own `self`, where the compiler says that a closing message takes the client away.
+    let this = Ident::new("self", handler.self_span);
     let (receiver, from, closing) = match handler.receiver {
-        Receiver::Take => (quote! { self }, quote! { self.port }, Some(quote! { .closing() })),
-        Receiver::Read | Receiver::Change => (quote! { &self }, quote! { #private::Port::fork(&self.port) }, None),
+        Receiver::Take => (
+            quote! { #this },
+            quote! { #this.port },
+            Some(quote! { .closing() }),
+        ),
+        Receiver::Read | Receiver::Change => (
+            quote! { &self },
+            quote! { #private::Port::fork(&self.port) },
+            None,
+        ),
     };
     quote! {
         #(#cfgs)*

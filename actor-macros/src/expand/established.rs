@@ -4,7 +4,9 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::Type;
 
-use super::{allowances, arm, duration, generated_name, here, infos, pass_context, resume, types_of};
+use super::{
+    allowances, arm, duration, generated_name, here, infos, pass_context, resume, types_of,
+};
 use crate::{
     ast::{Abandoned, DialogImpl, Handler},
     signature::Receiver,
@@ -13,7 +15,10 @@ use crate::{
 pub(super) fn expand(dialog: &DialogImpl, pending: Option<&Type>) -> TokenStream {
     let call = here("call");
     let name = &dialog.name;
-    let arms = dialog.handlers.iter().map(|handler| established_arm(dialog, handler));
+    let arms = dialog
+        .handlers
+        .iter()
+        .map(|handler| established_arm(dialog, handler));
     let handle = quote! {
         match #call.handler() {
             #(#arms)*
@@ -21,8 +26,17 @@ pub(super) fn expand(dialog: &DialogImpl, pending: Option<&Type>) -> TokenStream
         }
     };
     let types = types_of(dialog);
-    let abandoned = dialog.abandoned.iter().map(|abandoned| (abandoned, abandoned_body(abandoned)));
-    frame(dialog, pending, &infos(dialog), [handle, resume::dispatch(dialog), types], abandoned)
+    let abandoned = dialog
+        .abandoned
+        .iter()
+        .map(|abandoned| (abandoned, abandoned_body(abandoned)));
+    frame(
+        dialog,
+        pending,
+        &infos(dialog),
+        [handle, resume::dispatch(dialog), types],
+        abandoned,
+    )
 }
 
 fn established_arm(dialog: &DialogImpl, handler: &Handler) -> TokenStream {
@@ -56,13 +70,32 @@ pub(crate) fn frame<'a>(
     [handle, resume, types]: [TokenStream; 3],
     abandoned: impl Iterator<Item = (&'a Abandoned, TokenStream)>,
 ) -> TokenStream {
-    let DialogImpl { private, self_ty, port, name, version, .. } = dialog;
+    let DialogImpl {
+        private,
+        self_ty,
+        port,
+        name,
+        version,
+        ..
+    } = dialog;
     let client = generated_name(dialog, "Client");
-    let pending = pending.map_or_else(|| quote! { #private::Handshake<Self> }, |pending| quote! { #pending });
-    let (silence, lifetime) = (duration(dialog.timeout_millis), duration(dialog.lifetime_millis));
+    let pending = pending.map_or_else(
+        || quote! { #private::Handshake<Self> },
+        |pending| quote! { #pending },
+    );
+    let (silence, lifetime) = (
+        duration(dialog.timeout_millis),
+        duration(dialog.lifetime_millis),
+    );
     let allow = allowances();
-    let (state, cx, call, resumed, why, types_arg) =
-        (here("state"), here("cx"), here("call"), here("resumed"), here("why"), here("types"));
+    let (state, cx, call, resumed, why, types_arg) = (
+        here("state"),
+        here("cx"),
+        here("call"),
+        here("resumed"),
+        here("why"),
+        here("types"),
+    );
     let abandoned = abandoned.map(|(abandoned, body)| {
         let cfgs = &abandoned.method.cfgs;
         quote! {
@@ -76,14 +109,23 @@ pub(crate) fn frame<'a>(
         #[automatically_derived]
         #allow
         impl #private::Dialog for #self_ty {
-            const CONTRACT: #private::Contract = #private::Contract {
-                name: #name,
-                version: #version,
-                first: <#pending as #private::Pending>::FIRST,
-                established: #established,
-                initiation: <#pending as #private::Pending>::TIMEOUT,
-                silence: #silence,
-                lifetime: #lifetime,
+            const CONTRACT: #private::Contract = {
+                // Generic, so that a pending half without its block is reported where it is named and not here again.
+                const fn __first<__D: #private::Dialog>() -> &'static [#private::HandlerInfo] {
+                    <__D::Pending as #private::Pending>::FIRST
+                }
+                const fn __initiation<__D: #private::Dialog>() -> ::core::time::Duration {
+                    <__D::Pending as #private::Pending>::TIMEOUT
+                }
+                #private::Contract {
+                    name: #name,
+                    version: #version,
+                    first: __first::<Self>(),
+                    established: #established,
+                    initiation: __initiation::<Self>(),
+                    silence: #silence,
+                    lifetime: #lifetime,
+                }
             };
             type Pending = #pending;
             type Client<#port: #private::Port> = #client<#port>;

@@ -24,9 +24,15 @@ use crate::{
 /// The items beside the user's block.
 pub(crate) fn expand(dialog: &DialogImpl) -> TokenStream {
     let (trait_impl, client) = match (&dialog.half, dialog.establish.first()) {
-        (Half::Pending, Some(establish)) => (pending::expand(dialog, establish), opening(dialog, &establish.established)),
+        (Half::Pending, Some(establish)) => (
+            pending::expand(dialog, establish),
+            opening(dialog, &establish.established),
+        ),
         (Half::Pending, None) => return TokenStream::new(),
-        (Half::Established { pending }, _) => (established::expand(dialog, pending.as_deref()), client(dialog)),
+        (Half::Established { pending }, _) => (
+            established::expand(dialog, pending.as_deref()),
+            client(dialog),
+        ),
     };
     let resumes = resume::constants(dialog);
     let bounds = bounds(dialog);
@@ -61,17 +67,22 @@ pub(crate) fn duration(millis: u64) -> TokenStream {
     quote! { ::core::time::Duration::from_millis(#millis) }
 }
 
-
 /// The argument tuple's type. `Self` is spelled out, since clients are other types.
 pub(crate) fn args_type(dialog: &DialogImpl, handler: &Handler) -> TokenStream {
-    let types = handler.args.iter().map(|arg| types::spell_self(&arg.ty, &dialog.self_ty));
-    quote! { (#(#types,)*) }
+    let types = handler
+        .args
+        .iter()
+        .map(|arg| types::spell_self(&arg.ty, &dialog.self_ty));
+    quote_spanned! {handler.args_span()=> (#(#types,)*) }
 }
 
 /// Answer and refusal, as an initiator hears them.
 pub(crate) fn heard(dialog: &DialogImpl, handler: &Handler) -> (TokenStream, TokenStream) {
     let (ok, err) = handler.reply.heard(&dialog.private);
-    (types::spell_self(ok, &dialog.self_ty), types::spell_self(err, &dialog.self_ty))
+    (
+        types::spell_self(ok, &dialog.self_ty),
+        types::spell_self(err, &dialog.self_ty),
+    )
 }
 
 /// The handlers as entries of the contract.
@@ -94,11 +105,14 @@ pub(crate) fn infos(dialog: &DialogImpl) -> TokenStream {
 }
 
 fn written(handler: &Handler) -> String {
-    let args = handler.args.iter().map(|arg| format!("{}: {}", arg.name, types::render(&arg.ty)));
+    let args = handler
+        .args
+        .iter()
+        .map(|arg| format!("{}: {}", arg.name, types::render(&arg.ty)));
     let args = args.collect::<Vec<_>>().join(", ");
-    match &handler.output {
-        syn::ReturnType::Type(_, ty) if !types::is_unit(ty) => format!("({args}) -> {}", types::render(ty)),
-        _ => format!("({args})"),
+    match handler.answer().filter(|ty| !types::is_unit(ty)) {
+        Some(ty) => format!("({args}) -> {}", types::render(ty)),
+        None => format!("({args})"),
     }
 }
 
@@ -110,11 +124,20 @@ pub(crate) fn pass_context(cx: Option<&Context>) -> Option<TokenStream> {
 }
 
 /// One arm: decode, call, encode. `state` is what the method is called on, `prepare` obtains it.
-pub(crate) fn arm(dialog: &DialogImpl, handler: &Handler, prepare: &TokenStream, state: &TokenStream) -> TokenStream {
+pub(crate) fn arm(
+    dialog: &DialogImpl,
+    handler: &Handler,
+    prepare: &TokenStream,
+    state: &TokenStream,
+) -> TokenStream {
     let private = &dialog.private;
-    let Named { ident, name, cfgs, .. } = &handler.method;
+    let Named {
+        ident, name, cfgs, ..
+    } = &handler.method;
     let (id, call, answer) = (here("id"), here("call"), here("answer"));
-    let args: Vec<Ident> = (0..handler.args.len()).map(|index| here(&format!("arg{index}"))).collect();
+    let args: Vec<Ident> = (0..handler.args.len())
+        .map(|index| here(&format!("arg{index}")))
+        .collect();
     let types = args_type(dialog, handler);
     let cx = pass_context(handler.cx.as_ref());
     let encode = match &handler.reply {
@@ -123,7 +146,8 @@ pub(crate) fn arm(dialog: &DialogImpl, handler: &Handler, prepare: &TokenStream,
         Reply::Later(_) => quote! { #private::Handled::later(#answer) },
         Reply::LaterResult(..) => quote! { #private::Handled::later_result(#answer) },
     };
-    let read_only = (handler.receiver == Receiver::Read).then(|| quote! { .map(#private::Handled::read_only) });
+    let read_only =
+        (handler.receiver == Receiver::Read).then(|| quote! { .map(#private::Handled::read_only) });
     quote! {
         #(#cfgs)*
         #id if #id == const { #private::handler_id(#name) } => {
@@ -144,8 +168,14 @@ pub(crate) fn types_of(dialog: &DialogImpl) -> TokenStream {
         let (ok, err) = heard(dialog, handler);
         quote! { #(#cfgs)* #types.handler::<#args, #ok, #err>(#name); }
     });
-    let uses = dialog.uses.iter().map(|ty| quote_spanned! {ty.span()=> #types.uses::<#ty>(); });
-    let tables = dialog.tables.iter().map(|table| quote_spanned! {table.span()=> #types.table(#table); });
+    let uses = dialog
+        .uses
+        .iter()
+        .map(|ty| quote_spanned! {ty.span()=> #types.uses::<#ty>(); });
+    let tables = dialog
+        .tables
+        .iter()
+        .map(|table| quote_spanned! {table.span()=> #types.table(#table); });
     let (name, version) = (&dialog.name, dialog.version);
     quote! {
         #types.state::<Self>(#name, #version);
@@ -168,11 +198,15 @@ fn bounds(dialog: &DialogImpl) -> TokenStream {
             let spelled = types::spell_self(ty, &dialog.self_ty);
             quote_spanned! {ty.span()=> #(#cfgs)* __refusal::<#spelled>(); }
         };
-        let mut all: Vec<TokenStream> = handler.args.iter().map(|arg| durable(&arg.ty)).collect();
+        // A single argument is where its tuple is decoded and encoded, so it is told there.
+        let many = handler.args.iter().filter(|_| handler.args.len() > 1);
+        let mut all: Vec<TokenStream> = many.map(|arg| durable(&arg.ty)).collect();
         match &handler.reply {
             Reply::Nothing => {}
             Reply::Value(ok) | Reply::Later(ok) => all.push(durable(ok)),
-            Reply::Result(ok, err) | Reply::LaterResult(ok, err) => all.extend([durable(ok), refusal(err)]),
+            Reply::Result(ok, err) | Reply::LaterResult(ok, err) => {
+                all.extend([durable(ok), refusal(err)]);
+            }
         }
         all
     });

@@ -13,7 +13,10 @@ pub(super) fn expand(dialog: &DialogImpl, establish: &Establish) -> TokenStream 
     let call = here("call");
     let established = types::spell_self(&establish.established, &dialog.self_ty);
     let private = &dialog.private;
-    let arms = dialog.handlers.iter().map(|handler| arm(dialog, handler, &TokenStream::new(), &quote! { self }));
+    let arms = dialog
+        .handlers
+        .iter()
+        .map(|handler| arm(dialog, handler, &TokenStream::new(), &quote! { self }));
     let accumulate = quote! {
         match #call.handler() {
             #(#arms)*
@@ -23,7 +26,12 @@ pub(super) fn expand(dialog: &DialogImpl, establish: &Establish) -> TokenStream 
     let method = &establish.method.ident;
     let passed = pass_context(establish.cx.as_ref());
     let types = types_of(dialog);
-    frame(dialog, &established, &infos(dialog), [accumulate, quote! { Self::#method(self, #passed) }, types])
+    frame(
+        dialog,
+        &established,
+        &infos(dialog),
+        [accumulate, quote! { Self::#method(self, #passed) }, types],
+    )
 }
 
 /// The implementation around its three bodies.
@@ -33,7 +41,12 @@ pub(crate) fn frame(
     first: &TokenStream,
     [accumulate, establish, types]: [TokenStream; 3],
 ) -> TokenStream {
-    let DialogImpl { private, self_ty, port, .. } = dialog;
+    let DialogImpl {
+        private,
+        self_ty,
+        port,
+        ..
+    } = dialog;
     let opening = generated_name(dialog, "Opening");
     let timeout = duration(dialog.timeout_millis);
     let allow = allowances();

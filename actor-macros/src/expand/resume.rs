@@ -12,17 +12,31 @@ pub(super) fn constants(dialog: &DialogImpl) -> TokenStream {
     if dialog.resumes.is_empty() || dialog.is_pending() {
         return TokenStream::new();
     }
-    let DialogImpl { private, self_ty, .. } = dialog;
+    let DialogImpl {
+        private, self_ty, ..
+    } = dialog;
     let constants = dialog.resumes.iter().map(|resume| {
-        let Named { name, vis, cfgs, docs, .. } = &resume.method;
+        let Named {
+            name,
+            vis,
+            cfgs,
+            docs,
+            ..
+        } = &resume.method;
         let constant = resume.method.constant();
         let context = resume.context.as_ref().map(|context| quote! { , #context });
         let (ty, new) = match &resume.answer {
             Some(answer) => {
                 let is_answer = quote_spanned! {answer.span()=> <#answer as #private::IsAnswer> };
-                (quote! { #private::Resume<Self, #is_answer::Ok, #is_answer::Err #context> }, quote! { #private::Resume })
+                (
+                    quote! { #private::Resume<Self, #is_answer::Ok, #is_answer::Err #context> },
+                    quote! { #private::Resume },
+                )
             }
-            None => (quote! { #private::Timer<Self #context> }, quote! { #private::Timer }),
+            None => (
+                quote! { #private::Timer<Self #context> },
+                quote! { #private::Timer },
+            ),
         };
         quote! {
             #(#cfgs)*
@@ -56,9 +70,17 @@ fn arm(dialog: &DialogImpl, resume: &Resume) -> TokenStream {
     let private = &dialog.private;
     let (id, resumed, state, this) = (here("id"), here("resumed"), here("state"), here("this"));
     let (answer, context) = (here("answer"), here("context"));
-    let Named { ident, name, cfgs, .. } = &resume.method;
-    let read_answer = resume.answer.as_ref().map(|ty| quote! { let #answer = #resumed.answer::<#ty>(#name)?; });
-    let read_context = resume.context.as_ref().map(|ty| quote! { let #context = #resumed.context::<#ty>(#name)?; });
+    let Named {
+        ident, name, cfgs, ..
+    } = &resume.method;
+    let read_answer = resume
+        .answer
+        .as_ref()
+        .map(|ty| quote! { let #answer = #resumed.answer::<#ty>(#name)?; });
+    let read_context = resume
+        .context
+        .as_ref()
+        .map(|ty| quote! { let #context = #resumed.context::<#ty>(#name)?; });
     let cx = pass_context(resume.cx.as_ref());
     let answer = resume.answer.as_ref().map(|_| quote! { #answer, });
     let context = resume.context.as_ref().map(|_| quote! { #context, });

@@ -8,158 +8,235 @@ const ESTABLISH: &str = "#[establish] fn establish(self) -> Checkout { x }";
 
 /// The one mistake of an established block with these members.
 #[track_caller]
-fn established(members: &str, says: &[&str]) {
-    one(TIMEOUT, &format!("impl Checkout {{ #[handler] fn count(&self) -> u8 {{ 0 }} {members} }}"), says);
+pub(super) fn established(members: &str, says: &[&str]) {
+    one(
+        TIMEOUT,
+        &format!("impl Checkout {{ #[handler] fn count(&self) -> u8 {{ 0 }} {members} }}"),
+        says,
+    );
 }
 
 /// The one mistake of a pending block with these members.
 #[track_caller]
-fn pending(members: &str, says: &[&str]) {
-    one(PENDING, &format!("impl Cart {{ #[handler] fn count(&self) -> u8 {{ 0 }} {ESTABLISH} {members} }}"), says);
+pub(super) fn pending(members: &str, says: &[&str]) {
+    one(
+        PENDING,
+        &format!("impl Cart {{ #[handler] fn count(&self) -> u8 {{ 0 }} {ESTABLISH} {members} }}"),
+        says,
+    );
 }
 
 #[track_caller]
 fn arguments(args: &str, says: &[&str]) {
-    one(args, "impl Counter { #[handler] fn next(&mut self) -> u64 { 0 } }", says);
+    one(
+        args,
+        "impl Counter { #[handler] fn next(&mut self) -> u64 { 0 } }",
+        says,
+    );
 }
 
 #[track_caller]
-fn one(args: &str, item: &str, says: &[&str]) {
+pub(super) fn one(args: &str, item: &str, says: &[&str]) {
     let found = mistakes(args, item);
     assert_eq!(found.len(), 1, "one mistake, one error: {found:#?}");
     for fragment in says {
-        assert!(found[0].contains(fragment), "{fragment:?} is missing in: {}", found[0]);
+        assert!(
+            found[0].contains(fragment),
+            "{fragment:?} is missing in: {}",
+            found[0]
+        );
     }
     let expansion = expand(args, item).to_string();
     assert!(expansion.contains("compile_error"), "{expansion}");
-    assert!(expansion.starts_with(&item[..4]), "the user's item comes first: {expansion}");
+    assert!(
+        expansion.starts_with(&item[..4]),
+        "the user's item comes first: {expansion}"
+    );
 }
 
 #[test]
 fn every_wait_is_finite() {
-    arguments("", &["how long this dialog waits", "`timeout = \"2 days\"`", "\"30 years\""]);
-    one("pending", &format!("impl Cart {{ #[handler] fn a(&self) {{}} {ESTABLISH} }}"), &["how long pending work is kept"]);
+    arguments(
+        "",
+        &[
+            "how long this dialog waits",
+            "`timeout = \"2 days\"`",
+            "\"30 years\"",
+        ],
+    );
+    one(
+        "pending",
+        &format!("impl Cart {{ #[handler] fn a(&self) {{}} {ESTABLISH} }}"),
+        &["how long pending work is kept"],
+    );
     arguments(r#"timeout = "0s""#, &["zero"]);
-    arguments(r#"timeout = "200 years""#, &["more than 100 years", "\"30 years\""]);
+    arguments(
+        r#"timeout = "200 years""#,
+        &["more than 100 years", "\"30 years\""],
+    );
     arguments(r#"timeout = "soon""#, &["whole number"]);
     arguments("timeout = 30", &["as text: `timeout = \"30m\"`"]);
     arguments("timeout", &["as text: `timeout = \"30m\"`"]);
-    arguments(r#"timeout = "1h", lifetime = "1 fortnight""#, &["`fortnight` is no unit"]);
+    arguments(
+        r#"timeout = "1h", lifetime = "1 fortnight""#,
+        &["`fortnight` is no unit"],
+    );
 }
 
 #[test]
 fn arguments_are_known_by_name() {
-    arguments(r#"timeout = "1h", timeut = "1h""#, &["unknown argument `timeut`: did you mean `timeout`?", "pending, timeout, lifetime"]);
-    arguments(r#"timeout = "1h", colour = red"#, &["unknown argument `colour`: known are pending,"]);
-    arguments(r#"timeout = "1h", timeout = "2h""#, &["`timeout` is given twice"]);
+    arguments(
+        r#"timeout = "1h", timeut = "1h""#,
+        &[
+            "unknown argument `timeut`: did you mean `timeout`?",
+            "pending, timeout, lifetime",
+        ],
+    );
+    arguments(
+        r#"timeout = "1h", colour = red"#,
+        &["unknown argument `colour`: known are pending,"],
+    );
+    arguments(
+        r#"timeout = "1h", timeout = "2h""#,
+        &["`timeout` is given twice"],
+    );
     arguments(r#"timeout = "1h", version = 0"#, &["from 1 up"]);
     arguments(r#"timeout = "1h", name = """#, &["1 to 255 bytes"]);
     for later in ["volatile", "events = Progress", "from = CounterV1"] {
-        arguments(&format!("timeout = \"1h\", {later}"), &["belongs to a later step of this library", "leave it out"]);
+        arguments(
+            &format!("timeout = \"1h\", {later}"),
+            &["belongs to a later step of this library", "leave it out"],
+        );
     }
     let cart = format!("impl Cart {{ #[handler] fn a(&self) {{}} {ESTABLISH} }}");
-    one(r#"pending, timeout = "1h", name = "Cart""#, &cart, &["move `name` there"]);
-    one(r#"pending, timeout = "1h", lifetime = "1 year""#, &cart, &["move `lifetime` to the established block"]);
+    one(
+        r#"pending, timeout = "1h", name = "Cart""#,
+        &cart,
+        &["move `name` there"],
+    );
+    one(
+        r#"pending, timeout = "1h", lifetime = "1 year""#,
+        &cart,
+        &["move `lifetime` to the established block"],
+    );
 }
 
 #[test]
 fn a_dialog_is_an_inherent_block_of_a_concrete_type() {
-    one(TIMEOUT, "struct Counter;", &["on an `impl Type { .. }` block"]);
-    one(TIMEOUT, "impl Clone for Counter { #[handler] fn a(&self) {} }", &["inherent block"]);
-    one(TIMEOUT, "impl<T> Counter<T> { #[handler] fn a(&self) {} }", &["cannot be generic yet", "concrete type"]);
-    one(TIMEOUT, "impl Counter<u8> { #[handler] fn a(&self) {} }", &["cannot be generic yet"]);
-    one(TIMEOUT, "impl (u8, u8) { #[handler] fn a(&self) {} }", &["a struct or an enum of yours"]);
-    one(TIMEOUT, "impl Counter { fn a(&self) {} }", &["no method here is a `#[handler]`", "cannot be talked to"]);
-    one(PENDING, &format!("impl Cart {{ {ESTABLISH} }}"), &["no method here is a `#[handler]`", "needs no pending block"]);
+    one(
+        TIMEOUT,
+        "struct Counter;",
+        &["on an `impl Type { .. }` block"],
+    );
+    one(
+        TIMEOUT,
+        "impl Clone for Counter { #[handler] fn a(&self) {} }",
+        &["inherent block"],
+    );
+    one(
+        TIMEOUT,
+        "impl<T> Counter<T> { #[handler] fn a(&self) {} }",
+        &["cannot be generic yet", "concrete type"],
+    );
+    one(
+        TIMEOUT,
+        "impl Counter<u8> { #[handler] fn a(&self) {} }",
+        &["cannot be generic yet"],
+    );
+    one(
+        TIMEOUT,
+        "impl (u8, u8) { #[handler] fn a(&self) {} }",
+        &["a struct or an enum of yours"],
+    );
+    one(
+        TIMEOUT,
+        "impl Counter { fn a(&self) {} }",
+        &["no method here is a `#[handler]`", "cannot be talked to"],
+    );
+    one(
+        PENDING,
+        &format!("impl Cart {{ {ESTABLISH} }}"),
+        &["no method here is a `#[handler]`", "needs no pending block"],
+    );
 }
 
 #[test]
 fn pending_work_is_established_in_one_place() {
-    pending("#[establish] fn again(self) -> Checkout { x }", &["`establish` is `#[establish]` already"]);
-    one(PENDING, "impl Cart { #[handler] fn a(&self) {} }", &["needs one `#[establish]` method", "-> Checkout`"]);
+    pending(
+        "#[establish] fn again(self) -> Checkout { x }",
+        &["`establish` is `#[establish]` already"],
+    );
+    one(
+        PENDING,
+        "impl Cart { #[handler] fn a(&self) {} }",
+        &["needs one `#[establish]` method", "-> Checkout`"],
+    );
     established(ESTABLISH, &["belongs to the pending block"]);
-    let with = |establish: &str| format!("impl Cart {{ #[handler] fn a(&self) {{}} #[establish] {establish} }}");
-    one(PENDING, &with("fn e(&self) -> Checkout { x }"), &["takes `self` by value"]);
-    one(PENDING, &with("fn e(self, cx: &PendingCx<'_>) -> Checkout { x }"), &["nothing is pending any more", "&mut Cx"]);
-    one(PENDING, &with("fn e(self, n: u8) -> Checkout { x }"), &["the context and nothing else"]);
+    let with = |establish: &str| {
+        format!("impl Cart {{ #[handler] fn a(&self) {{}} #[establish] {establish} }}")
+    };
+    one(
+        PENDING,
+        &with("fn e(&self) -> Checkout { x }"),
+        &["takes `self` by value"],
+    );
+    one(
+        PENDING,
+        &with("fn e(self, cx: &PendingCx<'_>) -> Checkout { x }"),
+        &["nothing is pending any more", "&mut Cx"],
+    );
+    one(
+        PENDING,
+        &with("fn e(self, n: u8) -> Checkout { x }"),
+        &["the context and nothing else"],
+    );
 }
 
 #[test]
 fn pending_work_causes_no_effects() {
-    pending("#[handler] fn a(&self, cx: &mut Cx<'_, Checkout>) {}", &["pending work cannot cause effects: take `&PendingCx<'_>`"]);
-    pending("#[handler] fn a(&self, cx: &Cx<'_, Checkout>) {}", &["take `&PendingCx<'_>`"]);
-    pending("#[handler] fn a(&self, cx: &mut PendingCx<'_>) {}", &["only reads its context"]);
-    pending("#[handler] fn a(self) {}", &["cannot end a dialog that is not established", "`&mut self` or `&self`"]);
-    pending("#[handler] fn a(&mut self) -> Later<u8> { x }", &["answered at once"]);
-    pending("#[resume] fn a(&mut self) {}", &["`#[resume]` belongs to the established block"]);
-    pending("#[abandoned] fn a(self) {}", &["`#[abandoned]` belongs to the established block"]);
-}
-
-#[test]
-fn a_signature_is_a_message() {
-    established(
-        "#[handler] async fn a(&self) {}",
-        &["handlers run inside the commit and must not await; ask a partner and `.then(..)` instead"],
+    pending(
+        "#[handler] fn a(&self, cx: &mut Cx<'_, Checkout>) {}",
+        &["pending work cannot cause effects: take `&PendingCx<'_>`"],
     );
-    established("#[handler] fn a(&self, name: &str) {}", &["cannot be borrowed", "`String` for `&str`"]);
-    established("#[handler] fn a(&self, n: u8, names: Vec<&str>) {}", &["cannot be borrowed"]);
-    established("#[handler] fn a(&self) -> &str { x }", &["an answer travels", "by value"]);
-    established("#[handler] fn a(&self, n: impl Into<u8>) {}", &["instead of `impl Trait`"]);
-    established("#[handler] fn a(&self) -> impl Into<u8> { x }", &["instead of `impl Trait`"]);
-    established("#[handler] fn a<T>(&self, n: u8) {}", &["cannot be generic"]);
-    established("#[handler] fn a(n: u8) {}", &["needs a receiver: `&mut self` changes, `&self` reads"]);
-    established("#[handler] fn a(self: Box<Self>) {}", &["receiver is written short"]);
-    established("#[handler] fn a(&self) -> io::Result<u8> { x }", &["spell the error type: `Result<T, E>`"]);
-    established("#[handler] fn a(&mut self) -> Later<Result<u8>> { x }", &["spell the error type"]);
-    established("#[handler] fn a(&mut self) -> Result<Later<u8>, u8> { x }", &["write `Later<Result<T, E>>`"]);
-    established("#[handler] fn a(&mut self) -> Later { x }", &["`Later<T>`"]);
-}
-
-#[test]
-fn the_context_comes_first_and_fits_the_receiver() {
-    established("#[handler] fn a(&self, cx: &mut Cx<'_, Self>) {}", &["a `&self` handler only reads: take `&Cx<'_, Self>`"]);
-    established("#[handler] fn a(&self, cx: &PendingCx<'_>) {}", &["nothing is pending any more"]);
-    established("#[handler] fn a(&self, n: u8, cx: &Cx<'_, Self>) {}", &["the context is the first argument"]);
-    established("#[handler] fn a(&self, cx: Cx<'_, Self>) {}", &["lent, not given away: take `&mut Cx<'_, Self>`"]);
-}
-
-#[test]
-fn who_closes_has_answered() {
-    for later in ["Later<u8>", "Later<Result<u8, u8>>"] {
-        established(
-            &format!("#[handler] fn a(self) -> {later} {{ x }}"),
-            &["answer later, then close: take `&mut self` and call `cx.close()`"],
-        );
-    }
-}
-
-#[test]
-fn continuations_are_named_once_and_answer_nobody() {
-    established("#[resume] fn a(self) {}", &["cannot consume the dialog", "`cx.close()`"]);
-    established("#[resume] fn a(&mut self) -> u8 { 0 }", &["return nothing", "`cx.reply(..)`"]);
-    established("#[resume] fn a(&mut self, answer: Answer<u8>, leg: Leg, more: u8) {}", &["put several into a tuple"]);
-    established("#[resume] fn a(&mut self, leg: Leg, more: u8) {}", &["put several into a tuple"]);
-    established(
-        "#[resume] fn paid(&mut self) {} #[resume] fn PAID(&mut self) {}",
-        &["`paid` and this would both be continued as `Self::PAID`: rename one"],
+    pending(
+        "#[handler] fn a(&self, cx: &Cx<'_, Checkout>) {}",
+        &["take `&PendingCx<'_>`"],
     );
-    established("#[abandoned] fn a(self) {} #[abandoned] fn b(self) {}", &["keep one `#[abandoned]`"]);
-    established("#[abandoned] fn a(&mut self) {}", &["takes `self` by value"]);
-    established("#[abandoned] fn a(self, why: Abandoned, more: u8) {}", &["nothing else"]);
-    established("#[abandoned] fn a(self) -> u8 { 0 }", &["return nothing"]);
-}
-
-#[test]
-fn helper_attributes_stand_alone() {
-    established("#[handler] #[resume] fn a(&mut self) {}", &["keep one of its helper attributes"]);
-    established("#[handler(currency)] fn a(&mut self) {}", &["`currency` belong to a later step"]);
-    established("#[effect] async fn charge(fx: Effect) {}", &["`#[effect]` belongs to a later step"]);
+    pending(
+        "#[handler] fn a(&self, cx: &mut PendingCx<'_>) {}",
+        &["only reads its context"],
+    );
+    pending(
+        "#[handler] fn a(self) {}",
+        &[
+            "cannot end a dialog that is not established",
+            "`&mut self` or `&self`",
+        ],
+    );
+    pending(
+        "#[handler] fn a(&mut self) -> Later<u8> { x }",
+        &["answered at once"],
+    );
+    pending(
+        "#[resume] fn a(&mut self) {}",
+        &["`#[resume]` belongs to the established block"],
+    );
+    pending(
+        "#[abandoned] fn a(self) {}",
+        &["`#[abandoned]` belongs to the established block"],
+    );
 }
 
 #[test]
 fn names_are_the_wire_identity() {
-    established("#[handler] fn dialog(&self) {}", &["`dialog` is the plumbing's own word"]);
-    pending("#[handler] fn established(&self) {}", &["`established` is the plumbing's own word"]);
+    established(
+        "#[handler] fn dialog(&self) {}",
+        &["`dialog` is the plumbing's own word"],
+    );
+    pending(
+        "#[handler] fn established(&self) {}",
+        &["`established` is the plumbing's own word"],
+    );
     // These two names have the same 32-bit FNV-1a.
     established(
         "#[handler] fn join_big_tax(&self) {} #[handler] fn scan_small_cash(&self) {}",

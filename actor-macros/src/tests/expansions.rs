@@ -5,7 +5,8 @@ use proc_macro2::{TokenStream, TokenTree};
 
 use super::{expand, generated};
 
-const COUNTER: &str = "impl Counter { #[handler] fn increment(&mut self) -> u64 { self.n += 1; self.n } }";
+const COUNTER: &str =
+    "impl Counter { #[handler] fn increment(&mut self) -> u64 { self.n += 1; self.n } }";
 
 const CART: &str = r"
 impl Cart {
@@ -34,8 +35,7 @@ impl Checkout {
 }
 "#;
 
-const CHECKOUT_ARGS: &str =
-    r#"pending = Cart, timeout = "2 days", lifetime = "1 year", version = 2, uses(Catalog, Stripe), tables(LEDGER)"#;
+const CHECKOUT_ARGS: &str = r#"pending = Cart, timeout = "2 days", lifetime = "1 year", version = 2, uses(Catalog, Stripe), tables(LEDGER)"#;
 
 #[test]
 fn a_dialog_without_pending_work() {
@@ -59,7 +59,11 @@ fn a_half_typed_body_still_has_a_signature() {
         #[handler] fn reset(&mut self, to: u64) { let x = }
     }";
     let expansion = generated(r#"timeout = "1h""#, half);
-    assert!(expansion.contains("fn reset(&self, to: u64)") || expansion.contains("fn reset(\n        &self,\n        to: u64,"), "{expansion}");
+    assert!(
+        expansion.contains("fn reset(&self, to: u64)")
+            || expansion.contains("fn reset(\n        &self,\n        to: u64,"),
+        "{expansion}"
+    );
     assert!(!expansion.contains("compile_error"), "{expansion}");
 }
 
@@ -68,12 +72,21 @@ fn what_is_no_helper_passes_untouched() {
     let block = "impl Counter { #![allow(dead_code)] const MAX: [u8; 2] = { [1, 2] }; type T = u8; const fn a() {} \
                  some_macro! { x y } other!(z); #[handler] fn b(&self) {} pub(crate) unsafe fn c<'a>(&'a self) where Self: Sized {} }";
     let all = expand(r#"timeout = "1h""#, block).to_string();
-    for kept in ["# ! [allow (dead_code)]", "const MAX : [u8 ; 2] = { [1 , 2] } ;", "type T = u8 ;", "const fn a () { }",
-        "some_macro ! { x y }", "other ! (z) ;", "pub (crate) unsafe fn c < 'a > (& 'a self) where Self : Sized { }"]
-    {
+    for kept in [
+        "# ! [allow (dead_code)]",
+        "const MAX : [u8 ; 2] = { [1 , 2] } ;",
+        "type T = u8 ;",
+        "const fn a () { }",
+        "some_macro ! { x y }",
+        "other ! (z) ;",
+        "pub (crate) unsafe fn c < 'a > (& 'a self) where Self : Sized { }",
+    ] {
         assert!(all.contains(kept), "{kept} is missing in {all}");
     }
-    assert!(!all.contains("# [handler]"), "helper attributes are consumed: {all}");
+    assert!(
+        !all.contains("# [handler]"),
+        "helper attributes are consumed: {all}"
+    );
 }
 
 #[test]
@@ -84,13 +97,19 @@ fn a_mistake_leaves_the_rest_of_the_dialog_known() {
         #[handler] pub fn name(&self, as_of: &str) -> String { x }
         #[resume] fn paid(&mut self, answer: Answer<Receipt>) {}
     }";
-    expect_file!["snapshots/mistaken.rs"].assert_eq(&generated(r#"pending = Cart, timeout = "2 days""#, checkout));
+    expect_file!["snapshots/mistaken.rs"].assert_eq(&generated(
+        r#"pending = Cart, timeout = "2 days""#,
+        checkout,
+    ));
 }
 
 #[test]
 fn another_name_of_the_crate() {
     let expansion = expand(r#"timeout = "1h", crate = ::facade::dialogs"#, COUNTER).to_string();
-    assert!(expansion.contains(":: facade :: dialogs :: __private :: Dialog for Counter"), "{expansion}");
+    assert!(
+        expansion.contains(":: facade :: dialogs :: __private :: Dialog for Counter"),
+        "{expansion}"
+    );
     assert!(!expansion.contains("actor_core"), "{expansion}");
 }
 
@@ -98,19 +117,26 @@ fn another_name_of_the_crate() {
 #[test]
 fn generated_names_are_absolute() {
     const BANNED: [&str; 15] = [
-        "Result", "Option", "Some", "None", "Ok", "Err", "Vec", "String", "Default", "Duration", "Debug", "Clone", "Port",
-        "Dialog", "Request",
+        "Result", "Option", "Some", "None", "Ok", "Err", "Vec", "String", "Default", "Duration",
+        "Debug", "Clone", "Port", "Dialog", "Request",
     ];
     let plain_checkout = "impl Checkout { #[handler] pub fn pay(&mut self, cx: &mut Cx<'_, Self>, card: Card) -> Receipt { x }
         #[handler] fn a(&self) -> u8 { 0 } #[handler] fn b(self) {} #[resume] fn c(&mut self) {} #[abandoned] fn d(self) {} }";
-    let plain_cart = "impl Cart { #[handler] fn a(&mut self, n: u8) {} #[handler] fn b(&self) -> u8 { 0 }
+    let plain_cart =
+        "impl Cart { #[handler] fn a(&mut self, n: u8) {} #[handler] fn b(&self) -> u8 { 0 }
         #[establish] fn e(self, cx: &mut Cx<'_, Checkout>) -> Checkout { x } }";
-    for (args, block) in [(r#"timeout = "1h""#, plain_checkout), (r#"pending, timeout = "1h""#, plain_cart)] {
+    for (args, block) in [
+        (r#"timeout = "1h""#, plain_checkout),
+        (r#"pending, timeout = "1h""#, plain_cart),
+    ] {
         let text = generated(args, block);
         let tokens: Vec<String> = flat(text.parse().expect("tokens"));
         for (index, token) in tokens.iter().enumerate() {
             let path = index >= 2 && tokens[index - 1] == ":" && tokens[index - 2] == ":";
-            assert!(path || !BANNED.contains(&token.as_str()), "bare `{token}` in {text}");
+            assert!(
+                path || !BANNED.contains(&token.as_str()),
+                "bare `{token}` in {text}"
+            );
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod errors;
 mod expansions;
+mod signatures;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
@@ -10,7 +11,10 @@ use crate::{attr::Args, block::Block};
 
 /// The user's block with what stands beside it.
 fn expand(args: &str, item: &str) -> TokenStream {
-    crate::expand_dialog(args.parse().expect("arguments"), &item.parse().expect("item"))
+    crate::expand_dialog(
+        args.parse().expect("arguments"),
+        &item.parse().expect("item"),
+    )
 }
 
 /// What stands beside the user's block, as a person would format it.
@@ -18,7 +22,9 @@ fn generated(args: &str, item: &str) -> String {
     let block: Block = syn::parse_str(item).expect("an impl block");
     let written = block.to_token_stream().to_string();
     let all = expand(args, item).to_string();
-    let beside = all.strip_prefix(&written).expect("the user's block comes first, as it was written");
+    let beside = all
+        .strip_prefix(&written)
+        .expect("the user's block comes first, as it was written");
     prettyplease::unparse(&syn::parse_str(beside).expect("items"))
 }
 

@@ -11,36 +11,44 @@
     clippy::nursery
 )]
 impl ::actor_core::__private::Dialog for Checkout {
-    const CONTRACT: ::actor_core::__private::Contract = ::actor_core::__private::Contract {
-        name: "Checkout",
-        version: 2u32,
-        first: <Cart as ::actor_core::__private::Pending>::FIRST,
-        established: &[
-            ::actor_core::__private::HandlerInfo {
-                name: "pay",
-                kind: ::actor_core::__private::HandlerKind::Change,
-                signature: "(card: Card) -> Later<Result<Receipt, Declined>>",
-            },
-            ::actor_core::__private::HandlerInfo {
-                name: "item_count",
-                kind: ::actor_core::__private::HandlerKind::Read,
-                signature: "() -> usize",
-            },
-            #[cfg(feature = "gifts")]
-            ::actor_core::__private::HandlerInfo {
-                name: "wrap",
-                kind: ::actor_core::__private::HandlerKind::Change,
-                signature: "(arg0: (Paper, Option<Ribbon>), arg1: Self)",
-            },
-            ::actor_core::__private::HandlerInfo {
-                name: "cancel",
-                kind: ::actor_core::__private::HandlerKind::Close,
-                signature: "() -> Option<Refund>",
-            },
-        ],
-        initiation: <Cart as ::actor_core::__private::Pending>::TIMEOUT,
-        silence: ::core::time::Duration::from_millis(172800000),
-        lifetime: ::core::time::Duration::from_millis(31536000000),
+    const CONTRACT: ::actor_core::__private::Contract = {
+        const fn __first<__D: ::actor_core::__private::Dialog>() -> &'static [::actor_core::__private::HandlerInfo] {
+            <__D::Pending as ::actor_core::__private::Pending>::FIRST
+        }
+        const fn __initiation<__D: ::actor_core::__private::Dialog>() -> ::core::time::Duration {
+            <__D::Pending as ::actor_core::__private::Pending>::TIMEOUT
+        }
+        ::actor_core::__private::Contract {
+            name: "Checkout",
+            version: 2u32,
+            first: __first::<Self>(),
+            established: &[
+                ::actor_core::__private::HandlerInfo {
+                    name: "pay",
+                    kind: ::actor_core::__private::HandlerKind::Change,
+                    signature: "(card: Card) -> Later<Result<Receipt, Declined>>",
+                },
+                ::actor_core::__private::HandlerInfo {
+                    name: "item_count",
+                    kind: ::actor_core::__private::HandlerKind::Read,
+                    signature: "() -> usize",
+                },
+                #[cfg(feature = "gifts")]
+                ::actor_core::__private::HandlerInfo {
+                    name: "wrap",
+                    kind: ::actor_core::__private::HandlerKind::Change,
+                    signature: "(arg0: (Paper, Option<Ribbon>), arg1: Self)",
+                },
+                ::actor_core::__private::HandlerInfo {
+                    name: "cancel",
+                    kind: ::actor_core::__private::HandlerKind::Close,
+                    signature: "() -> Option<Refund>",
+                },
+            ],
+            initiation: __initiation::<Self>(),
+            silence: ::core::time::Duration::from_millis(172800000),
+            lifetime: ::core::time::Duration::from_millis(31536000000),
+        }
     };
     type Pending = Cart;
     type Client<P: ::actor_core::__private::Port> = CheckoutClient<P>;
@@ -343,7 +351,6 @@ const _: () = {
     >() {}
     #[allow(dead_code)]
     fn __bounds() {
-        __durable::<Card>();
         __durable::<Receipt>();
         __refusal::<Declined>();
         __durable::<usize>();

@@ -11,24 +11,28 @@
     clippy::nursery
 )]
 impl ::actor_core::__private::Dialog for Counter {
-    const CONTRACT: ::actor_core::__private::Contract = ::actor_core::__private::Contract {
-        name: "Counter",
-        version: 1u32,
-        first: <::actor_core::__private::Handshake<
-            Self,
-        > as ::actor_core::__private::Pending>::FIRST,
-        established: &[
-            ::actor_core::__private::HandlerInfo {
-                name: "increment",
-                kind: ::actor_core::__private::HandlerKind::Change,
-                signature: "() -> u64",
-            },
-        ],
-        initiation: <::actor_core::__private::Handshake<
-            Self,
-        > as ::actor_core::__private::Pending>::TIMEOUT,
-        silence: ::core::time::Duration::from_millis(946080000000),
-        lifetime: ::core::time::Duration::from_millis(946080000000),
+    const CONTRACT: ::actor_core::__private::Contract = {
+        const fn __first<__D: ::actor_core::__private::Dialog>() -> &'static [::actor_core::__private::HandlerInfo] {
+            <__D::Pending as ::actor_core::__private::Pending>::FIRST
+        }
+        const fn __initiation<__D: ::actor_core::__private::Dialog>() -> ::core::time::Duration {
+            <__D::Pending as ::actor_core::__private::Pending>::TIMEOUT
+        }
+        ::actor_core::__private::Contract {
+            name: "Counter",
+            version: 1u32,
+            first: __first::<Self>(),
+            established: &[
+                ::actor_core::__private::HandlerInfo {
+                    name: "increment",
+                    kind: ::actor_core::__private::HandlerKind::Change,
+                    signature: "() -> u64",
+                },
+            ],
+            initiation: __initiation::<Self>(),
+            silence: ::core::time::Duration::from_millis(946080000000),
+            lifetime: ::core::time::Duration::from_millis(946080000000),
+        }
     };
     type Pending = ::actor_core::__private::Handshake<Self>;
     type Client<P: ::actor_core::__private::Port> = CounterClient<P>;

@@ -11,14 +11,22 @@
     clippy::nursery
 )]
 impl ::actor_core::__private::Dialog for Checkout {
-    const CONTRACT: ::actor_core::__private::Contract = ::actor_core::__private::Contract {
-        name: "Checkout",
-        version: 1u32,
-        first: <Cart as ::actor_core::__private::Pending>::FIRST,
-        established: &[],
-        initiation: <Cart as ::actor_core::__private::Pending>::TIMEOUT,
-        silence: ::core::time::Duration::from_millis(172800000),
-        lifetime: ::core::time::Duration::from_millis(946080000000),
+    const CONTRACT: ::actor_core::__private::Contract = {
+        const fn __first<__D: ::actor_core::__private::Dialog>() -> &'static [::actor_core::__private::HandlerInfo] {
+            <__D::Pending as ::actor_core::__private::Pending>::FIRST
+        }
+        const fn __initiation<__D: ::actor_core::__private::Dialog>() -> ::core::time::Duration {
+            <__D::Pending as ::actor_core::__private::Pending>::TIMEOUT
+        }
+        ::actor_core::__private::Contract {
+            name: "Checkout",
+            version: 1u32,
+            first: __first::<Self>(),
+            established: &[],
+            initiation: __initiation::<Self>(),
+            silence: ::core::time::Duration::from_millis(172800000),
+            lifetime: ::core::time::Duration::from_millis(946080000000),
+        }
     };
     type Pending = Cart;
     type Client<P: ::actor_core::__private::Port> = CheckoutClient<P>;
