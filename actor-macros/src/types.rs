@@ -2,7 +2,7 @@
 //!
 //! Owns the by-token rules; the generated calls stay the proof that a type is what it looks like.
 
-use proc_macro2::{Group, Spacing, TokenStream, TokenTree};
+use proc_macro2::{Group, Spacing, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{GenericArgument, PathArguments, PathSegment, Type, TypeReference};
 
@@ -100,6 +100,15 @@ pub(crate) fn spell_self(tokens: impl ToTokens, self_ty: &Type) -> TokenStream {
         .into_iter()
         .flat_map(spell)
         .collect()
+}
+
+/// `tokens` as if they stood at `span`; what they name stays the same.
+pub(crate) fn place(tokens: TokenStream, span: Span) -> TokenStream {
+    let placed = |mut token: TokenTree| {
+        token.set_span(token.span().located_at(span));
+        token
+    };
+    tokens.into_iter().map(placed).collect()
 }
 
 /// `tokens` as a person would write them, the same on every compiler.

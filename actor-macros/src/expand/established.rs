@@ -1,8 +1,8 @@
 //! The implementation of `Dialog`: messages, continuations and the end of an established dialog.
 
 use proc_macro2::TokenStream;
-use quote::quote;
-use syn::Type;
+use quote::{ToTokens, quote};
+use syn::{Type, spanned::Spanned};
 
 use super::{
     allowances, arm, duration, generated_name, here, infos, pass_context, resume, types_of,
@@ -10,6 +10,7 @@ use super::{
 use crate::{
     ast::{Abandoned, DialogImpl, Handler},
     signature::Receiver,
+    types,
 };
 
 pub(super) fn expand(dialog: &DialogImpl, pending: Option<&Type>) -> TokenStream {
@@ -79,10 +80,9 @@ pub(crate) fn frame<'a>(
         ..
     } = dialog;
     let client = generated_name(dialog, "Client");
-    let pending = pending.map_or_else(
-        || quote! { #private::Handshake<Self> },
-        |pending| quote! { #pending },
-    );
+    // At the user's type, where the compiler says that a handshake needs its `Default`.
+    let handshake = || types::place(quote! { #private::Handshake<Self> }, self_ty.span());
+    let pending = pending.map_or_else(handshake, ToTokens::to_token_stream);
     let (silence, lifetime) = (
         duration(dialog.timeout_millis),
         duration(dialog.lifetime_millis),
