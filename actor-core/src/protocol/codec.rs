@@ -295,7 +295,11 @@ fn message_kind_byte(kind: MessageKind) -> u8 {
 }
 
 fn put_str(out: &mut Vec<u8>, text: &str, limit: usize) {
-    let text = &text[..text.floor_char_boundary(limit)];
+    let mut end = text.len().min(limit);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = &text[..end];
     out.extend_from_slice(&(text.len() as u16).to_le_bytes());
     out.extend_from_slice(text.as_bytes());
 }

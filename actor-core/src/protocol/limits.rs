@@ -47,9 +47,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             first_retry: Duration::from_millis(200),
-            max_retry_initiating: Duration::from_mins(1),
+            max_retry_initiating: Duration::from_secs(60),
             max_retry_established: Duration::from_secs(30),
-            linger: Duration::from_mins(10),
+            linger: Duration::from_secs(600),
             window: 64,
             max_outbox_messages: 1024,
             max_outbox_bytes: 4 * 1024 * 1024,

@@ -52,3 +52,6 @@ pub use input::{Input, LocalItem, LocalOpen, Location};
 pub use limits::{Env, Limits, MAX_MESSAGE_BYTES, Timeouts};
 pub use message::{ESTABLISHED_HANDLER, Message, MessageKind, Outgoing, handler_id};
 pub use stateless::{refuse, reject};
+
+#[cfg(test)]
+mod tests;

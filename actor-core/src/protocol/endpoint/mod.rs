@@ -6,8 +6,10 @@
 mod consume;
 mod end;
 mod flush;
+mod local;
 mod open;
 mod receive;
+mod reset;
 mod send;
 mod timer;
 
@@ -114,6 +116,10 @@ impl fmt::Display for SendRefusal {
 /// - Inputs: [`Self::step`], ending each transaction with [`Input::Flush`].
 /// - Questions: everything else; they change nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent durable facts; a combined enum would have all their combinations"
+)]
 pub struct Endpoint {
     dialog: DialogId,
     role: Role,
@@ -154,6 +160,8 @@ pub struct Endpoint {
     ending: Option<Ending>,
     /// What the partner must still be told about the ending.
     fault: Option<Fault>,
+    /// A frame that could confirm the target may have left, or did arrive.
+    was_established: bool,
     /// The ended record may be deleted.
     forgotten: bool,
     #[serde(skip)]
@@ -179,6 +187,10 @@ struct Fault {
 
 /// What an endpoint knows only while it is in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about this transaction, each with one reader"
+)]
 struct Now {
     /// Received, not consumed, not acknowledged (M9).
     held: BTreeMap<u64, Message>,
@@ -192,10 +204,12 @@ struct Now {
     due: bool,
     /// Retries without progress.
     attempt: u32,
-    retransmit_armed: bool,
+    retry: RetryTimer,
     /// The application will say nothing after this transaction.
     close_wanted: bool,
     need_ack: bool,
+    /// Ended: a late frame is answered with the FAULT.
+    answer_with_fault: bool,
     /// A frame that names the partner's token has left since this record was read.
     named_partner: bool,
     /// A message was consumed since the last flush: the silence clock starts anew.
@@ -208,12 +222,31 @@ struct Now {
     round: u32,
 }
 
+/// What the node was last told about the retry timer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum RetryTimer {
+    #[default]
+    Off,
+    Armed,
+    /// Armed with a delay that no longer fits.
+    Outdated,
+}
+
+impl RetryTimer {
+    fn outdate(&mut self) {
+        if *self == Self::Armed {
+            *self = Self::Outdated;
+        }
+    }
+}
+
 /// The partner's end, in its place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Doom {
     /// Local carrier: the place; remote: after everything held in order.
     seq: Option<u64>,
-    code: FaultCode,
+    /// `None`: it said goodbye and has ended.
+    code: Option<FaultCode>,
     detail: String,
 }
 
@@ -234,7 +267,7 @@ impl Endpoint {
         let eff = &mut effects;
         match input {
             Input::Frame(frame) => self.receive(frame, env, eff),
-            Input::Local(item) => self.receive_local(item, eff),
+            Input::Local(item) => self.receive_local(item),
             Input::Consume => self.consume(env, eff),
             Input::Send(outgoing) => self.send(outgoing, env, eff),
             Input::Close => self.now.close_wanted = true,
@@ -367,8 +400,13 @@ impl Endpoint {
         self.stage == Stage::Ended && (self.carrier == Carrier::Local || self.forgotten)
     }
 
-    /// Is this message still said again? (What the partner has not acknowledged.)
-    pub(crate) fn is_remote(&self) -> bool {
+    /// Did the dialog ever get past the point where pending work could become permanent? An initiator's dialog that
+    /// ended without it has certainly had no permanent effect, now or ever (S8).
+    pub fn was_established(&self) -> bool {
+        self.was_established
+    }
+
+    fn is_remote(&self) -> bool {
         self.carrier == Carrier::Remote
     }
 

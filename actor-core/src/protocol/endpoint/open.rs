@@ -39,6 +39,7 @@ impl Endpoint {
         eff.arm(TimerKind::Lifetime, timeouts.lifetime);
         if carrier == Carrier::Local {
             new.stage = Stage::Bound;
+            new.was_established = mode == Mode::Handshake;
             eff.notices.push(Notice::Bound);
             eff.local.push(LocalItem::Open(LocalOpen {
                 dialog,
@@ -148,6 +149,7 @@ impl Endpoint {
             closing_wait: None,
             ending: None,
             fault: None,
+            was_established: false,
             forgotten: false,
             now: Now::default(),
         }
@@ -156,6 +158,7 @@ impl Endpoint {
     /// Row 13: the target learns that it was chosen.
     pub(super) fn confirmed(&mut self, eff: &mut Effects) {
         self.stage = Stage::Established;
+        self.was_established = true;
         eff.cancel(TimerKind::Accumulate);
         eff.notices.push(Notice::Confirmed);
         Self::wrote(eff);
