@@ -289,10 +289,10 @@ impl File {
     }
 }
 
-// redb words a file that is too short in several ways; all of them name the length.
+// The words are redb's. Should they change, the file is still refused, as damaged.
 fn explain(error: OpenError, length: u64) -> OpenError {
     match error {
-        OpenError::Damaged { path, detail } if detail.contains("length") => {
+        OpenError::Damaged { path, detail } if detail.contains("truncated") => {
             OpenError::Truncated { path, length }
         }
         other => other,

@@ -1,7 +1,7 @@
 //! Why a store could not be opened, one line each, with the way out.
 //!
 //! Owns the sentences an operator reads first. Opening never repairs by throwing away: each of these
-//! leaves the files as they were found.
+//! leaves in the files all that was in them.
 
 use std::fmt;
 use std::io;

@@ -61,7 +61,7 @@ impl Store {
     /// Locks the store, opens or creates its files, checks that they belong together, reads the
     /// journal's tail back into memory and counts the incarnation, durably.
     ///
-    /// `fresh_id` names the store if it is created now. A refusal leaves the files as they were.
+    /// `fresh_id` names the store if it is created now. A refusal loses nothing.
     pub fn open(
         disk: Arc<dyn Disk>,
         options: Options,
