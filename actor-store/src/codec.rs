@@ -217,9 +217,18 @@ mod tests {
         let good: Result<u32, String> = Ok(5);
         let bad: Result<u32, String> = Err("no".to_owned());
         let (good, bad) = (encode(&good).unwrap(), encode(&bad).unwrap());
-        assert_eq!(split_result(&good), Some((false, &encode(&5_u32).unwrap()[..])));
-        assert_eq!(split_result(&bad), Some((true, &encode(&"no").unwrap()[..])));
-        assert_eq!(split_result(&encode(&Ok::<(), ()>(())).unwrap()), Some((false, &[][..])));
+        assert_eq!(
+            split_result(&good),
+            Some((false, &encode(&5_u32).unwrap()[..]))
+        );
+        assert_eq!(
+            split_result(&bad),
+            Some((true, &encode(&"no").unwrap()[..]))
+        );
+        assert_eq!(
+            split_result(&encode(&Ok::<(), ()>(())).unwrap()),
+            Some((false, &[][..]))
+        );
         assert_eq!(split_result(&[]), None);
         assert_eq!(split_result(&[2]), None);
     }

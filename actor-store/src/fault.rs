@@ -210,7 +210,10 @@ impl Boundary {
 
     /// Runs `work` unless the store has stopped. A panic becomes a fault; every fault but a damaged
     /// value stops the store.
-    pub(crate) fn run<T>(&self, work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, StoreFault> {
+    pub(crate) fn run<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, Trouble>,
+    ) -> Result<T, StoreFault> {
         self.stop.check()?;
         let fault = match contained(work) {
             Ok(Ok(value)) => return Ok(value),
@@ -245,7 +248,10 @@ impl Boundary {
         match error {
             // These two are said of the bytes, not of the device.
             redb::Error::Io(error)
-                if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::InvalidData) =>
+                if matches!(
+                    error.kind(),
+                    ErrorKind::UnexpectedEof | ErrorKind::InvalidData
+                ) =>
             {
                 let detail = match error.kind() {
                     ErrorKind::UnexpectedEof => "the file is truncated".to_owned(),

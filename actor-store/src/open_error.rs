@@ -114,10 +114,9 @@ impl fmt::Display for OpenError {
                 f,
                 "{path} begins with zeros where its header should be: {BACKUP}"
             ),
-            Self::Truncated { path, length } => write!(
-                f,
-                "{path} is cut short at {length} bytes: {BACKUP}"
-            ),
+            Self::Truncated { path, length } => {
+                write!(f, "{path} is cut short at {length} bytes: {BACKUP}")
+            }
             Self::Damaged { path, detail } => write!(f, "{path} is damaged ({detail}): {BACKUP}"),
             Self::Newer { path, found, known } => write!(
                 f,

@@ -28,8 +28,14 @@ impl Expected {
         let found = dump(store).expect("reading after recovery");
         let is_committed = found == self.committed;
         let is_in_doubt = self.in_doubt.as_ref() == Some(&found);
-        assert!(is_committed || is_in_doubt, "{how}: neither the committed state nor the next");
-        assert!(store.incarnation() > self.incarnation, "{how}: incarnation was reused");
+        assert!(
+            is_committed || is_in_doubt,
+            "{how}: neither the committed state nor the next"
+        );
+        assert!(
+            store.incarnation() > self.incarnation,
+            "{how}: incarnation was reused"
+        );
         found
     }
 }
@@ -50,7 +56,10 @@ fn work_until_failure(disk: &MemoryDisk, seed: u64, rounds: u64) -> (Expected, b
                 failed = work.run(&store, rounds).is_err();
                 if failed {
                     assert_eq!(store.commit(store.cut()), Err(StoreFault::Stopped));
-                    assert_eq!(store.get(actor_store::Table::App, b""), Err(StoreFault::Stopped));
+                    assert_eq!(
+                        store.get(actor_store::Table::App, b""),
+                        Err(StoreFault::Stopped)
+                    );
                 }
             }
             Err(OpenError::Io { .. }) => failed = true,
@@ -87,7 +96,11 @@ fn check_every_crash(disk: &MemoryDisk, expected: &Expected, seed: u64) {
         let store = open(&wreck).unwrap_or_else(|error| panic!("{name}: {error}"));
         let model = expected.check(&store, &name);
         fold_all(&store).expect("folding after recovery");
-        assert_eq!(dump(&store).expect("reading folded records"), model, "{name}");
+        assert_eq!(
+            dump(&store).expect("reading folded records"),
+            model,
+            "{name}"
+        );
         check_indexes(&store, &model);
     }
 }
@@ -145,11 +158,18 @@ fn when_the_kth_sync_fails_nothing_of_its_batch_was_reported_committed() {
         let (store, mut work) = (open(&disk).expect("open"), Work::new(k));
         disk.fail_sync_at(k);
         let fault = work.run(&store, 200).expect_err("the sync fails");
-        assert!(fault.to_string().contains("syncing failed: injected"), "{fault}");
+        assert!(
+            fault.to_string().contains("syncing failed: injected"),
+            "{fault}"
+        );
         assert_eq!(store.stopped_because(), Some(fault));
         let written = disk.bytes_written();
         drop(store);
-        assert_eq!(disk.bytes_written(), written, "a stopped store wrote something");
+        assert_eq!(
+            disk.bytes_written(),
+            written,
+            "a stopped store wrote something"
+        );
         let store = open(&disk.crash(Crash::LoseUnsynced)).expect("open again");
         assert_eq!(dump(&store).expect("dump"), work.committed, "sync {k}");
     }

@@ -33,7 +33,10 @@ fn refusal(disk: &MemoryDisk) -> OpenError {
     assert!(!text.contains('\n'), "one line: {text}");
     assert!(text.contains(".redb"), "names the file: {text}");
     let mut refused = before.into_iter().filter(|(name, _)| text.contains(name));
-    assert!(refused.all(|(name, image)| disk.image(&name) == image), "changed: {text}");
+    assert!(
+        refused.all(|(name, image)| disk.image(&name) == image),
+        "changed: {text}"
+    );
     error
 }
 
@@ -135,8 +138,21 @@ fn a_newer_format_is_refused_by_name() {
         row[11] += 1;
         write_row(&disk, file, "header", "store", &row);
         let error = open(&disk).expect_err("newer");
-        assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error:?}");
-        assert!(error.to_string().contains("start the newer build"), "{error}");
+        assert!(
+            matches!(
+                error,
+                OpenError::Newer {
+                    found: 2,
+                    known: 1,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+        assert!(
+            error.to_string().contains("start the newer build"),
+            "{error}"
+        );
     }
 }
 
@@ -152,7 +168,10 @@ fn files_of_two_stores_are_refused() {
         (FILES[1].to_owned(), two.image(FILES[1])),
     ]);
     let error = open(&mixed).expect_err("two stores");
-    assert!(matches!(error, OpenError::DifferentStores { .. }), "{error:?}");
+    assert!(
+        matches!(error, OpenError::DifferentStores { .. }),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -185,7 +204,10 @@ fn files_of_different_days_are_refused_unless_nothing_is_lost() {
             }
         }
     }
-    assert!(refused >= 15, "a journal older than its tables was accepted");
+    assert!(
+        refused >= 15,
+        "a journal older than its tables was accepted"
+    );
 }
 
 #[test]
@@ -193,12 +215,21 @@ fn a_flipped_byte_in_a_stored_value_is_an_error_and_not_another_value() {
     let disk = MemoryDisk::new();
     let store = open(&disk).expect("open");
     let needle = b"a value nobody else would think of";
-    commit(&store, vec![put(Table::Actors, b"key", needle), put(Table::Actors, b"other", b"fine")]);
+    commit(
+        &store,
+        vec![
+            put(Table::Actors, b"key", needle),
+            put(Table::Actors, b"other", b"fine"),
+        ],
+    );
     fold_all(&store).expect("fold");
     drop(store);
     let image = disk.image(FILES[1]);
     let places = image.windows(needle.len()).enumerate();
-    let places: Vec<_> = places.filter(|(_, bytes)| bytes == needle).map(|(at, _)| at).collect();
+    let places: Vec<_> = places
+        .filter(|(_, bytes)| bytes == needle)
+        .map(|(at, _)| at)
+        .collect();
     assert!(!places.is_empty());
     for at in places {
         disk.corrupt(FILES[1], at + 5, |bytes| bytes[0] ^= 4);
@@ -206,21 +237,40 @@ fn a_flipped_byte_in_a_stored_value_is_an_error_and_not_another_value() {
     let store = open(&disk).expect("open");
     let fault = store.get(Table::Actors, b"key").expect_err("damaged");
     let key = b"key".to_vec();
-    assert_eq!(fault, StoreFault::Corrupt { table: Table::Actors, key });
-    assert!(fault.to_string().contains("0x6b6579 in table `actors`"), "{fault}");
+    assert_eq!(
+        fault,
+        StoreFault::Corrupt {
+            table: Table::Actors,
+            key
+        }
+    );
+    assert!(
+        fault.to_string().contains("0x6b6579 in table `actors`"),
+        "{fault}"
+    );
     // One damaged value stops its reader only; writing a good one heals it.
     assert!(store.get(Table::Actors, b"other").expect("fine").is_some());
     commit(&store, vec![put(Table::Actors, b"key", b"new")]);
     fold_all(&store).expect("fold");
     assert_eq!(store.stats().healed, 1);
-    assert_eq!(&*store.get(Table::Actors, b"key").expect("healed").expect("there").bytes, b"new");
+    assert_eq!(
+        &*store
+            .get(Table::Actors, b"key")
+            .expect("healed")
+            .expect("there")
+            .bytes,
+        b"new"
+    );
     drop(store);
 
     let mut verifying = options();
     verifying.verify_on_open = true;
     disk.corrupt(FILES[1], image.len() / 2, |bytes| bytes.fill(0x55));
     let opened = Store::open(Arc::new(disk), verifying, ID);
-    assert!(matches!(opened, Err(OpenError::Damaged { .. })), "{opened:?}");
+    assert!(
+        matches!(opened, Err(OpenError::Damaged { .. })),
+        "{opened:?}"
+    );
 }
 
 /// Zeroes, flips or shuffles a page or a few bits.
@@ -234,9 +284,13 @@ fn damage(disk: &MemoryDisk, random: &mut Random) {
     match random.below(4) {
         0 if page > 0 => disk.corrupt(file, page, |bytes| bytes[..4096].fill(0)),
         1 => disk.corrupt(file, at, |bytes| bytes[0] ^= 1 << random.below(8)),
-        2 => disk.corrupt(file, page, |bytes| bytes[..4096].copy_from_slice(&image[from..from + 4096])),
+        2 => disk.corrupt(file, page, |bytes| {
+            bytes[..4096].copy_from_slice(&image[from..from + 4096]);
+        }),
         _ => disk.corrupt(file, page, |bytes| {
-            bytes[..4096].iter_mut().for_each(|byte| *byte = random.below(256) as u8);
+            bytes[..4096]
+                .iter_mut()
+                .for_each(|byte| *byte = random.below(256) as u8);
         }),
     }
 }
@@ -270,7 +324,10 @@ fn any_damage_gives_an_error_or_the_right_value() {
             }
         }
     }
-    assert!(refused > 0 && faults > 0, "{refused} refused, {faults} faults, {hidden} hidden");
+    assert!(
+        refused > 0 && faults > 0,
+        "{refused} refused, {faults} faults, {hidden} hidden"
+    );
 }
 
 #[test]
@@ -316,14 +373,18 @@ impl StorageBackend for Boxed {
 
 fn database(disk: &MemoryDisk, file: &str) -> Database {
     let backend = actor_store::Disk::open(disk, file).expect("file");
-    Database::builder().create_with_backend(Boxed(backend)).expect("database")
+    Database::builder()
+        .create_with_backend(Boxed(backend))
+        .expect("database")
 }
 
 fn read_row(disk: &MemoryDisk, file: &str, table: &str, key: &str) -> Vec<u8> {
     use redb::ReadableDatabase;
     let db = database(disk, file);
     let txn = db.begin_read().expect("read");
-    let table = txn.open_table(TableDefinition::<&str, &[u8]>::new(table)).expect("table");
+    let table = txn
+        .open_table(TableDefinition::<&str, &[u8]>::new(table))
+        .expect("table");
     table.get(key).expect("get").expect("row").value().to_vec()
 }
 
@@ -332,7 +393,10 @@ fn write_row(disk: &MemoryDisk, file: &str, table: &str, key: &str, row: &[u8]) 
     let txn = db.begin_write().expect("write");
     {
         let definition = TableDefinition::<&str, &[u8]>::new(table);
-        txn.open_table(definition).expect("table").insert(key, row).expect("insert");
+        txn.open_table(definition)
+            .expect("table")
+            .insert(key, row)
+            .expect("insert");
     }
     txn.commit().expect("commit");
 }

@@ -1,5 +1,5 @@
 use super::*;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::{NonZeroI8, NonZeroU32};

@@ -25,7 +25,10 @@ impl Random {
     }
 
     pub fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n
     }
 
@@ -81,7 +84,11 @@ pub fn dump(store: &Store) -> Result<Model, StoreFault> {
     let mut model = Model::new();
     for table in Table::ALL {
         for (key, value) in store.range(table, b"", Bound::Unbounded, usize::MAX)? {
-            assert_eq!(store.get(table, &key)?.as_ref(), Some(&value), "get and range disagree");
+            assert_eq!(
+                store.get(table, &key)?.as_ref(),
+                Some(&value),
+                "get and range disagree"
+            );
             model.insert((table, key), value);
         }
     }
@@ -96,9 +103,15 @@ pub fn check_indexes(store: &Store, model: &Model) {
         .collect();
     due.sort();
     let found = store.due(u64::MAX, usize::MAX).expect("due");
-    let found: Vec<_> = found.into_iter().map(|row| (row.time, row.table, row.key)).collect();
+    let found: Vec<_> = found
+        .into_iter()
+        .map(|row| (row.time, row.table, row.key))
+        .collect();
     assert_eq!(found, due);
-    assert_eq!(store.next_due().expect("next due"), due.first().map(|row| row.0));
+    assert_eq!(
+        store.next_due().expect("next due"),
+        due.first().map(|row| row.0)
+    );
     let busy: Vec<_> = model
         .iter()
         .filter(|(_, value)| value.index.busy)
@@ -141,7 +154,11 @@ impl Work {
     }
 
     pub fn value(&mut self) -> Value {
-        let len = if self.random.one_in(20) { 9_000 } else { self.random.below(60) };
+        let len = if self.random.one_in(20) {
+            9_000
+        } else {
+            self.random.below(60)
+        };
         let byte = self.random.below(256) as u8;
         let mut value = Value::new(vec![byte; len as usize]);
         value.index = Index {
@@ -164,13 +181,21 @@ impl Work {
 
     // Keys of these tables are used once: insert the next one, or delete one there is.
     fn fresh_write(&mut self) -> Write {
-        let table = if self.random.one_in(2) { Table::Inbox } else { Table::Outbox };
+        let table = if self.random.one_in(2) {
+            Table::Inbox
+        } else {
+            Table::Outbox
+        };
         let mut living = self.published.keys().filter(|(of, _)| *of == table);
         let count = living.clone().count() as u64;
         if count > 0 && self.random.one_in(2) {
             let at = self.random.below(count) as usize;
             let key = living.nth(at).expect("counted").1.clone();
-            return Write { table, key, value: None };
+            return Write {
+                table,
+                key,
+                value: None,
+            };
         }
         self.next_fresh += 1;
         Write {
