@@ -82,7 +82,9 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 
 /// The value of these bytes, all of which it must take.
 ///
-/// What it allocates is bounded by a small multiple of the bytes given, whatever lengths they claim.
+/// What it allocates is bounded by a small multiple of the bytes given, whatever lengths they claim. Its
+/// depth is not: a type that contains itself without a limit can be nested as deep as there are bytes,
+/// and a sequence of empty values can be as long as it claims. Do not receive such types from strangers.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let what = std::any::type_name::<T>();
     let (value, read) = decode_prefix(bytes)
