@@ -211,6 +211,32 @@ fn files_of_different_days_are_refused_unless_nothing_is_lost() {
 }
 
 #[test]
+fn a_journal_from_before_the_last_fold_is_refused_even_on_the_same_day() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk).expect("open");
+    commit(&store, vec![put(Table::Actors, b"key", b"morning")]);
+    let morning = copy(&disk);
+    commit(&store, vec![put(Table::Actors, b"key", b"evening")]);
+    fold_all(&store).expect("fold");
+    let evening = copy(&disk);
+    let mixed = MemoryDisk::from_images([
+        (FILES[0].to_owned(), morning.image(FILES[0])),
+        (FILES[1].to_owned(), evening.image(FILES[1])),
+    ]);
+    let error = open(&mixed).expect_err("the journal lacks a batch");
+    assert!(
+        matches!(error, OpenError::DifferentDays { .. }),
+        "{error:?}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("batch 2, the journal ends at batch 1"),
+        "{error}"
+    );
+}
+
+#[test]
 fn a_flipped_byte_in_a_stored_value_is_an_error_and_not_another_value() {
     let disk = MemoryDisk::new();
     let store = open(&disk).expect("open");

@@ -75,6 +75,18 @@ fn a_message_deleted_in_a_later_batch_is_gone_after_a_crash_too() {
 }
 
 #[test]
+fn a_message_deleted_twice_in_a_later_batch_does_not_come_back() {
+    let (disk, store) = fresh();
+    commit(&store, vec![put(Table::Inbox, b"1", b"message")]);
+    commit(
+        &store,
+        vec![delete(Table::Inbox, b"1"), delete(Table::Inbox, b"1")],
+    );
+    let again = open(&disk.crash(Crash::LoseUnsynced)).expect("open");
+    assert!(dump(&again).expect("dump").is_empty());
+}
+
+#[test]
 fn one_commit_is_one_sync() {
     let (disk, store) = fresh();
     for round in 0..50_u8 {

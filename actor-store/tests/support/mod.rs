@@ -38,11 +38,12 @@ impl Random {
 }
 
 pub fn options() -> Options {
-    let mut options = Options::default();
-    options.cache_bytes = 1024 * 1024;
-    options.fold_records = 12;
-    options.fold_chunk = 5;
-    options
+    Options {
+        cache_bytes: 1024 * 1024,
+        fold_records: 12,
+        fold_chunk: 5,
+        ..Options::default()
+    }
 }
 
 pub fn open(disk: &MemoryDisk) -> Result<Store, OpenError> {
