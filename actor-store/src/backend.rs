@@ -29,7 +29,9 @@ impl Meter {
 
     fn writable(&self) -> io::Result<()> {
         if self.sealed.load(Ordering::SeqCst) {
-            return Err(io::Error::other("the store has stopped and writes nothing more"));
+            return Err(io::Error::other(
+                "the store has stopped and writes nothing more",
+            ));
         }
         Ok(())
     }
@@ -72,11 +74,13 @@ impl Backend {
 // whatever the backend.
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
-        self.meter.note("asking for the length", false, self.inner.len())
+        self.meter
+            .note("asking for the length", false, self.inner.len())
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.meter.note("reading", false, self.inner.read(offset, out))
+        self.meter
+            .note("reading", false, self.inner.read(offset, out))
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
@@ -94,7 +98,8 @@ impl StorageBackend for Backend {
         self.meter.writable()?;
         let len = data.len() as u64;
         self.meter.bytes_written.fetch_add(len, Ordering::Relaxed);
-        self.meter.note("writing", true, self.inner.write(offset, data))
+        self.meter
+            .note("writing", true, self.inner.write(offset, data))
     }
 
     fn close(&self) -> io::Result<()> {

@@ -179,7 +179,11 @@ mod tests {
 
     #[test]
     fn a_small_change_costs_four_bytes_besides_key_and_value() {
-        let one = [(Table::Actors, Arc::from(*b"key"), Some(Value::new(*b"value")))];
+        let one = [(
+            Table::Actors,
+            Arc::from(*b"key"),
+            Some(Value::new(*b"value")),
+        )];
         assert_eq!(Batch::new(1, &one, 8).bytes(), HEAD_BYTES + 4 + 8);
     }
 }

@@ -82,7 +82,9 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 
 /// The value of these bytes, all of which it must take.
 ///
-/// What it allocates is bounded by a small multiple of the bytes given, whatever lengths they claim.
+/// What it allocates is bounded by a small multiple of the bytes given, whatever lengths they claim. Its
+/// depth is not: a type that contains itself without a limit can be nested as deep as there are bytes,
+/// and a sequence of empty values can be as long as it claims. Do not receive such types from strangers.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let what = std::any::type_name::<T>();
     let (value, read) = decode_prefix(bytes)
@@ -217,9 +219,18 @@ mod tests {
         let good: Result<u32, String> = Ok(5);
         let bad: Result<u32, String> = Err("no".to_owned());
         let (good, bad) = (encode(&good).unwrap(), encode(&bad).unwrap());
-        assert_eq!(split_result(&good), Some((false, &encode(&5_u32).unwrap()[..])));
-        assert_eq!(split_result(&bad), Some((true, &encode(&"no").unwrap()[..])));
-        assert_eq!(split_result(&encode(&Ok::<(), ()>(())).unwrap()), Some((false, &[][..])));
+        assert_eq!(
+            split_result(&good),
+            Some((false, &encode(&5_u32).unwrap()[..]))
+        );
+        assert_eq!(
+            split_result(&bad),
+            Some((true, &encode(&"no").unwrap()[..]))
+        );
+        assert_eq!(
+            split_result(&encode(&Ok::<(), ()>(())).unwrap()),
+            Some((false, &[][..]))
+        );
         assert_eq!(split_result(&[]), None);
         assert_eq!(split_result(&[2]), None);
     }

@@ -198,7 +198,8 @@ pub(crate) fn write_header(
     header: &Header,
 ) -> Result<(), Trouble> {
     let row = header.encode(kind);
-    txn.open_table(HEADERS)?.insert(HEADER_KEY, row.as_slice())?;
+    txn.open_table(HEADERS)?
+        .insert(HEADER_KEY, row.as_slice())?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::fmt;
+use std::io::ErrorKind;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Once, PoisonError};
@@ -209,7 +210,10 @@ impl Boundary {
 
     /// Runs `work` unless the store has stopped. A panic becomes a fault; every fault but a damaged
     /// value stops the store.
-    pub(crate) fn run<T>(&self, work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, StoreFault> {
+    pub(crate) fn run<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, Trouble>,
+    ) -> Result<T, StoreFault> {
         self.stop.check()?;
         let fault = match contained(work) {
             Ok(Ok(value)) => return Ok(value),
@@ -242,6 +246,19 @@ impl Boundary {
         // redb hands out an I/O error once and calls it "previous" afterwards: the meter remembers.
         let remembered = self.meter.first_error();
         match error {
+            // These two are said of the bytes, not of the device.
+            redb::Error::Io(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::UnexpectedEof | ErrorKind::InvalidData
+                ) =>
+            {
+                let detail = match error.kind() {
+                    ErrorKind::UnexpectedEof => "the file is truncated".to_owned(),
+                    _ => error.to_string(),
+                };
+                StoreFault::Damaged { path, detail }
+            }
             redb::Error::Io(error) => StoreFault::Io {
                 path,
                 cause: remembered.unwrap_or_else(|| error.to_string()),

@@ -75,7 +75,10 @@ impl FoldState {
         let mut bytes = 0;
         let mut is_full = false;
         let mut is_last = true;
-        let first = current.done.as_ref().map_or(Table::Node, |(table, _)| *table);
+        let first = current
+            .done
+            .as_ref()
+            .map_or(Table::Node, |(table, _)| *table);
         'all: for table in Table::ALL.into_iter().filter(|table| *table >= first) {
             let from = match &current.done {
                 Some((done, key)) if *done == table => Bound::Excluded(Arc::clone(key)),
@@ -186,13 +189,11 @@ fn fold_record(
 // A damaged old value is replaced by a good one; only its index rows are unknown. A deadline row left
 // behind is stale, which readers of the index expect.
 fn old_index(table: Table, key: &[u8], row: &[u8], chunk: &mut Chunk) -> OldIndex {
-    match stored::decode(table, key, row) {
-        Ok((index, _)) => OldIndex::Known(index),
-        Err(_) => {
-            chunk.healed += 1;
-            OldIndex::Unknown
-        }
+    if let Ok((index, _)) = stored::decode(table, key, row) {
+        return OldIndex::Known(index);
     }
+    chunk.healed += 1;
+    OldIndex::Unknown
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

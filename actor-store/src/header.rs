@@ -108,7 +108,10 @@ mod tests {
     fn a_header_comes_back_and_every_flipped_bit_is_noticed() {
         let row = HEADER.encode(Kind::Dialogs);
         assert_eq!(Header::decode(Kind::Dialogs, &row), Ok(HEADER));
-        assert_eq!(Header::decode(Kind::Journal, &row), Err(HeaderError::Foreign));
+        assert_eq!(
+            Header::decode(Kind::Journal, &row),
+            Err(HeaderError::Foreign)
+        );
         for bit in 0..row.len() * 8 {
             let mut bad = row.clone();
             bad[bit / 8] ^= 1 << (bit % 8);
@@ -124,6 +127,9 @@ mod tests {
         let mut row = HEADER.encode(Kind::Journal);
         row[11] = 2;
         row.truncate(14);
-        assert_eq!(Header::decode(Kind::Journal, &row), Err(HeaderError::Newer(2)));
+        assert_eq!(
+            Header::decode(Kind::Journal, &row),
+            Err(HeaderError::Newer(2))
+        );
     }
 }

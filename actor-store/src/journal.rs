@@ -211,4 +211,3 @@ struct Row {
     bytes: u64,
     changes: Vec<Change>,
 }
-

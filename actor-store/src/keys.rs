@@ -221,7 +221,10 @@ mod tests {
 
     impl Random {
         fn next(&mut self) -> u64 {
-            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             self.0 ^ (self.0 >> 29)
         }
 
@@ -229,14 +232,18 @@ mod tests {
         fn text(&mut self) -> String {
             let len = self.next() % 5;
             let letters = ['\0', '\u{1}', 'a', '\u{ff}', '\u{10ffff}'];
-            (0..len).map(|_| letters[(self.next() % 5) as usize]).collect()
+            (0..len)
+                .map(|_| letters[(self.next() % 5) as usize])
+                .collect()
         }
 
         // All magnitudes, and their neighbours.
         fn number(&mut self) -> u128 {
             let bits = self.next() % 129;
             let power = 1_u128.checked_shl(bits as u32).unwrap_or(0);
-            power.wrapping_add(u128::from(self.next() % 3)).wrapping_sub(1)
+            power
+                .wrapping_add(u128::from(self.next() % 3))
+                .wrapping_sub(1)
         }
     }
 
@@ -251,21 +258,28 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::many_single_char_names, clippy::cast_possible_wrap)]
     fn the_order_of_the_bytes_is_the_order_of_the_keys() {
-        let mut r = Random(1);
+        let mut random = Random(1);
         for _ in 0..20_000 {
-            let (a, b) = (r.number(), r.number());
+            let (a, b) = (random.number(), random.number());
             macro_rules! integers {
                 ($($int:ty),*) => {$( same_order_and_back(&(a as $int), &(b as $int)); )*};
             }
             integers!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128);
             same_order_and_back(&(a & 1 == 0), &(b & 1 == 0));
             same_order_and_back(&a.to_be_bytes(), &b.to_be_bytes());
-            let (s, t, u, v) = (r.text(), r.text(), r.text(), r.text());
+            let [s, t, u, v] = std::array::from_fn(|_| random.text());
             same_order_and_back(&s, &t);
             same_order_and_back(&(s.clone(), u.clone()), &(t.clone(), v.clone()));
-            same_order_and_back(&(s.clone(), a as i8, u.clone()), &(t.clone(), b as i8, v.clone()));
-            same_order_and_back(&((s, u), a, true, [1_u8; 2]), &((t, v), b, false, [0_u8; 2]));
+            same_order_and_back(
+                &(s.clone(), a as i8, u.clone()),
+                &(t.clone(), b as i8, v.clone()),
+            );
+            same_order_and_back(
+                &((s, u), a, true, [1_u8; 2]),
+                &((t, v), b, false, [0_u8; 2]),
+            );
         }
     }
 

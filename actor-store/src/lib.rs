@@ -12,6 +12,26 @@
 //! of `dialogs.redb`, where the deadline and busy indexes are derived from them. A journal row whose
 //! batch is folded is simply overwritten by a later commit.
 //!
+//! ```
+//! use std::sync::Arc;
+//! use actor_store::{FileDisk, Options, Store, Table, Value, Write};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! let disk = Arc::new(FileDisk::new(dir.path()));
+//! let store = Store::open(disk, Options::default(), *b"a store for ever")?;
+//! store.publish(vec![Write {
+//!     table: Table::App,
+//!     key: b"greeting".to_vec(),
+//!     value: Some(Value::new(*b"hello")),
+//! }]);
+//! store.commit(store.cut())?; // one row, one sync
+//! let value = store.get(Table::App, b"greeting")?;
+//! assert_eq!(value.map(|value| value.bytes.to_vec()).as_deref(), Some(&b"hello"[..]));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Layout
 //!
 //! - [`Store`], [`Snapshot`], [`Batch`]: the whole of it, for the node.

@@ -71,13 +71,16 @@ impl MemoryDisk {
     /// A disk with these files, all of them durable.
     pub fn from_images(images: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         let disk = Self::new();
-        let files = images.into_iter().map(|(name, image)| (name, File::new(image)));
+        let files = images
+            .into_iter()
+            .map(|(name, image)| (name, File::new(image)));
         lock(&disk.state).files.extend(files);
         disk
     }
 
     /// What a restarted machine finds if it crashed now: another disk, unlocked and without faults.
     /// This one is left as it is.
+    #[must_use]
     pub fn crash(&self, how: Crash) -> Self {
         let state = lock(&self.state);
         let mut random = Random::new(match how {
@@ -105,7 +108,10 @@ impl MemoryDisk {
     /// What went to one file.
     pub fn counts(&self, file: &str) -> Counts {
         let state = lock(&self.state);
-        state.files.get(file).map_or_else(Counts::default, |file| file.counts)
+        state
+            .files
+            .get(file)
+            .map_or_else(Counts::default, |file| file.counts)
     }
 
     /// What went to all files.
@@ -155,14 +161,19 @@ impl MemoryDisk {
     /// What a reader of the file sees now, unsynced writes included; empty if there is no such file.
     pub fn image(&self, file: &str) -> Vec<u8> {
         let state = lock(&self.state);
-        state.files.get(file).map_or_else(Vec::new, |file| file.image().to_vec())
+        state
+            .files
+            .get(file)
+            .map_or_else(Vec::new, |file| file.image().to_vec())
     }
 
     /// All files as a reader sees them now, for [`MemoryDisk::from_images`].
     pub fn images(&self) -> Vec<(String, Vec<u8>)> {
         let state = lock(&self.state);
         let images = state.files.iter();
-        images.map(|(name, file)| (name.clone(), file.image().to_vec())).collect()
+        images
+            .map(|(name, file)| (name.clone(), file.image().to_vec()))
+            .collect()
     }
 }
 

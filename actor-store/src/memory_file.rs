@@ -112,10 +112,10 @@ impl File {
             Crash::KeepAll => image.clone_from(&self.cache),
             Crash::KeepSome(_) => {
                 for op in &self.unsynced {
-                    if random.coin() {
-                        op.apply_torn(&mut image, random);
-                    } else if random.coin() {
-                        op.apply(&mut image);
+                    match random.below(4) {
+                        0 | 1 => op.apply_torn(&mut image, random),
+                        2 => op.apply(&mut image),
+                        _ => {}
                     }
                 }
             }
@@ -149,7 +149,11 @@ impl Random {
         z ^ (z >> 31)
     }
 
+    fn below(&mut self, n: u64) -> u64 {
+        self.next() % n
+    }
+
     fn coin(&mut self) -> bool {
-        self.next() & 1 == 1
+        self.below(2) == 1
     }
 }

@@ -9,13 +9,8 @@ use std::sync::Arc;
 use crate::overlay::{Entry, Rows};
 use crate::table::Value;
 
-/// Records in memory within a range, deleted ones included: they hide the table's.
-#[derive(Debug)]
-pub(crate) struct Layered {
-    pub(crate) records: Vec<(Arc<[u8]>, Option<Value>)>,
-    /// Collecting ended early, with enough living records up to the last key here.
-    pub(crate) is_cut_short: bool,
-}
+/// Records in memory within a range, in order, deleted ones included: they hide the table's.
+pub(crate) type Layered = Vec<(Arc<[u8]>, Option<Value>)>;
 
 /// Whether `[from, to)` can hold no key; ordered maps panic on such a range.
 pub(crate) fn is_void(from: &[u8], to: Bound<&[u8]>) -> bool {
@@ -35,30 +30,20 @@ pub(crate) fn layered(
     limit: usize,
 ) -> Layered {
     let mut records = Vec::new();
-    if is_void(from, to) || limit == 0 {
-        return Layered {
-            records,
-            is_cut_short: false,
-        };
+    if is_void(from, to) {
+        return records;
     }
     let range = (Bound::Included(from), to);
     let mut newer = newer.range::<[u8], _>(range).peekable();
     let mut older = older.map(|rows| rows.range::<[u8], _>(range).peekable());
     let mut living = 0;
-    while let Some((key, entry)) = next_of_two(&mut newer, older.as_mut()) {
+    while living < limit
+        && let Some((key, entry)) = next_of_two(&mut newer, older.as_mut())
+    {
         records.push((Arc::clone(key), entry.value.clone()));
         living += usize::from(entry.value.is_some());
-        if living == limit {
-            return Layered {
-                records,
-                is_cut_short: true,
-            };
-        }
     }
-    Layered {
-        records,
-        is_cut_short: false,
-    }
+    records
 }
 
 type Item<'a> = (&'a Arc<[u8]>, &'a Entry);
@@ -84,23 +69,18 @@ fn next_of_two<'a, I: Iterator<Item = Item<'a>>>(
 }
 
 /// The records of memory over those of a table, both in order, up to `limit` rows.
+///
+/// Memory may have been cut short at `limit` living records: whatever the table has behind the last of
+/// them comes too late for this range.
 pub(crate) fn over_table<E>(
     memory: Layered,
     table: impl Iterator<Item = Result<(Vec<u8>, Value), E>>,
     limit: usize,
 ) -> Result<Vec<(Vec<u8>, Value)>, E> {
-    // Beyond the last key in memory nothing is known of newer records, and nothing is needed.
-    let end = memory
-        .is_cut_short
-        .then(|| memory.records.last().map(|(key, _)| Arc::clone(key)))
-        .flatten();
-    let mut memory = memory.records.into_iter().peekable();
+    let mut memory = memory.into_iter().peekable();
     let mut rows = Vec::new();
     for row in table {
         let (key, value) = row?;
-        if rows.len() >= limit || end.as_ref().is_some_and(|end| key.as_slice() > &**end) {
-            break;
-        }
         while let Some((newer, newest)) = memory.next_if(|(newer, _)| **newer < *key) {
             rows.extend(newest.map(|value| (newer.to_vec(), value)));
         }
@@ -108,10 +88,11 @@ pub(crate) fn over_table<E>(
             Some((_, newest)) => rows.extend(newest.map(|value| (key, value))),
             None => rows.push((key, value)),
         }
+        if rows.len() >= limit {
+            break;
+        }
     }
-    while rows.len() < limit
-        && let Some((key, newest)) = memory.next()
-    {
+    for (key, newest) in memory {
         rows.extend(newest.map(|value| (key.to_vec(), value)));
     }
     rows.truncate(limit);

@@ -53,8 +53,7 @@ pub(crate) fn open(
     let journal_file = File::probe(disk, Kind::Journal, journal_meter, &stop)?;
     let dialogs_file = File::probe(disk, Kind::Dialogs, dialogs_meter, &stop)?;
 
-    let (journal, journal_header) =
-        open_journal(journal_file, &dialogs_file, options, fresh_id)?;
+    let (journal, journal_header) = open_journal(journal_file, &dialogs_file, options, fresh_id)?;
     let (dialogs, dialogs_header) = open_dialogs(
         dialogs_file,
         journal.boundary().path(),
@@ -231,7 +230,9 @@ impl File {
         let backend = Backend::new(disk.open(kind.file()).map_err(failed)?, Arc::clone(&meter));
         let length = backend.len().map_err(failed)?;
         let mut start = [0; REDB_MAGIC.len()];
-        let present = start.len().min(usize::try_from(length).unwrap_or(usize::MAX));
+        let present = start
+            .len()
+            .min(usize::try_from(length).unwrap_or(usize::MAX));
         backend.read(0, &mut start[..present]).map_err(failed)?;
         let state = match start {
             _ if length == 0 => State::Empty,
@@ -289,10 +290,10 @@ impl File {
     }
 }
 
-// redb words a file that is too short in several ways; all of them name the length.
+// The words are redb's. Should they change, the file is still refused, as damaged.
 fn explain(error: OpenError, length: u64) -> OpenError {
     match error {
-        OpenError::Damaged { path, detail } if detail.contains("length") => {
+        OpenError::Damaged { path, detail } if detail.contains("truncated") => {
             OpenError::Truncated { path, length }
         }
         other => other,

@@ -1,7 +1,7 @@
 //! Why a store could not be opened, one line each, with the way out.
 //!
 //! Owns the sentences an operator reads first. Opening never repairs by throwing away: each of these
-//! leaves the files as they were found.
+//! leaves in the files all that was in them.
 
 use std::fmt;
 use std::io;
@@ -114,10 +114,9 @@ impl fmt::Display for OpenError {
                 f,
                 "{path} begins with zeros where its header should be: {BACKUP}"
             ),
-            Self::Truncated { path, length } => write!(
-                f,
-                "{path} is cut short at {length} bytes: {BACKUP}"
-            ),
+            Self::Truncated { path, length } => {
+                write!(f, "{path} is cut short at {length} bytes: {BACKUP}")
+            }
             Self::Damaged { path, detail } => write!(f, "{path} is damaged ({detail}): {BACKUP}"),
             Self::Newer { path, found, known } => write!(
                 f,

@@ -4,7 +4,6 @@
 
 /// Sizes and thresholds. [`Options::default`] suits a node with some thousand messages a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Options {
     /// Bytes of page cache for `dialogs.redb`; `journal.redb` takes an eighth of it.
     pub cache_bytes: usize,

@@ -121,9 +121,10 @@ impl Overlay {
         let bytes = size(&key, value.as_ref());
         let next = self.next;
         let is_held_below = table.has_fresh_keys()
-            && self.frozen.as_ref().is_some_and(|frozen| {
-                frozen.generation.rows(table).contains_key(key.as_slice())
-            });
+            && self
+                .frozen
+                .as_ref()
+                .is_some_and(|frozen| frozen.generation.rows(table).contains_key(key.as_slice()));
         let active = &mut self.active;
         let rows = Arc::make_mut(&mut active.tables[usize::from(table.tag())]);
         if let Some(entry) = rows.get_mut(key.as_slice()) {
@@ -252,7 +253,8 @@ impl Overlay {
         }
         self.freeze_asked = false;
         let through = self.next - 1;
-        if self.active.is_empty() && through == 0 {
+        if self.active.is_empty() {
+            // Every batch leaves a record, if only of a deletion: nothing was committed since.
             return;
         }
         self.frozen = Some(Arc::new(Frozen {
@@ -262,12 +264,11 @@ impl Overlay {
     }
 
     /// The newest state of a key, if it is in memory.
-    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Option<Option<Value>> {
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Option<&Entry> {
         self.active
             .rows(table)
             .get(key)
             .or_else(|| self.frozen_rows(table)?.get(key))
-            .map(|entry| entry.value.clone())
     }
 
     /// See [`merge::layered`].

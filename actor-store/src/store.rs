@@ -61,7 +61,8 @@ impl Store {
     /// Locks the store, opens or creates its files, checks that they belong together, reads the
     /// journal's tail back into memory and counts the incarnation, durably.
     ///
-    /// `fresh_id` names the store if it is created now. A refusal leaves the files as they were.
+    /// `fresh_id` names the store if it is created now. A refusal loses nothing.
+    #[expect(clippy::needless_pass_by_value, reason = "the store keeps its disk")]
     pub fn open(
         disk: Arc<dyn Disk>,
         options: Options,
@@ -149,6 +150,7 @@ impl Store {
     ///
     /// On any error the store is stopped for ever, and whether the batch is durable is in doubt until
     /// the store is opened again.
+    #[expect(clippy::needless_pass_by_value, reason = "a batch is committed once")]
     pub fn commit(&self, batch: Batch) -> Result<(), StoreFault> {
         let shared = &*self.shared;
         shared.stop.check()?;
@@ -173,8 +175,8 @@ impl Store {
     /// The newest published value of a key.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
         self.shared.stop.check()?;
-        if let Some(value) = lock(&self.shared.overlay).get(table, key) {
-            return Ok(value);
+        if let Some(entry) = lock(&self.shared.overlay).get(table, key) {
+            return Ok(entry.value.clone());
         }
         // Whatever is folded meanwhile is newer, and was published before this returns.
         self.shared.dialogs.view()?.get(table, key)
@@ -196,7 +198,7 @@ impl Store {
     /// A consistent view of everything published so far, whether or not it is durable yet: hand it out
     /// once everything published before is.
     pub fn snapshot(&self) -> Result<Snapshot, StoreFault> {
-        let (view, layers) = self.with_view(|overlay| overlay.layers())?;
+        let (view, layers) = self.with_view(Overlay::layers)?;
         Ok(Snapshot::new(view, layers, Arc::clone(&self.shared)))
     }
 
@@ -218,8 +220,7 @@ impl Store {
         let mut fold = lock(&shared.fold);
         if !fold.is_busy() {
             let journal_bytes = shared.journal.bytes();
-            let foldable =
-                lock(&shared.overlay).foldable(&shared.options, journal_bytes, force);
+            let foldable = lock(&shared.overlay).foldable(&shared.options, journal_bytes, force);
             match foldable {
                 Some(frozen) => fold.begin(frozen),
                 None => return Ok(FoldProgress::Idle),
@@ -235,7 +236,9 @@ impl Store {
 
         let counters = &shared.counters;
         counters.fold_chunks.fetch_add(1, Ordering::Relaxed);
-        counters.folded_records.fetch_add(chunk.records, Ordering::Relaxed);
+        counters
+            .folded_records
+            .fetch_add(chunk.records, Ordering::Relaxed);
         counters.healed.fetch_add(chunk.healed, Ordering::Relaxed);
         shared.show_again(&chunk.refreshed);
         let Some(watermark) = chunk.watermark else {
@@ -286,7 +289,10 @@ impl Store {
                 Wanted::Yes
             }
         })?;
-        Ok(rows.iter().filter_map(|row| IndexRow::decode(row)).collect())
+        Ok(rows
+            .iter()
+            .filter_map(|row| IndexRow::decode(row))
+            .collect())
     }
 
     /// The time of the earliest row of the deadline index.
@@ -309,12 +315,13 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<(Table, Vec<u8>)>, StoreFault> {
         let after = after.map(|(table, key)| index_rows::busy_key(table, &key));
-        let from = after
-            .as_deref()
-            .map_or(Bound::Unbounded, Bound::Excluded);
+        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
         let view = self.shared.dialogs.view()?;
         let rows = view.index(BUSY, from, limit, |_| Wanted::Yes)?;
-        Ok(rows.iter().filter_map(|row| index_rows::decode_busy(row)).collect())
+        Ok(rows
+            .iter()
+            .filter_map(|row| index_rows::decode_busy(row))
+            .collect())
     }
 
     /// Records that opening found in the journal's tail, and that the indexes may not know: the caller

@@ -117,6 +117,9 @@ mod tests {
         assert!(decode(Table::Actors, b"kez", &row).is_err());
         assert!(decode(Table::App, b"key", &row).is_err());
         let fault = decode(Table::App, b"key", &row).unwrap_err().to_string();
-        assert!(fault.contains("`app`") && fault.contains("0x6b6579"), "{fault}");
+        assert!(
+            fault.contains("`app`") && fault.contains("0x6b6579"),
+            "{fault}"
+        );
     }
 }
