@@ -8,7 +8,7 @@ pub mod protocol;
 mod transport;
 
 pub use actor_macros::dialog;
-pub use actor_store::{OpenError, StoreFault, TableKey};
+pub use actor_store::{OpenError, StoreFault, keys::TableKey};
 pub use dialog::{
     Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, Handshake, HandlerInfo, HandlerKind, Knowledge, Later,
     Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Table, TableMut, TableRef, Timer,

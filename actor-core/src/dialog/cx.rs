@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use actor_store::{TableKey, codec};
+use actor_store::{codec, keys::TableKey};
 use serde::Serialize;
 
 use super::{

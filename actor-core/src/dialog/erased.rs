@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use actor_store::{TypeRecord, codec, shape_of};
+use actor_store::{TypeRecord, codec, shape::shape_of};
 use serde::de::DeserializeOwned;
 
 use super::{Call, Cx, Dialog, Handled, Pending, PendingCx, Resumed, StateNotes, Step, Table, Unfit, noting};
@@ -99,7 +99,7 @@ impl Types {
 }
 
 #[doc(hidden)]
-pub use actor_store::TableKey as DeserializeOwnedKey;
+pub use actor_store::keys::TableKey as DeserializeOwnedKey;
 
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;

@@ -35,7 +35,7 @@ pub use reference::DialogRef;
 pub use request::{Request, established, opening};
 pub use resume::{IsAnswer, Outcome, Resume, Resumed, Timer};
 pub(crate) use step::{Command, Continuation, Ids, Resources, Row, Step, StepFault, TableAccess};
-pub(crate) use table::{decode_rows, key_range};
+pub(crate) use table::key_range;
 pub(crate) use call::{ESTABLISHED, Replied};
 pub use table::{Table, TableMut, TableRef};
 pub use erased::Types;

@@ -2,7 +2,7 @@
 
 use std::{fmt, ops::RangeBounds};
 
-use actor_store::{Snapshot, StoreFault, TableKey, codec};
+use actor_store::{Snapshot, StoreFault, codec, keys::TableKey};
 
 use super::tables::{key_of, row_key, table_bounds};
 use crate::dialog::{Durable, Table, key_range};
