@@ -11,6 +11,7 @@ pub use actor_macros::dialog;
 pub use actor_store::{OpenError, StoreFault, keys::TableKey};
 pub use dialog::{
     Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, Handshake, HandlerInfo, HandlerKind, Knowledge, Later,
+    Never,
     Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Table, TableMut, TableRef, Timer,
 };
 pub use node::{DeadLetter, DialogInfo, Node, NodeBuilder, ShutdownError, StartError, Stats, View, ViewError};
@@ -33,13 +34,14 @@ pub mod prelude {
 /// What the code that `#[dialog]` writes needs. Not for anybody else: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
-    pub use core::{convert::Infallible, time::Duration};
+    pub use core::time::Duration;
 
     pub use crate::{
         dialog::{
             Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, FromPort, Handled, HandlerInfo,
             HandlerKind, Handshake, IsAnswer, Later, Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo,
             Request, Resume, Resumed, Table, Timer, Types, Unfit, established, opening,
+            Never as Infallible,
         },
         protocol::{Abandoned, Mode, handler_id},
     };

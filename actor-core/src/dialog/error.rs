@@ -2,17 +2,23 @@
 //!
 //! Owns the words; never decides which applies.
 
-use std::{convert::Infallible, fmt, time::SystemTime};
+use std::{fmt, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Abandoned, Ending};
 
+/// The refusal of a handler that cannot refuse: it has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Never {}
+
 /// The outcome of a request.
-pub type Answer<T, E = Infallible> = Result<T, CallError<E>>;
+pub type Answer<T, E = Never> = Result<T, CallError<E>>;
 
 /// Why a request has no answer. [`CallError::knowledge`] says whether the work may have been done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum CallError<E = Infallible> {
+pub enum CallError<E = Never> {
     /// The partner's application refused: its own `Err`. Nothing of the refused message remains there.
     Declined(E),
     /// Nobody serves that name, here or on the network. Certain: nothing was sent.

@@ -24,7 +24,7 @@ pub use contract::{Contract, HandlerInfo, HandlerKind};
 pub use cx::{Cx, PendingCx};
 pub use dialogs::{Dialog, Durable, Handshake, Pending};
 pub(crate) use erased::{Actor, OpenSpec, Service};
-pub use error::{Answer, CallError, Knowledge};
+pub use error::{Answer, CallError, Knowledge, Never};
 pub use later::{Later, ReplyTo};
 pub(crate) use later::{StateNotes, noting};
 pub use outbox::Outbox;

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 use tokio::sync::oneshot;
 
-use super::{Dialog, Encoded, FromPort as _, Knowledge, Outcome};
+use super::{Dialog, Encoded, Knowledge, Outcome};
 use crate::protocol::DialogId;
 
 /// Makes a client or an opening talk through a port. Implemented by `#[dialog]`.

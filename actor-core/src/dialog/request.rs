@@ -1,7 +1,6 @@
 //! One request of a generated client: awaited in plain code, continued with `.then(..)` in a handler.
 
 use std::{
-    convert::Infallible,
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -11,14 +10,14 @@ use actor_store::codec;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use super::{Answer, CallError, Dialog, Encoded, Heard, Outcome, Port, Remote, Sent};
+use super::{Answer, CallError, Dialog, Encoded, Heard, Never, Outcome, Port, Remote, Sent};
 
 /// A message that wants an answer.
 ///
 /// In plain code it is a future: nothing is sent before it is polled, and dropping it later changes nothing, the message
 /// is sent and its answer discarded. In a handler it needs `.then(..)`.
 #[must_use = "a request does nothing until it is awaited (in plain code) or given `.then(..)` (in a handler)"]
-pub struct Request<P, T, E = Infallible> {
+pub struct Request<P, T, E = Never> {
     port: P,
     call: Option<Encoded>,
     once: Option<String>,

@@ -121,7 +121,7 @@ impl Shared {
         match Frame::decode(bytes) {
             Ok(frame) => {
                 add(&self.counters.frames_received, 1);
-                let slot = frame.dst_token.map_or_else(|| frame.dialog.slot(), crate::protocol::Token::slot);
+                let slot = frame.dst_token.map_or_else(|| frame.dialog.slot(), |token| token.slot());
                 self.post(slot, ShardMsg::Frame(Box::new(frame)));
             }
             Err(cause) => {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::ending::Ending;
 use super::endpoint::SendRefusal;
 use super::frame::Frame;
@@ -81,7 +83,7 @@ pub enum Durability {
 }
 
 /// The deadlines of an endpoint. All but `Retransmit` survive restarts, beside the endpoint's record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum TimerKind {
     /// Volatile: say again what has not been acknowledged.
     Retransmit,

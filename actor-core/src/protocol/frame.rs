@@ -101,6 +101,22 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// The frame in one line, for a log or a story: kind, numbers, tokens by their first bytes.
+    pub fn summary(&self) -> String {
+        let kind = match &self.kind {
+            FrameKind::Fault { code, detail } => format!("FAULT {code:?} ({detail})"),
+            FrameKind::Reset { reason, .. } => format!("RESET {reason:?}"),
+            kind => format!("{kind:?}").to_uppercase(),
+        };
+        let messages: Vec<String> = self.messages.iter().map(|message| format!("{message:?}")).collect();
+        let to = match self.dst_token {
+            Some(token) => format!("to {}", &token.to_string()[..8]),
+            None => format!("to any `{}`", self.service),
+        };
+        let said = if messages.is_empty() { String::new() } else { format!(" [{}]", messages.join(", ")) };
+        format!("{kind}{said} {to}, ack {}", self.ack)
+    }
+
     /// Writes who released this frame. The node calls it last, in the order in which frames leave.
     pub fn stamp(
         &mut self,

@@ -154,7 +154,7 @@ impl Shard {
     }
 
     /// Writes what was put off, of the cells that `which` names.
-    pub(crate) fn write_unwritten(&mut self, which: impl Fn(&EndpointCell) -> bool) -> Result<(), StoreFault> {
+    fn write_unwritten(&mut self, which: impl Fn(&EndpointCell) -> bool) -> Result<(), StoreFault> {
         let late: Vec<Address> = self
             .endpoints
             .iter()

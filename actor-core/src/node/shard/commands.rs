@@ -250,7 +250,7 @@ impl Shard {
         let Some(cell) = self.endpoints.get_mut(&address) else { return Ok(Err(Outcome::Closed)) };
         let endpoint = &cell.record.endpoint;
         let bytes = outgoing.body.len();
-        if let Err(refusal) = endpoint.can_send(bytes) {
+        if let Err(refusal) = endpoint.can_send(bytes, &self.shared.limits) {
             return Ok(Err(refusal_outcome(refusal, bytes, endpoint.ending())));
         }
         let request = endpoint.send_next();
