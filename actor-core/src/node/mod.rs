@@ -36,3 +36,8 @@ pub(crate) use clock::{Clock, MachineClock};
 pub(crate) use gate::Cut;
 pub(crate) use shard::{Shard, ShardMsg};
 pub(crate) use shared::Shared;
+#[cfg(feature = "test-util")]
+pub(crate) use {
+    builder::Outside,
+    shell::{Committed, SCAN_EVERY_MS, persist, release, wake_due},
+};
