@@ -63,7 +63,12 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, queue: Mutex::default(), arrived: Condvar::new(), settled: Condvar::new() }
+        Self {
+            store,
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            settled: Condvar::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -120,7 +125,11 @@ impl Gate {
 
     /// Makes a cut durable. Afterwards its outputs may be released and [`Gate::settle`] is due.
     pub(crate) fn commit(&self, batch: Batch) -> Result<(), StoreFault> {
-        if batch.is_empty() { Ok(()) } else { self.store.commit(batch) }
+        if batch.is_empty() {
+            Ok(())
+        } else {
+            self.store.commit(batch)
+        }
     }
 
     /// The outputs of the cut that ended with `ticket` have been released.
@@ -141,7 +150,11 @@ impl Gate {
         }
         let queue = self.lock();
         let full = |queue: &mut Queue| self.store.unsynced_bytes() > limit && !queue.closed;
-        drop(self.settled.wait_while(queue, full).unwrap_or_else(PoisonError::into_inner));
+        drop(
+            self.settled
+                .wait_while(queue, full)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
     /// No more steps; what has a ticket can still be cut.

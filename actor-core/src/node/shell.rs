@@ -45,11 +45,18 @@ impl Shell {
             let (shared, fold) = (Arc::clone(shared), Arc::clone(&fold));
             spawn("fold", move || run_folder(&shared, &fold))?
         };
-        let mut shell = Self { shards: Vec::new(), gate: Some(gate), folder: Some(folder), fold };
+        let mut shell = Self {
+            shards: Vec::new(),
+            gate: Some(gate),
+            folder: Some(folder),
+            fold,
+        };
         for shard in shards {
             let shared = Arc::clone(shared);
             let name = format!("shard-{}", shard.index());
-            shell.shards.push(spawn(&name, move || run_shard(&shared, shard))?);
+            shell
+                .shards
+                .push(spawn(&name, move || run_shard(&shared, shard))?);
         }
         Ok(shell)
     }
@@ -98,7 +105,13 @@ fn run_shard(shared: &Shared, mut shard: Shard) {
             Err(fault) => break Err(fault),
         }
     };
-    let ended = ran.and_then(|()| if shared.has_failed() { Ok(()) } else { shard.write_all() });
+    let ended = ran.and_then(|()| {
+        if shared.has_failed() {
+            Ok(())
+        } else {
+            shard.write_all()
+        }
+    });
     if let Err(fault) = ended {
         shared.fail(&fault);
     }
@@ -124,9 +137,17 @@ fn run_gate(shared: &Shared, fold: &FoldSignal) {
 /// Commits a cut and releases what waited for it. False if the node stopped instead.
 pub(crate) fn commit(shared: &Shared, cut: Cut) -> bool {
     let ticket = cut.ticket();
-    let Cut { batch, outputs, steps, .. } = cut;
+    let Cut {
+        batch,
+        outputs,
+        steps,
+        ..
+    } = cut;
     let (empty, bytes) = (batch.is_empty(), batch.bytes());
-    #[expect(clippy::disallowed_methods, reason = "measures the commit for its event; decides nothing")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "measures the commit for its event; decides nothing"
+    )]
     let begun = std::time::Instant::now();
     if let Err(fault) = shared.gate.commit(batch) {
         outputs.into_iter().for_each(super::shared::refuse);
@@ -144,7 +165,9 @@ pub(crate) fn commit(shared: &Shared, cut: Cut) -> bool {
 }
 
 fn release(shared: &Shared, outputs: VecDeque<Output>) {
-    outputs.into_iter().for_each(|output| shared.release(output));
+    outputs
+        .into_iter()
+        .for_each(|output| shared.release(output));
 }
 
 /// How often the folder looks at the index of deadlines, and how far ahead.
