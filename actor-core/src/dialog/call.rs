@@ -17,7 +17,7 @@ pub struct Call<'a> {
     pub(crate) body: &'a [u8],
 }
 
-impl<'a> Call<'a> {
+impl Call<'_> {
     /// The 32-bit hash of the handler's name.
     pub fn handler(&self) -> u32 {
         self.handler

@@ -202,13 +202,16 @@ impl<D: Dialog> Actor for Live<D> {
     }
 }
 
+/// From a stored state, pending or established.
+type Decode = fn(bool, &[u8]) -> Result<Box<dyn Actor>, Unfit>;
+
 /// One served dialog type.
 pub(crate) struct Service {
     pub(crate) spec: Arc<OpenSpec>,
     pub(crate) version: u32,
     pub(crate) types: Types,
     new: fn() -> Box<dyn Actor>,
-    decode: fn(bool, &[u8]) -> Result<Box<dyn Actor>, Unfit>,
+    decode: Decode,
     name_of: fn(u32) -> Option<&'static str>,
 }
 

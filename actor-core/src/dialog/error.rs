@@ -90,12 +90,12 @@ impl<E> CallError<E> {
             | Self::NeverReached
             | Self::TooLarge { .. }
             | Self::Busy
-            | Self::KeyConflict { .. } => Knowledge::NotSent,
+            | Self::KeyConflict { .. }
+            | Self::Stopped { in_doubt: false } => Knowledge::NotSent,
             Self::Abandoned {
                 why,
                 in_doubt: false,
             } => Knowledge::Ended(Ending::Abandoned(why.clone())),
-            Self::Stopped { in_doubt: false } => Knowledge::NotSent,
             Self::Closed => Knowledge::Ended(Ending::Completed),
             Self::Abandoned { .. } | Self::NoAnswer | Self::Codec(_) | Self::Stopped { .. } => {
                 Knowledge::InDoubt {

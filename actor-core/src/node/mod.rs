@@ -31,7 +31,6 @@ pub use stats::Stats;
 pub use view::{View, ViewError};
 
 pub(crate) use address::Address;
-pub(crate) use builder::Parts;
 pub(crate) use clock::{Clock, MachineClock};
 pub(crate) use gate::Cut;
 pub(crate) use shard::{Shard, ShardMsg};
