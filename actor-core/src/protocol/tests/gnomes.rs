@@ -73,7 +73,7 @@ fn with_patience_every_dialog_completes_and_loses_nothing() {
     for mode in [Mode::Pending, Mode::Handshake] {
         for_seeds(
             "patience",
-            400,
+            200,
             |world, seed| {
                 world.run();
                 world.check_at_the_end();
@@ -101,7 +101,7 @@ fn without_patience_every_dialog_ends_and_nothing_is_applied_twice() {
         lifetime: Duration::from_secs(20),
     };
     for mode in [Mode::Pending, Mode::Handshake] {
-        for_seeds("hurry", 500, run_and_replay, |seed| Plan {
+        for_seeds("hurry", 250, run_and_replay, |seed| Plan {
             timeouts: hurried,
             limits: Limits {
                 linger: Duration::from_millis(500 + seed % 5000),
@@ -116,7 +116,7 @@ fn without_patience_every_dialog_ends_and_nothing_is_applied_twice() {
 #[test]
 fn when_stores_are_lost_every_dialog_ends_and_nothing_is_applied_twice() {
     for mode in [Mode::Pending, Mode::Handshake] {
-        for_seeds("wipes", 400, run_and_replay, |seed| Plan {
+        for_seeds("wipes", 200, run_and_replay, |seed| Plan {
             wipes: true,
             abandons: seed.is_multiple_of(3),
             ..plan(seed, mode)
@@ -127,7 +127,7 @@ fn when_stores_are_lost_every_dialog_ends_and_nothing_is_applied_twice() {
 #[test]
 fn when_volatile_initiators_die_their_partners_learn_it_and_nothing_is_applied_twice() {
     for mode in [Mode::Pending, Mode::Handshake] {
-        for_seeds("volatile", 400, run_and_replay, |seed| Plan {
+        for_seeds("volatile", 150, run_and_replay, |seed| Plan {
             volatile: true,
             ..plan(seed, mode)
         });

@@ -41,6 +41,10 @@ impl Rng {
 
 /// What a run is made of.
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each kind of trouble by itself"
+)]
 pub(super) struct Plan {
     pub(super) mode: Mode,
     pub(super) dialogs: u64,
@@ -212,7 +216,6 @@ impl World {
         let event = self.events.keys().next().copied();
         let timer = self.next_timer();
         match (event, timer) {
-            (None, None) => false,
             (Some((at, order)), timer) if timer.is_none_or(|(due, ..)| at <= due) => {
                 self.now = self.now.max(at);
                 if let Some(event) = self.events.remove(&(at, order)) {
@@ -228,7 +231,7 @@ impl World {
                 self.transact(host, key, Input::Timer(kind));
                 true
             }
-            (Some(_), None) => false,
+            (_, None) => false,
         }
     }
 
@@ -273,8 +276,11 @@ impl World {
             }
         }
         if !keys.is_empty() {
-            let pause = 20 + self.rng.below(300);
-            self.at(pause, Event::Tick);
+            let mut records = self.hosts.iter().flat_map(|host| host.records.values());
+            let busy = records.any(|record| record.live.endpoint.ending().is_none());
+            let pause = if busy { 20 } else { 30_000 };
+            let jitter = self.rng.below(300);
+            self.at(pause + jitter, Event::Tick);
         }
     }
 
@@ -567,7 +573,7 @@ impl World {
             return self.crash(host);
         }
         for (to, frame) in eff.frames {
-            self.release(host, Some(key), to, frame);
+            self.release(host, Some(key), &to, frame);
         }
         if eff.locate {
             self.locate(host, key);
@@ -670,7 +676,7 @@ impl World {
         &mut self,
         from: usize,
         key: Option<EndpointKey>,
-        to: Destination,
+        to: &Destination,
         mut frame: Frame,
     ) {
         let host = &mut self.hosts[from];
@@ -685,7 +691,7 @@ impl World {
         if let Some(key) = key {
             self.check_frame(from, key, &frame);
         }
-        let mut receiver = match &to {
+        let mut receiver = match to {
             Destination::Service(_) => 1 + self.rng.below(2) as usize,
             Destination::Store { node, .. } => self
                 .hosts
@@ -721,7 +727,7 @@ impl World {
         if self.hosts[host].records.contains_key(&key) {
             self.transact(host, key, Input::Frame(frame));
         } else if let Some(reset) = reject(&frame) {
-            self.release(host, None, frame.reply_to(), reset);
+            self.release(host, None, &frame.reply_to(), reset);
         } else if frame.is_initiating() && host > 0 {
             if self.trouble() && self.rng.chance(10) {
                 let code = if self.rng.chance(70) {
@@ -730,7 +736,7 @@ impl World {
                     FaultCode::NotServed
                 };
                 let refusal = refuse(&frame, code, "no");
-                self.release(host, None, frame.reply_to(), refusal);
+                self.release(host, None, &frame.reply_to(), refusal);
             } else {
                 self.accept(host, frame);
             }
@@ -864,6 +870,7 @@ impl World {
             self.hosts.iter().all(|host| host.records.is_empty()),
             "every record is gone in the end"
         );
+        self.check_that_nobody_is_accused_wrongly();
         for (dialog, effects) in self.all_effects() {
             let distinct: BTreeSet<_> = effects.iter().collect();
             assert_eq!(distinct.len(), effects.len(), "applied at most once");
@@ -880,6 +887,21 @@ impl World {
                 if slot.endpoint.ending() == Some(&Ending::Abandoned(Abandoned::NeverReached)) {
                     assert!(certain, "S8");
                 }
+            }
+        }
+    }
+
+    /// No store went back in time, so nobody may say so; and nobody is called forgetful who did not forget.
+    pub(super) fn check_that_nobody_is_accused_wrongly(&self) {
+        for ending in self.endings.values().flatten() {
+            let Ending::Abandoned(why) = ending else {
+                continue;
+            };
+            assert_ne!(why, &Abandoned::PartnerRolledBack);
+            if !self.plan.wipes {
+                assert_ne!(why, &Abandoned::PartnerReplaced);
+                let remembers = self.plan.limits.linger >= Limits::default().linger;
+                assert!(!remembers || why != &Abandoned::PartnerAmnesia, "S23");
             }
         }
     }
