@@ -116,7 +116,8 @@ impl Shard {
                 let why = Outcome::Codec(format!(
                     "the arguments of `{name}` could not be encoded: {cause}"
                 ));
-                return Ok(refuse(txn, answer, why));
+                refuse(txn, answer, why);
+                return Ok(());
             }
         };
         let address = spec.address;
@@ -156,10 +157,12 @@ impl Shard {
         if !exists {
             // Ended and forgotten: a handle never opens its dialog twice.
             if let Knowledge::Ended(ending) = line.read() {
-                return Ok(refuse(txn, answer, not_sent(Some(&ending))));
+                refuse(txn, answer, not_sent(Some(&ending)));
+                return Ok(());
             }
             if let Err(outcome) = self.open_line(txn, &spec)? {
-                return Ok(refuse(txn, answer, outcome));
+                refuse(txn, answer, outcome);
+                return Ok(());
             }
         }
         self.speak(txn, address, batch, name, answer, &line)
@@ -204,7 +207,8 @@ impl Shard {
         } = batch;
         for tell in tells {
             if let Err(outcome) = self.say(txn, address, tell, false, Ask::default())? {
-                return Ok(refuse(txn, answer, outcome));
+                refuse(txn, answer, outcome);
+                return Ok(());
             }
         }
         let record = Ask {
@@ -213,7 +217,10 @@ impl Shard {
         };
         let request = match self.say(txn, address, ask, closing, record)? {
             Ok(request) => request,
-            Err(outcome) => return Ok(refuse(txn, answer, outcome)),
+            Err(outcome) => {
+                refuse(txn, answer, outcome);
+                return Ok(());
+            }
         };
         let since = Some(UNIX_EPOCH + Duration::from_millis(txn.now));
         line.learn(Knowledge::InDoubt { since, attempts: 1 });
