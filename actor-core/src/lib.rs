@@ -13,11 +13,15 @@ pub mod world;
 pub use actor_macros::dialog;
 pub use actor_store::{OpenError, StoreFault, keys::TableKey};
 pub use dialog::{
-    Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, Handshake, HandlerInfo, HandlerKind, Knowledge, Later,
-    Never,
-    Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Table, TableMut, TableRef, Timer,
+    Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, HandlerInfo, HandlerKind,
+    Handshake, Knowledge, Later, Never, Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo,
+    Request, Resume, Table, TableMut, TableRef, Timer,
 };
-pub use node::{DeadLetter, DialogInfo, Node, NodeBuilder, ShutdownError, StartError, Stats, View, ViewError};
+#[cfg(feature = "test-util")]
+pub use dialog::{SentMessage, TestCx};
+pub use node::{
+    DeadLetter, DialogInfo, Node, NodeBuilder, ShutdownError, StartError, Stats, View, ViewError,
+};
 pub use protocol::{Abandoned, DialogId, Ending, Role, Stage};
 pub use serde;
 pub use transport::{FrameEvent, Gnomes, Network};
@@ -29,8 +33,8 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::{
-        Abandoned, Answer, CallError, Cx, Dialog, DialogRef, Ending, Gnomes, Knowledge, Later, Network, Node, Pending,
-        PendingCx, ReplyTo, Table, TableKey, dialog,
+        Abandoned, Answer, CallError, Cx, Dialog, DialogRef, Ending, Gnomes, Knowledge, Later,
+        Network, Node, Pending, PendingCx, ReplyTo, Table, TableKey, dialog,
     };
 }
 
@@ -41,10 +45,10 @@ pub mod __private {
 
     pub use crate::{
         dialog::{
-            Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, FromPort, Handled, HandlerInfo,
-            HandlerKind, Handshake, IsAnswer, Later, Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo,
-            Request, Resume, Resumed, Table, Timer, Types, Unfit, established, opening,
-            Never as Infallible,
+            Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, FromPort,
+            Handled, HandlerInfo, HandlerKind, Handshake, IsAnswer, Later, Never as Infallible,
+            Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Resumed,
+            Table, Timer, Types, Unfit, established, opening,
         },
         protocol::{Abandoned, Mode, handler_id},
     };

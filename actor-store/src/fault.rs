@@ -325,3 +325,60 @@ fn install_hook() {
         }));
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::file_disk::FileDisk;
+
+    fn boundary() -> (Boundary, Arc<Stop>) {
+        let disk = Arc::new(FileDisk::new("nowhere"));
+        let meter = Arc::new(Meter::default());
+        let stop = Arc::new(Stop::new(disk, vec![Arc::clone(&meter)]));
+        (
+            Boundary::new("a.redb", meter, Arc::clone(&stop)),
+            Arc::clone(&stop),
+        )
+    }
+
+    #[test]
+    fn a_panic_inside_becomes_a_fault_and_stops_the_store() {
+        let (boundary, stop) = boundary();
+        let fault = boundary
+            .run(|| -> Result<(), Trouble> { panic!("page 7\n  is odd") })
+            .unwrap_err();
+        let expected = StoreFault::Panicked {
+            path: "a.redb".to_owned(),
+            detail: "page 7 is odd".to_owned(),
+        };
+        assert_eq!(fault, expected);
+        assert_eq!(boundary.run(|| Ok(())), Err(StoreFault::Stopped));
+        assert_eq!(stop.because(), Some(expected));
+        assert_eq!(INSIDE.get(), 0);
+    }
+
+    #[test]
+    fn a_panic_while_closing_stops_the_store_and_goes_no_further() {
+        struct Bad;
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                panic!("closing");
+            }
+        }
+        let (boundary, stop) = boundary();
+        boundary.release(Bad);
+        assert_eq!(stop.check(), Err(StoreFault::Stopped));
+    }
+
+    #[test]
+    fn a_damaged_value_does_not_stop_the_store() {
+        let (boundary, stop) = boundary();
+        let corrupt = StoreFault::Corrupt {
+            table: Table::App,
+            key: vec![1],
+        };
+        let fault = boundary.run(|| -> Result<(), Trouble> { Err(corrupt.clone().into()) });
+        assert_eq!(fault, Err(corrupt));
+        assert_eq!(stop.check(), Ok(()));
+    }
+}

@@ -36,11 +36,18 @@ impl Basket {
     }
     #[handler]
     pub fn count(&self) -> Result<u64, String> {
-        if self.items.is_empty() { Err("nothing there".to_owned()) } else { Ok(self.items.len() as u64) }
+        if self.items.is_empty() {
+            Err("nothing there".to_owned())
+        } else {
+            Ok(self.items.len() as u64)
+        }
     }
     #[establish]
     fn establish(self) -> Order {
-        Order { items: self.items, reply: None }
+        Order {
+            items: self.items,
+            reply: None,
+        }
     }
 }
 
@@ -75,13 +82,19 @@ impl Order {
 async fn a_counter_counts_and_remembers() {
     let dir = tempfile::tempdir().unwrap();
     for round in 0..3_u64 {
-        let node = Node::builder(dir.path()).serve::<Counter>().start().unwrap();
+        let node = Node::builder(dir.path())
+            .serve::<Counter>()
+            .start()
+            .unwrap();
         let counter = node.open_as::<Counter>("main");
         assert_eq!(counter.increment().await.unwrap(), round + 1);
         assert_eq!(counter.get().await.unwrap(), round + 1);
         node.shutdown().await.unwrap();
     }
-    let node = Node::builder(dir.path()).serve::<Counter>().start().unwrap();
+    let node = Node::builder(dir.path())
+        .serve::<Counter>()
+        .start()
+        .unwrap();
     let volatile = node.open::<Counter>();
     assert_eq!(volatile.increment().await.unwrap(), 1);
     assert_eq!(volatile.increment().await.unwrap(), 2);
@@ -93,12 +106,28 @@ async fn two_nodes_talk_over_a_hostile_network() {
     let dir = tempfile::tempdir().unwrap();
     let network = Network::new();
     network.set_gnomes(Gnomes::seeded(1).lose(0.2).repeat(0.2).reorder(5));
-    let orders = Node::builder(dir.path().join("orders")).network(&network).serve::<Order>().start().unwrap();
-    let counters = Node::builder(dir.path().join("counters")).network(&network).serve::<Counter>().start().unwrap();
-    let front = Node::builder(dir.path().join("front")).network(&network).start().unwrap();
+    let orders = Node::builder(dir.path().join("orders"))
+        .network(&network)
+        .serve::<Order>()
+        .start()
+        .unwrap();
+    let counters = Node::builder(dir.path().join("counters"))
+        .network(&network)
+        .serve::<Counter>()
+        .start()
+        .unwrap();
+    let front = Node::builder(dir.path().join("front"))
+        .network(&network)
+        .start()
+        .unwrap();
     for n in 0..20 {
-        let (count, order) =
-            front.open_as::<Order>(format!("o{n}")).add("a".into()).add("b".into()).count().await.unwrap();
+        let (count, order) = front
+            .open_as::<Order>(format!("o{n}"))
+            .add("a".into())
+            .add("b".into())
+            .count()
+            .await
+            .unwrap();
         assert_eq!(count, 2);
         assert_eq!(order.items().await.unwrap(), ["a", "b"]);
         assert_eq!(order.tally().once("t").await.unwrap(), 1);

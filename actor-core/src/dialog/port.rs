@@ -70,7 +70,10 @@ pub struct Remote {
 
 impl Remote {
     pub(crate) fn new(line: Arc<dyn Line>) -> Self {
-        Self { line, first: Vec::new() }
+        Self {
+            line,
+            first: Vec::new(),
+        }
     }
 
     pub(super) fn line(&self) -> &Arc<dyn Line> {

@@ -89,9 +89,12 @@ impl<T, E> Request<Remote, T, E> {
     }
 
     fn decode(&self, heard: Heard) -> Answer<T, E> {
-        let unreadable = |cause| CallError::Codec(format!("the answer could not be decoded: {cause}"));
+        let unreadable =
+            |cause| CallError::Codec(format!("the answer could not be decoded: {cause}"));
         match heard {
-            Heard::Outcome(Outcome::Ok(bytes)) => (self.decode)(&bytes, &self.port).map_err(unreadable),
+            Heard::Outcome(Outcome::Ok(bytes)) => {
+                (self.decode)(&bytes, &self.port).map_err(unreadable)
+            }
             Heard::Outcome(Outcome::Err(bytes)) => Err(match (self.refusal)(&bytes) {
                 Ok(refusal) => CallError::Declined(refusal),
                 Err(cause) => unreadable(cause),
@@ -112,13 +115,20 @@ impl<T, E> Future for Request<Remote, T, E> {
             let (answer, waiting) = oneshot::channel();
             let first = this.port.take_first();
             this.waiting = Some(waiting);
-            this.port.line().send(Sent { first, ask: call, once: this.once.take(), opening: this.opening, answer });
+            this.port.line().send(Sent {
+                first,
+                ask: call,
+                once: this.once.take(),
+                opening: this.opening,
+                answer,
+            });
         }
         let Some(waiting) = this.waiting.as_mut() else {
             // Polled after its answer, which a future need not survive.
             return Poll::Pending;
         };
-        let heard = ready!(Pin::new(waiting).poll(context)).unwrap_or(Heard::Stopped { in_doubt: true });
+        let heard =
+            ready!(Pin::new(waiting).poll(context)).unwrap_or(Heard::Stopped { in_doubt: true });
         this.waiting = None;
         Poll::Ready(this.decode(heard))
     }
@@ -126,6 +136,10 @@ impl<T, E> Future for Request<Remote, T, E> {
 
 impl<P, T, E> fmt::Debug for Request<P, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.call.is_some() { "Request(not sent)" } else { "Request(sent)" })
+        f.write_str(if self.call.is_some() {
+            "Request(not sent)"
+        } else {
+            "Request(sent)"
+        })
     }
 }

@@ -24,10 +24,20 @@ pub struct Table<K, V> {
 }
 
 impl<K, V> Table<K, V> {
-    /// The table called `name` (at most 255 bytes).
+    /// The table called `name`.
+    ///
+    /// # Panics
+    ///
+    /// When compiled, as a constant, if the name has no bytes or more than 255.
     pub const fn new(name: &'static str) -> Self {
-        assert!(!name.is_empty() && name.len() <= 255, "a table's name has 1 to 255 bytes");
-        Self { name, row: PhantomData }
+        assert!(
+            !name.is_empty() && name.len() <= 255,
+            "a table's name has 1 to 255 bytes"
+        );
+        Self {
+            name,
+            row: PhantomData,
+        }
     }
 
     /// Its name on disk.
@@ -99,8 +109,15 @@ impl<K: TableKey, V: Durable> TableMut<'_, K, V> {
 
     /// Writes the row of `key`, replacing what was there.
     pub fn insert(&mut self, key: &K, value: &V) {
-        let row = codec::encode(value).map_err(|cause| StepFault::Row { table: self.table.name, cause });
-        let put = row.and_then(|row| self.step.tables.put(self.table.name, key.encode(), Some(row.into())));
+        let row = codec::encode(value).map_err(|cause| StepFault::Row {
+            table: self.table.name,
+            cause,
+        });
+        let put = row.and_then(|row| {
+            self.step
+                .tables
+                .put(self.table.name, key.encode(), Some(row.into()))
+        });
         put.unwrap_or_else(|fault| self.step.fail(fault));
     }
 
@@ -113,13 +130,30 @@ impl<K: TableKey, V: Durable> TableMut<'_, K, V> {
 
 // A read that fails answers `None` and fails the step: nothing the handler concludes from it can be committed.
 fn get<K: TableKey, V: Durable>(step: &Step<'_>, table: Table<K, V>, key: &K) -> Option<V> {
-    let bytes = step.tables.get(table.name, &key.encode()).map_err(|fault| step.fail(fault)).ok()??;
-    codec::decode(&bytes).map_err(|cause| step.fail(StepFault::Row { table: table.name, cause })).ok()
+    let bytes = step
+        .tables
+        .get(table.name, &key.encode())
+        .map_err(|fault| step.fail(fault))
+        .ok()??;
+    codec::decode(&bytes)
+        .map_err(|cause| {
+            step.fail(StepFault::Row {
+                table: table.name,
+                cause,
+            })
+        })
+        .ok()
 }
 
-fn rows<K: TableKey, V: Durable>(step: &Step<'_>, table: Table<K, V>, range: &impl RangeBounds<K>) -> Vec<(K, V)> {
+fn rows<K: TableKey, V: Durable>(
+    step: &Step<'_>,
+    table: Table<K, V>,
+    range: &impl RangeBounds<K>,
+) -> Vec<(K, V)> {
     let (from, to) = key_range(range);
-    let found = step.tables.range(table.name, &from, to.as_ref().map(Vec::as_slice));
+    let found = step
+        .tables
+        .range(table.name, &from, to.as_ref().map(Vec::as_slice));
     match found.and_then(|rows| decode_rows(table, rows)) {
         Ok(rows) => rows,
         Err(fault) => {
@@ -133,7 +167,10 @@ fn decode_rows<K: TableKey, V: Durable>(
     table: Table<K, V>,
     rows: Vec<super::step::Row>,
 ) -> Result<Vec<(K, V)>, StepFault> {
-    let broken = |cause| StepFault::Row { table: table.name, cause };
+    let broken = |cause| StepFault::Row {
+        table: table.name,
+        cause,
+    };
     rows.into_iter()
         .map(|(key, bytes)| {
             let key = K::decode(&key).map_err(|_| StepFault::Key { table: table.name })?;

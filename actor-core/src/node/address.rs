@@ -19,12 +19,24 @@ pub(crate) const ADDRESS_BYTES: usize = 19;
 impl Address {
     /// The target of `dialog`: its home follows from its id, so that every first frame finds it.
     pub(crate) fn target(dialog: DialogId) -> Self {
-        Self { slot: dialog.slot(), key: EndpointKey { dialog, role: Role::Target } }
+        Self {
+            slot: dialog.slot(),
+            key: EndpointKey {
+                dialog,
+                role: Role::Target,
+            },
+        }
     }
 
     /// The initiator of `dialog`, at the home of whoever opened it.
     pub(crate) fn initiator(dialog: DialogId, slot: u16) -> Self {
-        Self { slot, key: EndpointKey { dialog, role: Role::Initiator } }
+        Self {
+            slot,
+            key: EndpointKey {
+                dialog,
+                role: Role::Initiator,
+            },
+        }
     }
 
     pub(crate) fn to_bytes(self) -> [u8; ADDRESS_BYTES] {
@@ -36,7 +48,10 @@ impl Address {
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (slot, key) = bytes.split_first_chunk()?;
-        Some(Self { slot: u16::from_be_bytes(*slot), key: EndpointKey::from_bytes(key.try_into().ok()?)? })
+        Some(Self {
+            slot: u16::from_be_bytes(*slot),
+            key: EndpointKey::from_bytes(key)?,
+        })
     }
 }
 

@@ -98,7 +98,10 @@ impl NodeBuilder {
             resources: Resources::default(),
             transport: Arc::new(Alone),
             limits: Limits::default(),
-            options: Options::default(),
+            options: Options {
+                verify_on_open: true,
+                ..Options::default()
+            },
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         }
     }
@@ -141,6 +144,14 @@ impl NodeBuilder {
         self
     }
 
+    /// Whether the start reads the whole store and refuses a damaged one; yes if not said otherwise. Without it a start
+    /// takes no longer for a large store, and a damaged page is found when it is read: damaged rows are always noticed,
+    /// a damaged inner page can hide rows.
+    pub fn verify_on_open(mut self, verify: bool) -> Self {
+        self.options.verify_on_open = verify;
+        self
+    }
+
     #[doc(hidden)]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -168,7 +179,11 @@ impl NodeBuilder {
     #[doc(hidden)]
     pub fn start_on(self, disk: Arc<dyn Disk>) -> Result<Node, StartError> {
         let clock = Arc::new(MachineClock::new());
-        let parts = self.assemble(Outside { disk, clock, ids: Arc::new(SystemIds::default()) })?;
+        let parts = self.assemble(Outside {
+            disk,
+            clock,
+            ids: Arc::new(SystemIds::default()),
+        })?;
         let shared = Arc::clone(&parts.shared);
         let shell = Shell::start(&shared, parts.shards).map_err(StartError::Threads)?;
         let node = Node::new(Arc::clone(&shared), shell);
@@ -184,7 +199,10 @@ impl NodeBuilder {
         }
         let types = self.check()?;
         let name = self.name.unwrap_or_else(|| {
-            let name = self.directory.file_name().map(|name| name.to_string_lossy().into_owned());
+            let name = self
+                .directory
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned());
             name.unwrap_or_else(|| "node".to_owned())
         });
         let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
@@ -201,7 +219,9 @@ impl NodeBuilder {
             self.shards,
         ));
         resume(&shared)?;
-        let shards = (0..self.shards).map(|index| Shard::new(Arc::clone(&shared), index)).collect();
+        let shards = (0..self.shards)
+            .map(|index| Shard::new(Arc::clone(&shared), index))
+            .collect();
         Ok(Parts { shared, shards })
     }
 
@@ -211,13 +231,20 @@ impl NodeBuilder {
         for service in self.registry.all() {
             for (id, resource) in &service.types.resources {
                 if !self.resources.has(*id) {
-                    return Err(StartError::MissingResource { service: service.name(), resource });
+                    return Err(StartError::MissingResource {
+                        service: service.name(),
+                        resource,
+                    });
                 }
             }
             for record in &service.types.records {
-                let known = types.entry(record.name.clone()).or_insert_with(|| record.clone());
+                let known = types
+                    .entry(record.name.clone())
+                    .or_insert_with(|| record.clone());
                 if known != record {
-                    return Err(StartError::TypeConflict { name: record.name.clone() });
+                    return Err(StartError::TypeConflict {
+                        name: record.name.clone(),
+                    });
                 }
             }
         }
@@ -230,7 +257,11 @@ fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
     let now = shared.clock.now_ms();
     let store = &shared.store;
     for (table, key, index) in store.recovered() {
-        let due = if index.busy { Some(now) } else { index.deadline };
+        let due = if index.busy {
+            Some(now)
+        } else {
+            index.deadline
+        };
         if let (Some(due), Some(who)) = (due, who(table, &key)) {
             shared.post(who.slot(), ShardMsg::Wake(due, who));
         }
@@ -249,8 +280,15 @@ fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
         }
         after = page.into_iter().last();
     }
-    let rows = store.range(Table::Inbox, &[], Bound::Unbounded, usize::MAX).map_err(StartError::Store)?;
-    let damaged = |detail| StartError::Store(StoreFault::Damaged { path: format!("{} (inbox)", shared.name), detail });
+    let rows = store
+        .range(Table::Inbox, &[], Bound::Unbounded, usize::MAX)
+        .map_err(StartError::Store)?;
+    let damaged = |detail| {
+        StartError::Store(StoreFault::Damaged {
+            path: format!("{} (inbox)", shared.name),
+            detail,
+        })
+    };
     for delivery in deliveries(rows).map_err(damaged)? {
         shared.post(delivery.to.slot, ShardMsg::Local(delivery));
     }
@@ -269,7 +307,9 @@ impl Shared {
         if self.transport.join(member) {
             Ok(())
         } else {
-            Err(StartError::NameTaken { name: self.name.clone() })
+            Err(StartError::NameTaken {
+                name: self.name.clone(),
+            })
         }
     }
 }
@@ -282,7 +322,10 @@ impl Inbound for Shared {
 
 impl fmt::Debug for NodeBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NodeBuilder").field("directory", &self.directory).field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("NodeBuilder")
+            .field("directory", &self.directory)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -292,18 +335,33 @@ impl fmt::Display for StartError {
             Self::Open(cause) => cause.fmt(f),
             Self::Store(fault) => fault.fmt(f),
             Self::ServedTwice { service } => {
-                write!(f, "two dialogs are called `{service}`: give one another name, `#[dialog(name = \"..\", ..)]`")
+                write!(
+                    f,
+                    "two dialogs are called `{service}`: give one another name, `#[dialog(name = \"..\", ..)]`"
+                )
             }
             Self::MissingResource { service, resource } => {
-                write!(f, "`{service}` uses `{resource}`, which was not provided: add `.provide(..)` to the node's builder")
+                write!(
+                    f,
+                    "`{service}` uses `{resource}`, which was not provided: add `.provide(..)` to the node's builder"
+                )
             }
             Self::TypeConflict { name } => {
-                write!(f, "two served dialogs declare `{name}` with different contents: give one another name")
+                write!(
+                    f,
+                    "two served dialogs declare `{name}` with different contents: give one another name"
+                )
             }
             Self::NameTaken { name } => {
-                write!(f, "another node on this network is called `{name}`: give one another `.name(..)`, or stop it first")
+                write!(
+                    f,
+                    "another node on this network is called `{name}`: give one another `.name(..)`, or stop it first"
+                )
             }
-            Self::Threads(cause) => write!(f, "a thread could not be started: {cause}; lower `.shards(..)`"),
+            Self::Threads(cause) => write!(
+                f,
+                "a thread could not be started: {cause}; lower `.shards(..)`"
+            ),
         }
     }
 }

@@ -23,8 +23,14 @@ pub(crate) struct MachineClock {
 impl MachineClock {
     #[expect(clippy::disallowed_methods, reason = "this is the shell's one clock")]
     pub(crate) fn new() -> Self {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Self { wall_ms: wall.as_millis() as u64, since: Instant::now(), last: AtomicU64::new(0) }
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        Self {
+            wall_ms: wall.as_millis() as u64,
+            since: Instant::now(),
+            last: AtomicU64::new(0),
+        }
     }
 }
 

@@ -63,7 +63,12 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, queue: Mutex::default(), arrived: Condvar::new(), settled: Condvar::new() }
+        Self {
+            store,
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            settled: Condvar::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -75,8 +80,12 @@ impl Gate {
     /// An output that waits for nothing comes back, to be released at once.
     pub(crate) fn submit(&self, writes: Vec<Write>, output: Output) -> Option<Output> {
         let mut queue = self.lock();
+        if queue.closed {
+            // After a fault: whoever waits for this output hears that the node has stopped.
+            return None;
+        }
         if writes.is_empty() {
-            if queue.durable == queue.ticket && !queue.closed {
+            if queue.durable == queue.ticket {
                 return Some(output);
             }
         } else {
@@ -120,7 +129,11 @@ impl Gate {
 
     /// Makes a cut durable. Afterwards its outputs may be released and [`Gate::settle`] is due.
     pub(crate) fn commit(&self, batch: Batch) -> Result<(), StoreFault> {
-        if batch.is_empty() { Ok(()) } else { self.store.commit(batch) }
+        if batch.is_empty() {
+            Ok(())
+        } else {
+            self.store.commit(batch)
+        }
     }
 
     /// The outputs of the cut that ended with `ticket` have been released.
@@ -129,6 +142,8 @@ impl Gate {
         self.settled.notify_all();
     }
 
+    /// Is everything that has a ticket durable and released?
+    #[cfg(feature = "test-util")]
     pub(crate) fn is_idle(&self) -> bool {
         let queue = self.lock();
         queue.durable == queue.ticket
@@ -141,7 +156,11 @@ impl Gate {
         }
         let queue = self.lock();
         let full = |queue: &mut Queue| self.store.unsynced_bytes() > limit && !queue.closed;
-        drop(self.settled.wait_while(queue, full).unwrap_or_else(PoisonError::into_inner));
+        drop(
+            self.settled
+                .wait_while(queue, full)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
     /// No more steps; what has a ticket can still be cut.

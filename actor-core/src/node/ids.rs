@@ -14,7 +14,10 @@ const BLOCK: usize = 4096;
 
 impl Ids for SystemIds {
     fn random(&self) -> [u8; 16] {
-        let mut guard = self.block.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut guard = self
+            .block
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let (used, block) = &mut *guard;
         if *used + 16 > block.len() {
             block.resize(BLOCK, 0);

@@ -29,7 +29,17 @@ pub struct DeadLetter {
 }
 
 pub(super) fn list(shared: &Shared) -> Result<Vec<DeadLetter>, StoreFault> {
-    let rows = shared.store.range(Table::DeadLetters, &[], std::ops::Bound::Unbounded, usize::MAX)?;
-    let damaged = |detail| StoreFault::Damaged { path: format!("{} (dead letters)", shared.name), detail };
-    rows.into_iter().map(|(_, value)| decode(&value.bytes).map_err(damaged)).collect()
+    let rows = shared.store.range(
+        Table::DeadLetters,
+        &[],
+        std::ops::Bound::Unbounded,
+        usize::MAX,
+    )?;
+    let damaged = |detail| StoreFault::Damaged {
+        path: format!("{} (dead letters)", shared.name),
+        detail,
+    };
+    rows.into_iter()
+        .map(|(_, value)| decode(&value.bytes).map_err(damaged))
+        .collect()
 }

@@ -22,7 +22,11 @@ pub(super) struct NodeLine {
 
 impl NodeLine {
     pub(super) fn new(shared: Arc<Shared>, spec: PlainSpec) -> Self {
-        Self { shared, spec: Arc::new(spec), state: Arc::new(LineState::new()) }
+        Self {
+            shared,
+            spec: Arc::new(spec),
+            state: Arc::new(LineState::new()),
+        }
     }
 
     fn post(&self, message: ShardMsg) {
@@ -41,7 +45,11 @@ impl Line for NodeLine {
             let _ = sent.answer.send(Heard::Stopped { in_doubt: false });
             return;
         }
-        let call = PlainCall { spec: Arc::clone(&self.spec), sent, line: Arc::clone(&self.state) };
+        let call = PlainCall {
+            spec: Arc::clone(&self.spec),
+            sent,
+            line: Arc::clone(&self.state),
+        };
         self.post(ShardMsg::Call(Box::new(call)));
     }
 

@@ -45,8 +45,13 @@ pub struct DialogInfo {
 
 pub(super) fn list(shared: &Shared) -> Result<Vec<DialogInfo>, StoreFault> {
     let now = shared.clock.now_ms();
-    let rows = shared.store.range(Table::Endpoints, &[], Bound::Unbounded, usize::MAX)?;
-    let damaged = |detail| StoreFault::Damaged { path: format!("{} (endpoints)", shared.name), detail };
+    let rows = shared
+        .store
+        .range(Table::Endpoints, &[], Bound::Unbounded, usize::MAX)?;
+    let damaged = |detail| StoreFault::Damaged {
+        path: format!("{} (endpoints)", shared.name),
+        detail,
+    };
     let info = |record: EndpointRecord| {
         let endpoint = &record.endpoint;
         DialogInfo {
@@ -60,9 +65,13 @@ pub(super) fn list(shared: &Shared) -> Result<Vec<DialogInfo>, StoreFault> {
             unacknowledged: endpoint.outbox().count(),
             owed: endpoint.owed().len(),
             unanswered: endpoint.unanswered().len(),
-            deadline: record.deadline().map(|due| UNIX_EPOCH + Duration::from_millis(due)),
+            deadline: record
+                .deadline()
+                .map(|due| UNIX_EPOCH + Duration::from_millis(due)),
             age: Duration::from_millis(now.saturating_sub(record.opened_ms)),
         }
     };
-    rows.into_iter().map(|(_, value)| decode(&value.bytes).map(info).map_err(damaged)).collect()
+    rows.into_iter()
+        .map(|(_, value)| decode(&value.bytes).map(info).map_err(damaged))
+        .collect()
 }

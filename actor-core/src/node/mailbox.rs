@@ -21,7 +21,13 @@ struct Queue<T> {
 
 impl<T> Default for Mailbox<T> {
     fn default() -> Self {
-        Self { queue: Mutex::new(Queue { items: VecDeque::new(), closed: false }), arrived: Condvar::new() }
+        Self {
+            queue: Mutex::new(Queue {
+                items: VecDeque::new(),
+                closed: false,
+            }),
+            arrived: Condvar::new(),
+        }
     }
 }
 
@@ -58,9 +64,15 @@ impl<T> Mailbox<T> {
         let waits = |queue: &mut Queue<T>| queue.items.is_empty() && !queue.closed;
         let mut queue = match patience {
             Some(patience) => {
-                self.arrived.wait_timeout_while(queue, patience, waits).unwrap_or_else(PoisonError::into_inner).0
+                self.arrived
+                    .wait_timeout_while(queue, patience, waits)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
             }
-            None => self.arrived.wait_while(queue, waits).unwrap_or_else(PoisonError::into_inner),
+            None => self
+                .arrived
+                .wait_while(queue, waits)
+                .unwrap_or_else(PoisonError::into_inner),
         };
         into.append(&mut queue.items);
         !(queue.closed && into.is_empty())

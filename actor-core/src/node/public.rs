@@ -49,7 +49,10 @@ impl Node {
     }
 
     pub(super) fn new(shared: Arc<Shared>, shell: Shell) -> Self {
-        Self { shared, shell: Mutex::new(Some(shell)) }
+        Self {
+            shared,
+            shell: Mutex::new(Some(shell)),
+        }
     }
 
     /// A node that somebody steps instead of threads.
@@ -75,7 +78,10 @@ impl Node {
     pub async fn read(&self) -> Result<View, ViewError> {
         let snapshot = self.shared.store.snapshot().map_err(ViewError::Store)?;
         let (durable, waiting) = oneshot::channel();
-        let output = Output { durable: vec![durable], ..Output::default() };
+        let output = Output {
+            durable: vec![durable],
+            ..Output::default()
+        };
         if let Some(output) = self.shared.gate.submit(Vec::new(), output) {
             self.shared.release(output);
         }
@@ -106,7 +112,11 @@ impl Node {
     /// Waits until the node stops by itself because its store failed, and says why in one line.
     pub async fn stopped(&self) -> String {
         let mut failure = self.shared.failure();
-        let reason = failure.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        let reason = failure
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|reason| reason.clone());
         // The sender lives as long as the node does.
         reason.unwrap_or_default()
     }
@@ -138,7 +148,10 @@ async fn drain(shared: &Arc<Shared>) {
             handled += waiting.await.unwrap_or(0);
         }
         let (durable, waiting) = oneshot::channel();
-        let output = Output { durable: vec![durable], ..Output::default() };
+        let output = Output {
+            durable: vec![durable],
+            ..Output::default()
+        };
         if let Some(output) = shared.gate.submit(Vec::new(), output) {
             shared.release(output);
         }
@@ -169,19 +182,30 @@ pub(crate) fn open_as<D: Dialog>(shared: &Arc<Shared>, key: &str) -> Opening<D> 
             None
         }
     };
-    let address =
-        known.unwrap_or_else(|| Address::initiator(shared.propose(&row), slot_of_name(&[service, key])));
+    let address = known
+        .unwrap_or_else(|| Address::initiator(shared.propose(&row), slot_of_name(&[service, key])));
     line::<D>(shared, address, Some(row))
 }
 
 fn line<D: Dialog>(shared: &Arc<Shared>, address: Address, key: Option<Vec<u8>>) -> Opening<D> {
-    let spec = PlainSpec { address, open: OpenSpec::of::<D>(), key };
-    FromPort::from_port(Remote::new(Arc::new(NodeLine::new(Arc::clone(shared), spec))))
+    let spec = PlainSpec {
+        address,
+        open: OpenSpec::of::<D>(),
+        key,
+    };
+    FromPort::from_port(Remote::new(Arc::new(NodeLine::new(
+        Arc::clone(shared),
+        spec,
+    ))))
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        let shell = self.shell.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let shell = self
+            .shell
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(mut shell) = shell {
             shell.join(&self.shared);
         }

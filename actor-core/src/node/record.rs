@@ -98,7 +98,12 @@ pub(crate) enum Work {
     /// The initiator is bound to us: pending work becomes permanent.
     Establish,
     /// A request of this actor has its answer.
-    Resume { resume: u32, outcome: Outcome, partner: Option<DialogId>, context: Vec<u8> },
+    Resume {
+        resume: u32,
+        outcome: Outcome,
+        partner: Option<DialogId>,
+        context: Vec<u8>,
+    },
     /// A timer is due.
     Timer { timer: u32, context: Vec<u8> },
     /// The dialog ended before its close.
@@ -124,7 +129,13 @@ impl EndpointRecord {
     }
 
     pub(crate) fn value(&self, busy: bool) -> Result<Value, codec::CodecError> {
-        Ok(Value { bytes: encode(self)?.into(), index: Index { deadline: self.deadline(), busy } })
+        Ok(Value {
+            bytes: encode(self)?.into(),
+            index: Index {
+                deadline: self.deadline(),
+                busy,
+            },
+        })
     }
 }
 
@@ -132,11 +143,21 @@ impl ActorRecord {
     /// The first time something is due.
     pub(crate) fn deadline(&self) -> Option<u64> {
         let retry = (!self.work.is_empty()).then_some(self.retry_at);
-        self.timers.values().map(|timer| timer.due).chain(retry).min()
+        self.timers
+            .values()
+            .map(|timer| timer.due)
+            .chain(retry)
+            .min()
     }
 
     pub(crate) fn value(&self) -> Result<Value, codec::CodecError> {
-        Ok(Value { bytes: encode(self)?.into(), index: Index { deadline: self.deadline(), busy: false } })
+        Ok(Value {
+            bytes: encode(self)?.into(),
+            index: Index {
+                deadline: self.deadline(),
+                busy: false,
+            },
+        })
     }
 }
 
@@ -148,7 +169,9 @@ pub(crate) struct KeyRow {
 
 impl KeyRow {
     pub(crate) fn new(address: Address) -> Self {
-        Self { address: address.to_bytes() }
+        Self {
+            address: address.to_bytes(),
+        }
     }
 }
 
@@ -161,7 +184,9 @@ pub(crate) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, codec::CodecEr
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     match bytes.split_last() {
         Some((&LAYOUT, record)) => codec::decode(record).map_err(|cause| cause.to_string()),
-        Some((layout, _)) => Err(format!("its layout is {layout} and this program reads {LAYOUT}: start the program that wrote it")),
+        Some((layout, _)) => Err(format!(
+            "its layout is {layout} and this program reads {LAYOUT}: start the program that wrote it"
+        )),
         None => Err("it is empty".to_owned()),
     }
 }

@@ -14,7 +14,9 @@ impl Registry {
     /// False if the name is taken.
     pub(crate) fn add<D: Dialog>(&mut self) -> bool {
         let service = Service::of::<D>();
-        self.services.insert(service.name(), Arc::new(service)).is_none()
+        self.services
+            .insert(service.name(), Arc::new(service))
+            .is_none()
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Arc<Service>> {

@@ -61,7 +61,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    #[expect(clippy::too_many_arguments, reason = "the builder's parts, each of its own type")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the builder's parts, each of its own type"
+    )]
     pub(crate) fn new(
         name: String,
         store: Store,
@@ -98,7 +101,11 @@ impl Shared {
     }
 
     pub(crate) fn env(&self) -> Env<'_> {
-        Env { limits: &self.limits, store: self.store_id, incarnation: self.incarnation }
+        Env {
+            limits: &self.limits,
+            store: self.store_id,
+            incarnation: self.incarnation,
+        }
     }
 
     /// The mailbox of the shard where `slot` is at home.
@@ -121,7 +128,9 @@ impl Shared {
         match Frame::decode(bytes) {
             Ok(frame) => {
                 add(&self.counters.frames_received, 1);
-                let slot = frame.dst_token.map_or_else(|| frame.dialog.slot(), |token| token.slot());
+                let slot = frame
+                    .dst_token
+                    .map_or_else(|| frame.dialog.slot(), |token| token.slot());
                 self.post(slot, ShardMsg::Frame(Box::new(frame)));
             }
             Err(cause) => {
@@ -147,7 +156,13 @@ impl Shared {
 
     fn transmit(&self, destination: &Destination, mut frame: Frame) {
         let counter = self.send_ctr.fetch_add(1, Ordering::Relaxed) + 1;
-        frame.stamp(self.store_id, &self.name, self.incarnation, counter, frame.trace);
+        frame.stamp(
+            self.store_id,
+            &self.name,
+            self.incarnation,
+            counter,
+            frame.trace,
+        );
         add(&self.counters.frames_sent, 1);
         self.transport.send(&self.name, destination, frame.encode());
     }
@@ -182,6 +197,16 @@ impl Shared {
         }
     }
 
+    /// Drops everything that waits here without doing it. Whoever waits for an answer hears that the node stopped.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn die(&self) {
+        self.stop();
+        for mailbox in &self.mailboxes {
+            while mailbox.pop().is_some() {}
+        }
+        drop(self.gate.abort());
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }
@@ -196,7 +221,9 @@ impl Shared {
 
     pub(crate) fn propose(&self, key: &[u8]) -> DialogId {
         let mut proposed = self.proposed.lock().unwrap_or_else(PoisonError::into_inner);
-        *proposed.entry(key.to_vec()).or_insert_with(|| DialogId(self.ids.random()))
+        *proposed
+            .entry(key.to_vec())
+            .or_insert_with(|| DialogId(self.ids.random()))
     }
 }
 
@@ -209,6 +236,9 @@ pub(crate) fn refuse(output: Output) {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Node").field("name", &self.name).field("incarnation", &self.incarnation).finish_non_exhaustive()
+        f.debug_struct("Node")
+            .field("name", &self.name)
+            .field("incarnation", &self.incarnation)
+            .finish_non_exhaustive()
     }
 }

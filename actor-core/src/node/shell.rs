@@ -45,11 +45,18 @@ impl Shell {
             let (shared, fold) = (Arc::clone(shared), Arc::clone(&fold));
             spawn("fold", move || run_folder(&shared, &fold))?
         };
-        let mut shell = Self { shards: Vec::new(), gate: Some(gate), folder: Some(folder), fold };
+        let mut shell = Self {
+            shards: Vec::new(),
+            gate: Some(gate),
+            folder: Some(folder),
+            fold,
+        };
         for shard in shards {
             let shared = Arc::clone(shared);
             let name = format!("shard-{}", shard.index());
-            shell.shards.push(spawn(&name, move || run_shard(&shared, shard))?);
+            shell
+                .shards
+                .push(spawn(&name, move || run_shard(&shared, shard))?);
         }
         Ok(shell)
     }
@@ -98,7 +105,15 @@ fn run_shard(shared: &Shared, mut shard: Shard) {
             Err(fault) => break Err(fault),
         }
     };
-    let ended = ran.and_then(|()| if shared.has_failed() { Ok(()) } else { shard.write_all() });
+    // Whoever still waits for an answer hears that the node has stopped.
+    while shared.mailboxes[shard.index()].pop().is_some() {}
+    let ended = ran.and_then(|()| {
+        if shared.has_failed() {
+            Ok(())
+        } else {
+            shard.write_all()
+        }
+    });
     if let Err(fault) = ended {
         shared.fail(&fault);
     }
@@ -128,6 +143,13 @@ pub(crate) struct Committed {
     outputs: VecDeque<Output>,
 }
 
+#[cfg(feature = "test-util")]
+impl Committed {
+    pub(crate) fn ticket(&self) -> u64 {
+        self.ticket
+    }
+}
+
 /// Commits a cut and releases what waited for it. False if the node stopped instead.
 fn commit(shared: &Shared, cut: Cut) -> bool {
     match persist(shared, cut) {
@@ -142,9 +164,17 @@ fn commit(shared: &Shared, cut: Cut) -> bool {
 /// Makes a cut durable. `None` if the node stopped instead; nothing of the cut ever leaves then.
 pub(crate) fn persist(shared: &Shared, cut: Cut) -> Option<Committed> {
     let ticket = cut.ticket();
-    let Cut { batch, outputs, steps, .. } = cut;
+    let Cut {
+        batch,
+        outputs,
+        steps,
+        ..
+    } = cut;
     let (empty, bytes) = (batch.is_empty(), batch.bytes());
-    #[expect(clippy::disallowed_methods, reason = "measures the commit for its event; decides nothing")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "measures the commit for its event; decides nothing"
+    )]
     let begun = std::time::Instant::now();
     if let Err(fault) = shared.gate.commit(batch) {
         outputs.into_iter().for_each(super::shared::refuse);

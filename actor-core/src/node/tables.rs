@@ -35,18 +35,34 @@ pub(crate) struct StepTables<'t, 'l> {
 }
 
 impl<'t, 'l> StepTables<'t, 'l> {
-    pub(crate) fn new(txn: &'t TableTxn<'l>, lock: &'l Mutex<()>, store: &'t Store, declared: &'t [&'static str]) -> Self {
-        Self { txn, lock, store, declared, own: RefCell::default() }
+    pub(crate) fn new(
+        txn: &'t TableTxn<'l>,
+        lock: &'l Mutex<()>,
+        store: &'t Store,
+        declared: &'t [&'static str],
+    ) -> Self {
+        Self {
+            txn,
+            lock,
+            store,
+            declared,
+            own: RefCell::default(),
+        }
     }
 
     /// The step succeeded: its writes become the transaction's.
     pub(crate) fn keep(self) {
-        self.txn.rows.borrow_mut().append(&mut self.own.into_inner());
+        self.txn
+            .rows
+            .borrow_mut()
+            .append(&mut self.own.into_inner());
     }
 
     fn enter(&self, table: &'static str) -> Result<(), StepFault> {
         if !self.declared.contains(&table) {
-            return Err(StepFault::UndeclaredTable { table: table.to_owned() });
+            return Err(StepFault::UndeclaredTable {
+                table: table.to_owned(),
+            });
         }
         let mut guard = self.txn.guard.borrow_mut();
         if guard.is_none() {
@@ -64,33 +80,62 @@ impl TableAccess for StepTables<'_, '_> {
         if let Some(row) = above(self.own.borrow()).or_else(|| above(self.txn.rows.borrow())) {
             return Ok(row);
         }
-        Ok(self.store.get(Table::App, &key).map_err(StepFault::Store)?.map(|value| value.bytes))
+        Ok(self
+            .store
+            .get(Table::App, &key)
+            .map_err(StepFault::Store)?
+            .map(|value| value.bytes))
     }
 
-    fn put(&self, table: &'static str, key: Vec<u8>, value: Option<Arc<[u8]>>) -> Result<(), StepFault> {
+    fn put(
+        &self,
+        table: &'static str,
+        key: Vec<u8>,
+        value: Option<Arc<[u8]>>,
+    ) -> Result<(), StepFault> {
         self.enter(table)?;
         self.own.borrow_mut().insert(row_key(table, &key), value);
         Ok(())
     }
 
-    fn range(&self, table: &'static str, from: &[u8], to: Bound<&[u8]>) -> Result<Vec<Row>, StepFault> {
+    fn range(
+        &self,
+        table: &'static str,
+        from: &[u8],
+        to: Bound<&[u8]>,
+    ) -> Result<Vec<Row>, StepFault> {
         self.enter(table)?;
         let (from, to) = table_bounds(table, from, to);
-        let stored = self.store.range(Table::App, &from, to.as_ref().map(Vec::as_slice), usize::MAX);
-        let mut rows: Rows =
-            stored.map_err(StepFault::Store)?.into_iter().map(|(key, value)| (key, Some(value.bytes))).collect();
+        let stored = self.store.range(
+            Table::App,
+            &from,
+            to.as_ref().map(Vec::as_slice),
+            usize::MAX,
+        );
+        let mut rows: Rows = stored
+            .map_err(StepFault::Store)?
+            .into_iter()
+            .map(|(key, value)| (key, Some(value.bytes)))
+            .collect();
         for layer in [&self.txn.rows, &self.own] {
             let layer = layer.borrow();
             let changed = layer.range::<Vec<u8>, _>((Bound::Included(&from), to.as_ref()));
             rows.extend(changed.map(|(key, value)| (key.clone(), value.clone())));
         }
-        Ok(rows.into_iter().filter_map(|(key, value)| Some((key_of(table, &key), value?))).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|(key, value)| Some((key_of(table, &key), value?)))
+            .collect())
     }
 }
 
 /// The writes of a transaction's steps.
 pub(crate) fn writes(rows: Rows) -> impl Iterator<Item = Write> {
-    rows.into_iter().map(|(key, value)| Write { table: Table::App, key, value: value.map(Value::new) })
+    rows.into_iter().map(|(key, value)| Write {
+        table: Table::App,
+        key,
+        value: value.map(Value::new),
+    })
 }
 
 /// A row's key in the store: rows of one table stand together, in the order of their keys.
@@ -109,7 +154,11 @@ pub(crate) fn key_of(table: &str, key: &[u8]) -> Vec<u8> {
 }
 
 /// The bounds of a range within one table.
-pub(crate) fn table_bounds(table: &str, from: &[u8], to: Bound<&[u8]>) -> (Vec<u8>, Bound<Vec<u8>>) {
+pub(crate) fn table_bounds(
+    table: &str,
+    from: &[u8],
+    to: Bound<&[u8]>,
+) -> (Vec<u8>, Bound<Vec<u8>>) {
     let end = match to {
         Bound::Included(key) => Bound::Included(row_key(table, key)),
         Bound::Excluded(key) => Bound::Excluded(row_key(table, key)),

@@ -35,9 +35,16 @@ impl View {
     }
 
     /// The row of `key`.
-    pub fn get<K: TableKey, V: Durable>(&self, table: Table<K, V>, key: &K) -> Result<Option<V>, ViewError> {
+    pub fn get<K: TableKey, V: Durable>(
+        &self,
+        table: Table<K, V>,
+        key: &K,
+    ) -> Result<Option<V>, ViewError> {
         let key = row_key(table.name(), &key.encode());
-        let value = self.snapshot.get(actor_store::Table::App, &key).map_err(ViewError::Store)?;
+        let value = self
+            .snapshot
+            .get(actor_store::Table::App, &key)
+            .map_err(ViewError::Store)?;
         value.map(|value| row(table, &value.bytes)).transpose()
     }
 
@@ -51,11 +58,18 @@ impl View {
         let (from, to) = table_bounds(table.name(), &from, to.as_ref().map(Vec::as_slice));
         let rows = self
             .snapshot
-            .range(actor_store::Table::App, &from, to.as_ref().map(Vec::as_slice), usize::MAX)
+            .range(
+                actor_store::Table::App,
+                &from,
+                to.as_ref().map(Vec::as_slice),
+                usize::MAX,
+            )
             .map_err(ViewError::Store)?;
         let decoded = rows.into_iter().map(|(key, value)| {
-            let key = K::decode(&key_of(table.name(), &key))
-                .map_err(|why| ViewError::Row { table: table.name(), why: why.to_string() })?;
+            let key = K::decode(&key_of(table.name(), &key)).map_err(|why| ViewError::Row {
+                table: table.name(),
+                why: why.to_string(),
+            })?;
             Ok((key, row(table, &value.bytes)?))
         });
         decoded.collect()
@@ -63,7 +77,10 @@ impl View {
 }
 
 fn row<K, V: Durable>(table: Table<K, V>, bytes: &[u8]) -> Result<V, ViewError> {
-    codec::decode(bytes).map_err(|why| ViewError::Row { table: table.name(), why: why.to_string() })
+    codec::decode(bytes).map_err(|why| ViewError::Row {
+        table: table.name(),
+        why: why.to_string(),
+    })
 }
 
 impl fmt::Debug for View {
@@ -76,8 +93,13 @@ impl fmt::Display for ViewError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(fault) => fault.fmt(f),
-            Self::Row { table, why } => write!(f, "a row of table `{table}` is not of the declared type: {why}"),
-            Self::Stopped => f.write_str("this node has stopped; start it again to read its tables"),
+            Self::Row { table, why } => write!(
+                f,
+                "a row of table `{table}` is not of the declared type: {why}"
+            ),
+            Self::Stopped => {
+                f.write_str("this node has stopped; start it again to read its tables")
+            }
         }
     }
 }

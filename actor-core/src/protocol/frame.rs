@@ -108,12 +108,20 @@ impl Frame {
             FrameKind::Reset { reason, .. } => format!("RESET {reason:?}"),
             kind => format!("{kind:?}").to_uppercase(),
         };
-        let messages: Vec<String> = self.messages.iter().map(|message| format!("{message:?}")).collect();
+        let messages: Vec<String> = self
+            .messages
+            .iter()
+            .map(|message| format!("{message:?}"))
+            .collect();
         let to = match self.dst_token {
             Some(token) => format!("to {}", &token.to_string()[..8]),
             None => format!("to any `{}`", self.service),
         };
-        let said = if messages.is_empty() { String::new() } else { format!(" [{}]", messages.join(", ")) };
+        let said = if messages.is_empty() {
+            String::new()
+        } else {
+            format!(" [{}]", messages.join(", "))
+        };
         format!("{kind}{said} {to}, ack {}", self.ack)
     }
 

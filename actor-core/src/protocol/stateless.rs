@@ -4,8 +4,12 @@ use super::ending::FaultCode;
 use super::frame::{Frame, FrameFlags, FrameKind, ResetReason};
 use super::ids::Token;
 
+/// The token of no endpoint.
+const NOBODY: Token = Token([0; 16]);
+
 /// Row 19: answers a frame whose `dst_token` names nobody here. `None` for a RESET (never answered) and for an
-/// initiating frame (it names nobody by design). The answer goes to [`Frame::reply_to`].
+/// initiating frame (it names nobody by design), and for the answers made here (nobody would hear it). The answer goes to
+/// [`Frame::reply_to`].
 pub fn reject(frame: &Frame) -> Option<Frame> {
     reset(frame, ResetReason::UnknownEndpoint)
 }
@@ -24,7 +28,7 @@ pub fn refuse(frame: &Frame, code: FaultCode, detail: impl Into<String>) -> Fram
 
 /// A RESET that echoes the frame it answers, in the name of the token that frame was for.
 pub(crate) fn reset(frame: &Frame, reason: ResetReason) -> Option<Frame> {
-    if matches!(frame.kind, FrameKind::Reset { .. }) {
+    if matches!(frame.kind, FrameKind::Reset { .. }) || is_from_nobody(frame) {
         return None;
     }
     frame.dst_token?;
@@ -39,6 +43,11 @@ pub(crate) fn reset(frame: &Frame, reason: ResetReason) -> Option<Frame> {
     ))
 }
 
+/// Was this frame made by [`refuse`], on behalf of no endpoint?
+pub(crate) fn is_from_nobody(frame: &Frame) -> bool {
+    frame.src_token == NOBODY
+}
+
 fn answer(frame: &Frame, kind: FrameKind) -> Frame {
     Frame {
         kind,
@@ -47,7 +56,7 @@ fn answer(frame: &Frame, kind: FrameKind) -> Frame {
         service: String::new(),
         src_store: frame.src_store,
         src_node: String::new(),
-        src_token: frame.dst_token.unwrap_or(Token([0; 16])),
+        src_token: frame.dst_token.unwrap_or(NOBODY),
         dst_token: Some(frame.src_token),
         incarnation: 0,
         send_ctr: 0,

@@ -26,7 +26,11 @@ struct Entry {
 
 impl Directory {
     pub(crate) fn join(&mut self, member: Member) -> bool {
-        if self.nodes.get(&member.name).is_some_and(|entry| entry.inbound.is_some()) {
+        if self
+            .nodes
+            .get(&member.name)
+            .is_some_and(|entry| entry.inbound.is_some())
+        {
             return false;
         }
         // What this name served before, it may serve no longer.
@@ -34,9 +38,18 @@ impl Directory {
             members.remove(&member.name);
         }
         for service in &member.services {
-            self.services.entry(service).or_default().insert(member.name.clone());
+            self.services
+                .entry(service)
+                .or_default()
+                .insert(member.name.clone());
         }
-        self.nodes.insert(member.name, Entry { store: member.store, inbound: Some(member.inbound) });
+        self.nodes.insert(
+            member.name,
+            Entry {
+                store: member.store,
+                inbound: Some(member.inbound),
+            },
+        );
         true
     }
 
@@ -65,7 +78,11 @@ impl Directory {
         match to {
             Destination::Service(service) => {
                 let pool = self.services.get(service.as_str())?;
-                let up = |name: &&String| self.nodes.get(*name).is_some_and(|entry| entry.inbound.is_some());
+                let up = |name: &&String| {
+                    self.nodes
+                        .get(*name)
+                        .is_some_and(|entry| entry.inbound.is_some())
+                };
                 let pool: Vec<&String> = pool.iter().filter(up).collect();
                 self.turn = self.turn.wrapping_add(1);
                 self.inbound(pool.get(self.turn.checked_rem(pool.len())?)?)
@@ -73,7 +90,11 @@ impl Directory {
             Destination::Store { store, node } => {
                 // By store where it is known, else by the name it answered under: whoever is there now will say
                 // that it does not know the endpoint.
-                let holder = self.nodes.iter().find(|(_, entry)| entry.store == *store).map(|(name, _)| name);
+                let holder = self
+                    .nodes
+                    .iter()
+                    .find(|(_, entry)| entry.store == *store)
+                    .map(|(name, _)| name);
                 self.inbound(holder.unwrap_or(node))
             }
         }

@@ -18,7 +18,13 @@ pub struct Gnomes {
 impl Gnomes {
     /// A calm network with the seed of later mischief.
     pub fn seeded(seed: u64) -> Self {
-        Self { seed, lose: 0.0, repeat: 0.0, reorder: 0, delay: Duration::ZERO }
+        Self {
+            seed,
+            lose: 0.0,
+            repeat: 0.0,
+            reorder: 0,
+            delay: Duration::ZERO,
+        }
     }
 
     /// Loses this part of all frames, 0.0 to 1.0.
@@ -80,7 +86,11 @@ struct Held<T> {
 
 impl<T: Clone> Mischief<T> {
     pub(crate) fn new(gnomes: Gnomes) -> Self {
-        Self { gnomes, state: gnomes.seed, held: VecDeque::new() }
+        Self {
+            gnomes,
+            state: gnomes.seed,
+            held: VecDeque::new(),
+        }
     }
 
     /// The copies of the next frame; none if it is lost.
@@ -97,7 +107,11 @@ impl<T: Clone> Mischief<T> {
 
     /// Keeps a copy for later.
     pub(crate) fn hold(&mut self, item: T, by: HoldBack, now_ms: u64) {
-        let wait = if by.delay.is_zero() { OVERTAKEN_AT_LATEST } else { by.delay };
+        let wait = if by.delay.is_zero() {
+            OVERTAKEN_AT_LATEST
+        } else {
+            by.delay
+        };
         self.held.push_back(Held {
             item,
             frames: by.frames,
@@ -119,7 +133,9 @@ impl<T: Clone> Mischief<T> {
         let mut free = Vec::new();
         for _ in 0..self.held.len() {
             match self.held.pop_front() {
-                Some(held) if held.due_ms <= now_ms || (held.overtakable && held.frames == 0) => free.push(held.item),
+                Some(held) if held.due_ms <= now_ms || (held.overtakable && held.frames == 0) => {
+                    free.push(held.item)
+                }
                 Some(held) => self.held.push_back(held),
                 None => break,
             }
@@ -133,10 +149,21 @@ impl<T: Clone> Mischief<T> {
     }
 
     fn hold_back(&mut self) -> HoldBack {
-        let frames = if self.gnomes.reorder == 0 { 0 } else { (self.next() % u64::from(self.gnomes.reorder + 1)) as u32 };
+        let frames = if self.gnomes.reorder == 0 {
+            0
+        } else {
+            (self.next() % u64::from(self.gnomes.reorder + 1)) as u32
+        };
         let delay_ms = self.gnomes.delay.as_millis() as u64;
-        let delay = if delay_ms == 0 { 0 } else { self.next() % (delay_ms + 1) };
-        HoldBack { frames, delay: Duration::from_millis(delay) }
+        let delay = if delay_ms == 0 {
+            0
+        } else {
+            self.next() % (delay_ms + 1)
+        };
+        HoldBack {
+            frames,
+            delay: Duration::from_millis(delay),
+        }
     }
 
     fn chance(&mut self) -> f64 {
@@ -192,12 +219,23 @@ mod tests {
     #[test]
     fn rates_are_kept_and_nothing_is_overtaken_by_more_frames_than_allowed() {
         let out = deliveries(Gnomes::seeded(3).lose(0.2).reorder(5));
-        assert!((700..900).contains(&out.len()), "{} of 1000 arrived", out.len());
+        assert!(
+            (700..900).contains(&out.len()),
+            "{} of 1000 arrived",
+            out.len()
+        );
         for (at, frame) in out.iter().enumerate() {
             assert!(out[at..].iter().all(|later| later + 6 >= *frame));
         }
-        assert!(out.windows(2).any(|pair| pair[0] > pair[1]), "something was reordered");
+        assert!(
+            out.windows(2).any(|pair| pair[0] > pair[1]),
+            "something was reordered"
+        );
         let repeated = deliveries(Gnomes::seeded(3).repeat(0.2));
-        assert!((1100..1300).contains(&repeated.len()), "{} copies arrived", repeated.len());
+        assert!(
+            (1100..1300).contains(&repeated.len()),
+            "{} copies arrived",
+            repeated.len()
+        );
     }
 }

@@ -28,10 +28,13 @@ struct Wire {
     clock: MachineClock,
 }
 
+/// Whoever watches frames.
+type Tap = Arc<dyn Fn(&FrameEvent) + Send + Sync>;
+
 struct State {
     directory: Directory,
     gnomes: Option<Mischief<Parcel>>,
-    on_frame: Option<Arc<dyn Fn(&FrameEvent) + Send + Sync>>,
+    on_frame: Option<Tap>,
     pumping: bool,
 }
 
@@ -64,15 +67,29 @@ impl Default for Network {
 impl Network {
     /// A calm network.
     pub fn new() -> Self {
-        let state = State { directory: Directory::default(), gnomes: None, on_frame: None, pumping: false };
-        Self { wire: Arc::new(Wire { state: Mutex::new(state), held: Condvar::new(), clock: MachineClock::new() }) }
+        let state = State {
+            directory: Directory::default(),
+            gnomes: None,
+            on_frame: None,
+            pumping: false,
+        };
+        Self {
+            wire: Arc::new(Wire {
+                state: Mutex::new(state),
+                held: Condvar::new(),
+                clock: MachineClock::new(),
+            }),
+        }
     }
 
     /// Lets gnomes at the frames from now on. What earlier ones held back is let go.
     pub fn set_gnomes(&self, gnomes: Gnomes) {
         let free = {
             let mut state = self.wire.lock();
-            state.gnomes.replace(Mischief::new(gnomes)).map(|mut before| before.due(u64::MAX))
+            state
+                .gnomes
+                .replace(Mischief::new(gnomes))
+                .map(|mut before| before.due(u64::MAX))
         };
         free.into_iter().flatten().for_each(Parcel::deliver);
         self.start_pump();
@@ -91,7 +108,9 @@ impl Network {
         }
         drop(state);
         let wire = Arc::downgrade(&self.wire);
-        let pump = thread::Builder::new().name("network".to_owned()).spawn(move || pump(&wire));
+        let pump = thread::Builder::new()
+            .name("network".to_owned())
+            .spawn(move || pump(&wire));
         // Without a thread, frames held back wait for the next traffic, which any retry is.
         if pump.is_err() {
             self.wire.lock().pumping = false;
@@ -106,8 +125,13 @@ fn pump(wire: &Weak<Wire>) {
         let now = wire.clock.now_ms();
         let state = wire.lock();
         let next = state.gnomes.as_ref().and_then(Mischief::next_due_ms);
-        let wait = next.map_or(LOOK, |due| Duration::from_millis(due.saturating_sub(now)).min(LOOK));
-        let (mut state, _) = wire.held.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner);
+        let wait = next.map_or(LOOK, |due| {
+            Duration::from_millis(due.saturating_sub(now)).min(LOOK)
+        });
+        let (mut state, _) = wire
+            .held
+            .wait_timeout(state, wait)
+            .unwrap_or_else(PoisonError::into_inner);
         let now = wire.clock.now_ms();
         let free = state.gnomes.as_mut().map(|gnomes| gnomes.due(now));
         drop(state);
@@ -144,7 +168,10 @@ impl Transport for Network {
         let (name, copies, mut free) = match found {
             None => (None, Vec::new(), Vec::new()),
             Some((name, inbound)) => {
-                let parcel = Parcel { inbound, frame: frame.clone().into() };
+                let parcel = Parcel {
+                    inbound,
+                    frame: frame.clone().into(),
+                };
                 match &mut state.gnomes {
                     None => (Some(name), vec!["delivered"], vec![parcel]),
                     Some(gnomes) => {
@@ -172,7 +199,11 @@ impl Transport for Network {
 }
 
 /// What the gnomes do to one frame: the fate of each copy, and every frame that is let go now.
-fn mischief(gnomes: &mut Mischief<Parcel>, parcel: &Parcel, now: u64) -> (Vec<&'static str>, Vec<Parcel>) {
+fn mischief(
+    gnomes: &mut Mischief<Parcel>,
+    parcel: &Parcel,
+    now: u64,
+) -> (Vec<&'static str>, Vec<Parcel>) {
     let mut fates = Vec::new();
     let mut free = Vec::new();
     for (copy, by) in gnomes.fate().into_iter().enumerate() {
@@ -203,7 +234,8 @@ fn report(
     frame: &[u8],
     fates: &[&'static str],
 ) {
-    let summary = Frame::decode(frame).map_or_else(|cause| cause.to_string(), |frame| frame.summary());
+    let summary =
+        Frame::decode(frame).map_or_else(|cause| cause.to_string(), |frame| frame.summary());
     let nobody = ["nobody there"];
     let fates = if name.is_some() { fates } else { &nobody };
     let to = name.unwrap_or_else(|| match to {
@@ -211,7 +243,12 @@ fn report(
         Destination::Store { node, .. } => node.clone(),
     });
     for fate in fates {
-        tap(&FrameEvent { from: from.to_owned(), to: to.clone(), summary: summary.clone(), fate });
+        tap(&FrameEvent {
+            from: from.to_owned(),
+            to: to.clone(),
+            summary: summary.clone(),
+            fate,
+        });
     }
 }
 

@@ -7,7 +7,7 @@ mod gnomes;
 mod memory;
 
 pub use gnomes::Gnomes;
-pub(crate) use gnomes::{HoldBack, Mischief};
+pub(crate) use gnomes::Mischief;
 pub use memory::{FrameEvent, Network};
 
 use std::sync::Arc;

@@ -18,7 +18,7 @@ use crate::{
         address::Address,
         record::{Ask, FIRST, KeyRow, Named, Owner, encode},
     },
-    protocol::{FaultCode, Input, MessageKind, Mode, Outgoing},
+    protocol::{FaultCode, Input, Limits, MAX_MESSAGE_BYTES, MessageKind, Mode, Outgoing},
 };
 
 /// What a line is to its node.
@@ -46,19 +46,31 @@ pub(crate) struct LineState {
 
 impl LineState {
     pub(crate) fn new() -> Self {
-        Self { knowledge: Mutex::new(Knowledge::NotSent) }
+        Self {
+            knowledge: Mutex::new(Knowledge::NotSent),
+        }
     }
 
     pub(crate) fn read(&self) -> Knowledge {
-        self.knowledge.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.knowledge
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(super) fn learn(&self, knowledge: Knowledge) {
-        *self.knowledge.lock().unwrap_or_else(PoisonError::into_inner) = knowledge;
+        *self
+            .knowledge
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = knowledge;
     }
 
     pub(super) fn sent_again(&self) {
-        if let Knowledge::InDoubt { attempts, .. } = &mut *self.knowledge.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Knowledge::InDoubt { attempts, .. } = &mut *self
+            .knowledge
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+        {
             *attempts += 1;
         }
     }
@@ -72,6 +84,26 @@ struct Batch {
     digest: u64,
 }
 
+impl Batch {
+    /// Refused whole, before anything of it is said: half an opening would be another one.
+    fn too_large(&self, limits: &Limits) -> Option<Outcome> {
+        let all = || {
+            self.tells
+                .iter()
+                .chain([&self.ask])
+                .map(|message| message.body.len())
+        };
+        let outcome = |bytes: usize, limit: usize| {
+            let (bytes, limit) = (bytes as u64, limit as u64);
+            (bytes > limit).then_some(Outcome::TooLarge { bytes, limit })
+        };
+        let longest = outcome(all().max().unwrap_or(0), MAX_MESSAGE_BYTES);
+        let together = || outcome(all().sum(), limits.max_initiation_bytes);
+        let many = all().count() as u64 > limits.max_initiation_messages;
+        longest.or_else(together).or(many.then_some(Outcome::Busy))
+    }
+}
+
 impl Shard {
     pub(super) fn on_call(&mut self, call: PlainCall) -> Result<(), StoreFault> {
         let mut txn = Txn::new(self.shared.clock.now_ms());
@@ -80,27 +112,51 @@ impl Shard {
         self.commit(txn)?;
         if let Some(key) = &spec.key {
             // Its row is published: whoever asks for the key finds it there.
-            self.shared.proposed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+            self.shared
+                .proposed
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(key);
         }
         Ok(())
     }
 
     fn call(&mut self, txn: &mut Txn<'_>, call: PlainCall) -> Result<(), StoreFault> {
         let PlainCall { spec, sent, line } = call;
-        let Sent { first, ask, once, opening, answer } = sent;
+        let Sent {
+            first,
+            ask,
+            once,
+            opening,
+            answer,
+        } = sent;
         let batch = match batch(first, ask) {
             Ok(batch) => batch,
             Err((name, cause)) => {
-                let why = Outcome::Codec(format!("the arguments of `{name}` could not be encoded: {cause}"));
-                return Ok(refuse(txn, answer, why));
+                let why = Outcome::Codec(format!(
+                    "the arguments of `{name}` could not be encoded: {cause}"
+                ));
+                refuse(txn, answer, why);
+                return Ok(());
             }
         };
+        if let Some(outcome) = batch.too_large(&self.shared.limits) {
+            refuse(txn, answer, outcome);
+            return Ok(());
+        }
         let address = spec.address;
         let exists = self.ensure_endpoint(address)?;
         // The first answer of a keyed dialog with pending work is recorded; a handshake has no first message.
         let records_first = opening && spec.key.is_some() && spec.open.mode == Mode::Pending;
-        let name = if records_first { Some(FIRST.to_owned()) } else { once };
-        let answer = match name.as_ref().map(|name| self.recorded(address, name, batch.digest)) {
+        let name = if records_first {
+            Some(FIRST.to_owned())
+        } else {
+            once
+        };
+        let answer = match name
+            .as_ref()
+            .map(|name| self.recorded(address, name, batch.digest))
+        {
             Some(Recorded::Answer(outcome)) => {
                 txn.output.answers.push((answer, Heard::Outcome(outcome)));
                 return Ok(());
@@ -113,7 +169,10 @@ impl Shard {
                 return Ok(());
             }
             Some(Recorded::Conflict) => {
-                let key = name.filter(|name| name != FIRST).or_else(|| spec.key.as_deref().map(key_name)).unwrap_or_default();
+                let key = name
+                    .filter(|name| name != FIRST)
+                    .or_else(|| spec.key.as_deref().map(key_name))
+                    .unwrap_or_default();
                 txn.output.answers.push((answer, Heard::KeyConflict(key)));
                 return Ok(());
             }
@@ -122,21 +181,35 @@ impl Shard {
         if !exists {
             // Ended and forgotten: a handle never opens its dialog twice.
             if let Knowledge::Ended(ending) = line.read() {
-                return Ok(refuse(txn, answer, not_sent(Some(&ending))));
+                refuse(txn, answer, not_sent(Some(&ending)));
+                return Ok(());
             }
             if let Err(outcome) = self.open_line(txn, &spec)? {
-                return Ok(refuse(txn, answer, outcome));
+                refuse(txn, answer, outcome);
+                return Ok(());
             }
         }
         self.speak(txn, address, batch, name, answer, &line)
     }
 
-    fn open_line(&mut self, txn: &mut Txn<'_>, spec: &PlainSpec) -> Result<Result<(), Outcome>, StoreFault> {
-        let owner = if spec.key.is_some() { Owner::Keyed } else { Owner::Volatile };
+    fn open_line(
+        &mut self,
+        txn: &mut Txn<'_>,
+        spec: &PlainSpec,
+    ) -> Result<Result<(), Outcome>, StoreFault> {
+        let owner = if spec.key.is_some() {
+            Owner::Keyed
+        } else {
+            Owner::Volatile
+        };
         let opened = self.open_initiator(txn, spec.address, &spec.open, owner)?;
         if let (Ok(()), Some(key)) = (&opened, &spec.key) {
             let row = encode(&KeyRow::new(spec.address)).map_err(super::txn::encoding)?;
-            txn.writes.push(Write { table: Table::Keys, key: key.clone(), value: Some(Value::new(row)) });
+            txn.writes.push(Write {
+                table: Table::Keys,
+                key: key.clone(),
+                value: Some(Value::new(row)),
+            });
         }
         Ok(opened)
     }
@@ -150,16 +223,28 @@ impl Shard {
         answer: oneshot::Sender<Heard>,
         line: &std::sync::Arc<LineState>,
     ) -> Result<(), StoreFault> {
-        let Batch { tells, ask, closing, digest } = batch;
+        let Batch {
+            tells,
+            ask,
+            closing,
+            digest,
+        } = batch;
         for tell in tells {
             if let Err(outcome) = self.say(txn, address, tell, false, Ask::default())? {
-                return Ok(refuse(txn, answer, outcome));
+                refuse(txn, answer, outcome);
+                return Ok(());
             }
         }
-        let record = Ask { then: None, name: name.clone() };
+        let record = Ask {
+            then: None,
+            name: name.clone(),
+        };
         let request = match self.say(txn, address, ask, closing, record)? {
             Ok(request) => request,
-            Err(outcome) => return Ok(refuse(txn, answer, outcome)),
+            Err(outcome) => {
+                refuse(txn, answer, outcome);
+                return Ok(());
+            }
         };
         let since = Some(UNIX_EPOCH + Duration::from_millis(txn.now));
         line.learn(Knowledge::InDoubt { since, attempts: 1 });
@@ -167,7 +252,14 @@ impl Shard {
             cell.line = Some(std::sync::Arc::clone(line));
             cell.waiters.entry(request).or_default().push(answer);
             if let Some(name) = name {
-                cell.record.named.insert(name, Named { digest, request, outcome: None });
+                cell.record.named.insert(
+                    name,
+                    Named {
+                        digest,
+                        request,
+                        outcome: None,
+                    },
+                );
                 txn.dirty.insert(address);
             }
         }
@@ -175,19 +267,29 @@ impl Shard {
     }
 
     fn recorded(&self, address: Address, name: &str, digest: u64) -> Recorded {
-        let Some(cell) = self.endpoints.get(&address) else { return Recorded::New };
+        let Some(cell) = self.endpoints.get(&address) else {
+            return Recorded::New;
+        };
         let record = &cell.record;
         match record.named.get(name) {
             Some(named) if named.digest != digest => Recorded::Conflict,
-            Some(Named { outcome: Some(outcome), .. }) => Recorded::Answer(outcome.clone()),
-            Some(named) if record.asks.contains_key(&named.request) => Recorded::Running(named.request),
+            Some(Named {
+                outcome: Some(outcome),
+                ..
+            }) => Recorded::Answer(outcome.clone()),
+            Some(named) if record.asks.contains_key(&named.request) => {
+                Recorded::Running(named.request)
+            }
             Some(_) => Recorded::Answer(not_sent(record.endpoint.ending())),
             None => Recorded::New,
         }
     }
 
     pub(super) fn on_dropped(&mut self, address: Address) -> Result<(), StoreFault> {
-        self.end_line(address, Input::Abandon(FaultCode::PartnerGone, "its handle was dropped".to_owned()))
+        self.end_line(
+            address,
+            Input::Abandon(FaultCode::PartnerGone, "its handle was dropped".to_owned()),
+        )
     }
 
     pub(super) fn on_close(&mut self, address: Address) -> Result<(), StoreFault> {
@@ -197,12 +299,17 @@ impl Shard {
 
     pub(super) fn on_abandon(&mut self, address: Address, why: &str) -> Result<(), StoreFault> {
         self.ensure_endpoint(address)?;
-        self.end_line(address, Input::Abandon(FaultCode::Abandoned, why.to_owned()))
+        self.end_line(
+            address,
+            Input::Abandon(FaultCode::Abandoned, why.to_owned()),
+        )
     }
 
     /// Nothing to end where nothing was ever said, or where the goodbye is already under way.
     fn end_line(&mut self, address: Address, input: Input) -> Result<(), StoreFault> {
-        let Some(cell) = self.endpoints.get(&address) else { return Ok(()) };
+        let Some(cell) = self.endpoints.get(&address) else {
+            return Ok(());
+        };
         let dropped = matches!(input, Input::Abandon(FaultCode::PartnerGone, _));
         if cell.record.endpoint.ending().is_some()
             || (dropped && cell.record.endpoint.stage() == crate::protocol::Stage::Closing)
@@ -232,19 +339,42 @@ fn batch(first: Vec<Encoded>, ask: Encoded) -> Result<Batch, (&'static str, Code
     let closing = ask.closing;
     let mut outgoing = |call: Encoded, kind| {
         let body = call.body.map_err(|cause| (call.name, cause))?;
-        for byte in call.handler.to_le_bytes().iter().chain(&(body.len() as u64).to_le_bytes()).chain(&body) {
+        for byte in call
+            .handler
+            .to_le_bytes()
+            .iter()
+            .chain(&(body.len() as u64).to_le_bytes())
+            .chain(&body)
+        {
             digest = (digest ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
         }
-        Ok(Outgoing { kind, re: 0, handler: call.handler, version: 1, body: body.into() })
+        Ok(Outgoing {
+            kind,
+            re: 0,
+            handler: call.handler,
+            version: 1,
+            body: body.into(),
+        })
     };
-    let tells = first.into_iter().map(|call| outgoing(call, MessageKind::Tell)).collect::<Result<_, _>>()?;
+    let tells = first
+        .into_iter()
+        .map(|call| outgoing(call, MessageKind::Tell))
+        .collect::<Result<_, _>>()?;
     let ask = outgoing(ask, MessageKind::Ask)?;
-    Ok(Batch { tells, ask, closing, digest })
+    Ok(Batch {
+        tells,
+        ask,
+        closing,
+        digest,
+    })
 }
 
 /// The application's key in a row's key, which is `service 0xff key`.
 fn key_name(key: &[u8]) -> String {
-    let name = key.iter().position(|byte| *byte == 0xff).map_or(key, |at| &key[at + 1..]);
+    let name = key
+        .iter()
+        .position(|byte| *byte == 0xff)
+        .map_or(key, |at| &key[at + 1..]);
     String::from_utf8_lossy(name).into_owned()
 }
 

@@ -84,11 +84,20 @@ impl Shard {
             cell.used = used;
             return Ok(true);
         }
-        let Some(value) = self.shared.store.get(Table::Endpoints, &address.to_bytes())? else { return Ok(false) };
-        let record: EndpointRecord =
-            decode(&value.bytes).map_err(|cause| unreadable(&self.shared, Table::Endpoints, &cause))?;
+        let Some(value) = self
+            .shared
+            .store
+            .get(Table::Endpoints, &address.to_bytes())?
+        else {
+            return Ok(false);
+        };
+        let record: EndpointRecord = decode(&value.bytes)
+            .map_err(|cause| unreadable(&self.shared, Table::Endpoints, &cause))?;
         let mut cell = EndpointCell::new(record, used);
-        let effects = cell.record.endpoint.step(Input::Restarted, &self.shared.env());
+        let effects = cell
+            .record
+            .endpoint
+            .step(Input::Restarted, &self.shared.env());
         self.endpoints.insert(address, cell);
         self.apply_timers(address, &effects.timers);
         self.arm_endpoint(address);
@@ -101,7 +110,9 @@ impl Shard {
         let endpoint = &self.endpoints.get(&address)?.record.endpoint;
         let lost = endpoint.carrier() == Carrier::Local
             && endpoint.ending().is_none()
-            && endpoint.volatile_partner().is_some_and(|life| life != self.shared.incarnation);
+            && endpoint
+                .volatile_partner()
+                .is_some_and(|life| life != self.shared.incarnation);
         lost.then(|| LocalItem::Fault {
             seq: endpoint.recv_next(),
             code: FaultCode::PartnerGone,
@@ -116,15 +127,27 @@ impl Shard {
             cell.used = used;
             return Ok(!cell.gone);
         }
-        let Some(value) = self.shared.store.get(Table::Actors, &actor_key(actor))? else { return Ok(false) };
-        let record: ActorRecord =
-            decode(&value.bytes).map_err(|cause| unreadable(&self.shared, Table::Actors, &cause))?;
+        let Some(value) = self.shared.store.get(Table::Actors, &actor_key(actor))? else {
+            return Ok(false);
+        };
+        let record: ActorRecord = decode(&value.bytes)
+            .map_err(|cause| unreadable(&self.shared, Table::Actors, &cause))?;
         let Some(service) = self.shared.registry.get(&record.service).cloned() else {
             // Served when it was written: it waits for a program that serves it again, or for its deadline.
             tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");
             return Ok(false);
         };
-        self.actors.insert(actor, ActorCell { service, record, live: None, armed: None, used, gone: false });
+        self.actors.insert(
+            actor,
+            ActorCell {
+                service,
+                record,
+                live: None,
+                armed: None,
+                used,
+                gone: false,
+            },
+        );
         self.arm_actor(actor);
         Ok(true)
     }
@@ -132,7 +155,11 @@ impl Shard {
     /// Rolls a transaction back: its cells are read again from what the store last got.
     pub(super) fn forget(&mut self, txn: &Txn<'_>) {
         for address in &txn.endpoints {
-            if self.endpoints.get(address).is_some_and(|cell| !cell.is_volatile()) {
+            if self
+                .endpoints
+                .get(address)
+                .is_some_and(|cell| !cell.is_volatile())
+            {
                 self.endpoints.remove(address);
             }
         }
@@ -148,7 +175,9 @@ impl Shard {
         }
         let horizon = self.uses.saturating_sub(MAX_CELLS as u64);
         self.write_unwritten(|cell| cell.used < horizon)?;
-        self.endpoints.retain(|_, cell| cell.used >= horizon || cell.is_volatile() || !cell.waiters.is_empty());
+        self.endpoints.retain(|_, cell| {
+            cell.used >= horizon || cell.is_volatile() || !cell.waiters.is_empty()
+        });
         self.actors.retain(|_, cell| cell.used >= horizon);
         Ok(())
     }
@@ -174,15 +203,26 @@ impl Shard {
     }
 
     pub(super) fn arm_endpoint(&mut self, address: Address) {
-        let Some(cell) = self.endpoints.get(&address) else { return };
-        let deadlines = cell.record.deadlines.values().map(|due| self.patient(*due)).min();
+        let Some(cell) = self.endpoints.get(&address) else {
+            return;
+        };
+        let deadlines = cell
+            .record
+            .deadlines
+            .values()
+            .map(|due| self.patient(*due))
+            .min();
         if let Some(due) = deadlines.into_iter().chain(cell.retry_at).min() {
             self.arm(due, Who::Endpoint(address));
         }
     }
 
     pub(super) fn arm_actor(&mut self, actor: DialogId) {
-        if let Some(due) = self.actors.get(&actor).and_then(|cell| cell.record.deadline()) {
+        if let Some(due) = self
+            .actors
+            .get(&actor)
+            .and_then(|cell| cell.record.deadline())
+        {
             self.arm(due, Who::Actor(actor));
         }
     }
@@ -190,5 +230,8 @@ impl Shard {
 
 /// A record that does not decode although its checksum holds: another program wrote it.
 fn unreadable(shared: &crate::node::Shared, table: Table, cause: &str) -> StoreFault {
-    StoreFault::Damaged { path: format!("{} (table `{table}`)", shared.name), detail: cause.to_owned() }
+    StoreFault::Damaged {
+        path: format!("{} (table `{table}`)", shared.name),
+        detail: cause.to_owned(),
+    }
 }

@@ -14,8 +14,8 @@ use crate::{
         record::{AppTimer, Ask, EndpointRecord, Owner, Work},
     },
     protocol::{
-        Abandoned, Carrier, DialogId, Ending, Endpoint, FaultCode, Input, MAX_MESSAGE_BYTES, Message, MessageKind,
-        Outgoing, SendRefusal,
+        Abandoned, Carrier, DialogId, Ending, Endpoint, FaultCode, Input, MAX_MESSAGE_BYTES,
+        Message, MessageKind, Outgoing, SendRefusal,
     },
 };
 
@@ -33,9 +33,16 @@ impl Shard {
                 txn.opens.insert(dialog, spec);
                 Ok(())
             }
-            Command::Send { dialog, call, then } => self.send_to_partner(txn, actor, dialog, call, then),
+            Command::Send { dialog, call, then } => {
+                self.send_to_partner(txn, actor, dialog, call, then)
+            }
             Command::Reply { request, value } => self.keep_promise(txn, own, request, value),
-            Command::Arm { timer, delay, context } => {
+            Command::Arm {
+                timer,
+                delay,
+                context,
+                ..
+            } => {
                 self.set_timer(txn, actor, timer, delay, context);
                 Ok(())
             }
@@ -77,8 +84,12 @@ impl Shard {
         reply: Replied,
     ) -> Result<(), StoreFault> {
         match reply {
-            Replied::Ok(body) => self.send_answer(txn, own, message.seq, MessageKind::AnswerOk, body),
-            Replied::Err(body) => self.send_answer(txn, own, message.seq, MessageKind::AnswerErr, body),
+            Replied::Ok(body) => {
+                self.send_answer(txn, own, message.seq, MessageKind::AnswerOk, body)
+            }
+            Replied::Err(body) => {
+                self.send_answer(txn, own, message.seq, MessageKind::AnswerErr, body)
+            }
             Replied::Later { fallible } => {
                 if let Some(cell) = self.endpoints.get_mut(&own) {
                     cell.record.promised.insert(message.seq, fallible);
@@ -96,7 +107,9 @@ impl Shard {
         request: u64,
         value: Result<Vec<u8>, codec::CodecError>,
     ) -> Result<(), StoreFault> {
-        let Some(cell) = self.endpoints.get_mut(&own) else { return Ok(()) };
+        let Some(cell) = self.endpoints.get_mut(&own) else {
+            return Ok(());
+        };
         // The dialog, or this request, may have ended since: an answer nobody waits for is ignored.
         if !cell.record.endpoint.owed().contains(&request) {
             return Ok(());
@@ -109,9 +122,17 @@ impl Shard {
                 return self.send_answer(txn, own, request, MessageKind::NoAnswer, Vec::new());
             }
         };
-        match if fallible { codec::split_result(&value) } else { None } {
-            Some((true, refusal)) => self.send_answer(txn, own, request, MessageKind::AnswerErr, refusal.to_vec()),
-            Some((false, answer)) => self.send_answer(txn, own, request, MessageKind::AnswerOk, answer.to_vec()),
+        match if fallible {
+            codec::split_result(&value)
+        } else {
+            None
+        } {
+            Some((true, refusal)) => {
+                self.send_answer(txn, own, request, MessageKind::AnswerErr, refusal.to_vec())
+            }
+            Some((false, answer)) => {
+                self.send_answer(txn, own, request, MessageKind::AnswerOk, answer.to_vec())
+            }
             None => self.send_answer(txn, own, request, MessageKind::AnswerOk, value),
         }
     }
@@ -136,7 +157,13 @@ impl Shard {
         if let Some(cell) = self.endpoints.get_mut(&own) {
             cell.record.promised.remove(&request);
         }
-        let outgoing = Outgoing { kind, re: request, handler: 0, version: 1, body: body.into() };
+        let outgoing = Outgoing {
+            kind,
+            re: request,
+            handler: 0,
+            version: 1,
+            body: body.into(),
+        };
         self.input(txn, own, Input::Send(outgoing))
     }
 
@@ -148,11 +175,17 @@ impl Shard {
         delay: Duration,
         context: Result<Vec<u8>, codec::CodecError>,
     ) {
-        let Some(cell) = self.actors.get_mut(&actor) else { return };
-        let due = txn.now.saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        let Some(cell) = self.actors.get_mut(&actor) else {
+            return;
+        };
+        let due = txn
+            .now
+            .saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
         match context {
             Ok(context) => _ = cell.record.timers.insert(timer, AppTimer { due, context }),
-            Err(cause) => error!(target: "actor_core::dialog", %actor, %cause, "a timer's context could not be encoded"),
+            Err(cause) => {
+                error!(target: "actor_core::dialog", %actor, %cause, "a timer's context could not be encoded")
+            }
         }
     }
 
@@ -167,11 +200,27 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         let address = Address::initiator(dialog, actor.slot());
         let refused = match call.body {
-            Err(cause) => Some(Outcome::Codec(format!("the arguments of `{}`: {cause}", call.name))),
-            Ok(body) => self.send_or_refuse(txn, actor, address, call.handler, body, call.closing, then.as_ref())?,
+            Err(cause) => Some(Outcome::Codec(format!(
+                "the arguments of `{}`: {cause}",
+                call.name
+            ))),
+            Ok(body) => self.send_or_refuse(
+                txn,
+                actor,
+                address,
+                call.handler,
+                body,
+                call.closing,
+                then.as_ref(),
+            )?,
         };
         if let (Some(outcome), Some(then)) = (refused, then) {
-            let resume = Work::Resume { resume: then.resume, outcome, partner: None, context: then.context };
+            let resume = Work::Resume {
+                resume: then.resume,
+                outcome,
+                partner: None,
+                context: then.context,
+            };
             txn.work.push_back((actor, resume));
         }
         Ok(())
@@ -199,10 +248,24 @@ impl Shard {
                 cell.record.children.insert(address.key.dialog);
             }
         }
-        let kind = if then.is_some() { MessageKind::Ask } else { MessageKind::Tell };
-        let outgoing = Outgoing { kind, re: 0, handler, version: 1, body: body.into() };
-        let ask = Ask { then: then.cloned(), name: None };
-        self.say(txn, address, outgoing, closing, ask).map(Result::err)
+        let kind = if then.is_some() {
+            MessageKind::Ask
+        } else {
+            MessageKind::Tell
+        };
+        let outgoing = Outgoing {
+            kind,
+            re: 0,
+            handler,
+            version: 1,
+            body: body.into(),
+        };
+        let ask = Ask {
+            then: then.cloned(),
+            name: None,
+        };
+        self.say(txn, address, outgoing, closing, ask)
+            .map(Result::err)
     }
 
     /// A new initiator, looking for a partner here or on the network.
@@ -233,7 +296,10 @@ impl Shard {
             &self.shared.env(),
         );
         let used = self.next_use();
-        self.endpoints.insert(address, EndpointCell::new(EndpointRecord::new(endpoint, owner, txn.now), used));
+        self.endpoints.insert(
+            address,
+            EndpointCell::new(EndpointRecord::new(endpoint, owner, txn.now), used),
+        );
         self.absorb(txn, address, effects)?;
         Ok(Ok(()))
     }
@@ -247,7 +313,9 @@ impl Shard {
         closing: bool,
         ask: Ask,
     ) -> Result<Result<u64, Outcome>, StoreFault> {
-        let Some(cell) = self.endpoints.get_mut(&address) else { return Ok(Err(Outcome::Closed)) };
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return Ok(Err(Outcome::Closed));
+        };
         let endpoint = &cell.record.endpoint;
         let bytes = outgoing.body.len();
         if let Err(refusal) = endpoint.can_send(bytes, &self.shared.limits) {
@@ -268,7 +336,10 @@ impl Shard {
 
 fn refusal_outcome(refusal: SendRefusal, bytes: usize, ending: Option<&Ending>) -> Outcome {
     match refusal {
-        SendRefusal::TooLarge => Outcome::TooLarge { bytes: bytes as u64, limit: MAX_MESSAGE_BYTES as u64 },
+        SendRefusal::TooLarge => Outcome::TooLarge {
+            bytes: bytes as u64,
+            limit: MAX_MESSAGE_BYTES as u64,
+        },
         SendRefusal::Closed => not_sent(ending),
         _ => Outcome::Busy,
     }
@@ -278,7 +349,10 @@ fn refusal_outcome(refusal: SendRefusal, bytes: usize, ending: Option<&Ending>) 
 pub(super) fn not_sent(ending: Option<&Ending>) -> Outcome {
     match ending {
         Some(Ending::Abandoned(Abandoned::NeverReached)) => Outcome::NeverReached,
-        Some(Ending::Abandoned(why)) => Outcome::Abandoned { why: why.clone(), in_doubt: false },
+        Some(Ending::Abandoned(why)) => Outcome::Abandoned {
+            why: why.clone(),
+            in_doubt: false,
+        },
         _ => Outcome::Closed,
     }
 }

@@ -16,15 +16,23 @@ use crate::{
         stats::add,
     },
     protocol::{
-        Carrier, Durability, Effects, EndpointKey, Input, Message, MessageKind, Notice, Role, TimerKind, TimerOp,
+        Carrier, Durability, Effects, EndpointKey, Input, Message, MessageKind, Notice, Role,
+        TimerKind, TimerOp,
     },
 };
 
 impl Shard {
     /// One input of one endpoint, and everything that follows from it inside this transaction.
-    pub(super) fn input(&mut self, txn: &mut Txn<'_>, address: Address, input: Input) -> Result<(), StoreFault> {
+    pub(super) fn input(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        input: Input,
+    ) -> Result<(), StoreFault> {
         let shared = std::sync::Arc::clone(&self.shared);
-        let Some(cell) = self.endpoints.get_mut(&address) else { return Ok(()) };
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return Ok(());
+        };
         txn.endpoints.insert(address);
         let before = cell.record.endpoint.recv_next();
         let effects = cell.record.endpoint.step(input, &shared.env());
@@ -37,9 +45,16 @@ impl Shard {
         self.absorb(txn, address, effects)
     }
 
-    pub(super) fn absorb(&mut self, txn: &mut Txn<'_>, address: Address, effects: Effects) -> Result<(), StoreFault> {
+    pub(super) fn absorb(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        effects: Effects,
+    ) -> Result<(), StoreFault> {
         txn.endpoints.insert(address);
-        let Some(cell) = self.endpoints.get_mut(&address) else { return Ok(()) };
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return Ok(());
+        };
         match effects.durability {
             Durability::Durable => _ = txn.dirty.insert(address),
             Durability::Lazy => cell.unwritten = true,
@@ -49,7 +64,12 @@ impl Shard {
         let partner = partner_address(cell);
         txn.output.frames.extend(effects.frames);
         if let Some(partner) = partner {
-            txn.local.extend(effects.local.into_iter().map(|item| (partner, item, stored)));
+            txn.local.extend(
+                effects
+                    .local
+                    .into_iter()
+                    .map(|item| (partner, item, stored)),
+            );
         }
         if !effects.timers.is_empty() {
             self.apply_timers(address, &effects.timers);
@@ -59,8 +79,10 @@ impl Shard {
             self.arm_endpoint(address);
         }
         // `Confirmed` comes before what is delivered, everything else after it.
-        let (confirmed, notices): (Vec<_>, Vec<_>) =
-            effects.notices.into_iter().partition(|notice| *notice == Notice::Confirmed);
+        let (confirmed, notices): (Vec<_>, Vec<_>) = effects
+            .notices
+            .into_iter()
+            .partition(|notice| *notice == Notice::Confirmed);
         for notice in confirmed {
             self.notice(txn, address, notice)?;
         }
@@ -77,8 +99,12 @@ impl Shard {
     }
 
     fn locate(&mut self, txn: &mut Txn<'_>, address: Address) -> Result<(), StoreFault> {
-        let peer = self.endpoints.get(&address).and_then(|cell| cell.record.endpoint.peer());
-        let Some(location) = peer.map(|peer| self.shared.transport.locate(peer.store, &peer.node)) else {
+        let peer = self
+            .endpoints
+            .get(&address)
+            .and_then(|cell| cell.record.endpoint.peer());
+        let Some(location) = peer.map(|peer| self.shared.transport.locate(peer.store, &peer.node))
+        else {
             return Ok(());
         };
         self.input(txn, address, Input::Located(location))
@@ -87,7 +113,9 @@ impl Shard {
     pub(super) fn apply_timers(&mut self, address: Address, timers: &[TimerOp]) {
         let now = self.shared.clock.now_ms();
         let shared = std::sync::Arc::clone(&self.shared);
-        let Some(cell) = self.endpoints.get_mut(&address) else { return };
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return;
+        };
         for timer in timers {
             match *timer {
                 TimerOp::Arm(TimerKind::Retransmit, after) => {
@@ -96,7 +124,9 @@ impl Shard {
                 TimerOp::Cancel(TimerKind::Retransmit) => cell.retry_at = None,
                 TimerOp::Arm(kind, after) => {
                     let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-                    cell.record.deadlines.insert(kind, now.saturating_add(after));
+                    cell.record
+                        .deadlines
+                        .insert(kind, now.saturating_add(after));
                 }
                 TimerOp::Cancel(kind) => _ = cell.record.deadlines.remove(&kind),
             }
@@ -106,7 +136,8 @@ impl Shard {
     fn deliver(&mut self, txn: &mut Txn<'_>, address: Address, message: Message) {
         if address.key.role == Role::Target {
             if message.kind != MessageKind::Empty {
-                txn.work.push_back((address.key.dialog, Work::Message(message)));
+                txn.work
+                    .push_back((address.key.dialog, Work::Message(message)));
             }
             return;
         }
@@ -120,8 +151,16 @@ impl Shard {
     }
 
     /// A request of this initiator has its outcome: record it, tell who waits.
-    pub(super) fn answered(&mut self, txn: &mut Txn<'_>, address: Address, request: u64, outcome: Outcome) {
-        let Some(cell) = self.endpoints.get_mut(&address) else { return };
+    pub(super) fn answered(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        request: u64,
+        outcome: Outcome,
+    ) {
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return;
+        };
         txn.dirty.insert(address);
         let ask = cell.record.asks.remove(&request).unwrap_or_default();
         if let Some(named) = ask.name.and_then(|name| cell.record.named.get_mut(&name)) {
@@ -131,16 +170,28 @@ impl Shard {
             line.learn(Knowledge::Answered);
         }
         for waiter in cell.waiters.remove(&request).unwrap_or_default() {
-            txn.output.answers.push((waiter, Heard::Outcome(outcome.clone())));
+            txn.output
+                .answers
+                .push((waiter, Heard::Outcome(outcome.clone())));
         }
         if let (Some(then), Owner::Child(parent)) = (ask.then, &cell.record.owner) {
             let partner = then.opening.then_some(address.key.dialog);
-            let resume = Work::Resume { resume: then.resume, outcome, partner, context: then.context };
+            let resume = Work::Resume {
+                resume: then.resume,
+                outcome,
+                partner,
+                context: then.context,
+            };
             txn.work.push_back((*parent, resume));
         }
     }
 
-    fn notice(&mut self, txn: &mut Txn<'_>, address: Address, notice: Notice) -> Result<(), StoreFault> {
+    fn notice(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        notice: Notice,
+    ) -> Result<(), StoreFault> {
         let EndpointKey { dialog, .. } = address.key;
         let counters = &self.shared.counters;
         match notice {
@@ -159,13 +210,21 @@ impl Shard {
             Notice::Retransmit { messages, attempt } => {
                 add(&counters.retransmitted, messages as u64);
                 debug!(target: "actor_core::dialog", %dialog, messages, attempt, "retransmit");
-                if let Some(line) = self.endpoints.get(&address).and_then(|cell| cell.line.as_ref()) {
+                if let Some(line) = self
+                    .endpoints
+                    .get(&address)
+                    .and_then(|cell| cell.line.as_ref())
+                {
                     line.sent_again();
                 }
             }
-            Notice::Superseded => debug!(target: "actor_core::dialog", %dialog, "superseded a twin"),
+            Notice::Superseded => {
+                debug!(target: "actor_core::dialog", %dialog, "superseded a twin")
+            }
             Notice::Reset => info!(target: "actor_core::dialog", %dialog, "reset"),
-            Notice::TurnedAway { ending } => debug!(target: "actor_core::dialog", %dialog, %ending, "turned away"),
+            Notice::TurnedAway { ending } => {
+                debug!(target: "actor_core::dialog", %dialog, %ending, "turned away")
+            }
             Notice::Refused(why) => debug!(target: "actor_core::dialog", %dialog, %why, "not sent"),
         }
         Ok(())

@@ -16,7 +16,12 @@ use crate::{
 
 impl Shard {
     /// An endpoint's dialog is over. Said once.
-    pub(super) fn ended(&mut self, txn: &mut Txn<'_>, address: Address, ending: &Ending) -> Result<(), StoreFault> {
+    pub(super) fn ended(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        ending: &Ending,
+    ) -> Result<(), StoreFault> {
         let dialog = address.key.dialog;
         txn.dirty.insert(address);
         let counters = &self.shared.counters;
@@ -41,11 +46,16 @@ impl Shard {
     fn initiator_ended(&mut self, txn: &mut Txn<'_>, address: Address, ending: &Ending) {
         let outcome = match ending {
             Ending::Abandoned(Abandoned::NeverReached) => Outcome::NeverReached,
-            Ending::Abandoned(why) => Outcome::Abandoned { why: why.clone(), in_doubt: true },
+            Ending::Abandoned(why) => Outcome::Abandoned {
+                why: why.clone(),
+                in_doubt: true,
+            },
             _ => Outcome::Closed,
         };
         self.fail_unanswered(txn, address, &outcome);
-        let Some(cell) = self.endpoints.get(&address) else { return };
+        let Some(cell) = self.endpoints.get(&address) else {
+            return;
+        };
         if let Some(line) = &cell.line {
             line.learn(Knowledge::Ended(ending.clone()));
         }
@@ -59,19 +69,33 @@ impl Shard {
     }
 
     /// What is still unanswered never will be.
-    pub(super) fn fail_unanswered(&mut self, txn: &mut Txn<'_>, address: Address, outcome: &Outcome) {
-        let Some(cell) = self.endpoints.get(&address) else { return };
+    pub(super) fn fail_unanswered(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        outcome: &Outcome,
+    ) {
+        let Some(cell) = self.endpoints.get(&address) else {
+            return;
+        };
         let open: Vec<u64> = cell.record.asks.keys().copied().collect();
         for request in open {
             self.answered(txn, address, request, outcome.clone());
         }
     }
 
-    fn target_ended(&mut self, txn: &mut Txn<'_>, actor: DialogId, ending: &Ending) -> Result<(), StoreFault> {
+    fn target_ended(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+        ending: &Ending,
+    ) -> Result<(), StoreFault> {
         if !self.ensure_actor(actor)? {
             return Ok(());
         }
-        let Some(cell) = self.actors.get(&actor) else { return Ok(()) };
+        let Some(cell) = self.actors.get(&actor) else {
+            return Ok(());
+        };
         if cell.record.pending {
             txn.half_open -= 1;
         }
@@ -90,8 +114,14 @@ impl Shard {
     }
 
     /// The actor is finished: its record goes, its partners are let go.
-    pub(super) fn end_actor(&mut self, txn: &mut Txn<'_>, actor: DialogId) -> Result<(), StoreFault> {
-        let Some(cell) = self.actors.get_mut(&actor) else { return Ok(()) };
+    pub(super) fn end_actor(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+    ) -> Result<(), StoreFault> {
+        let Some(cell) = self.actors.get_mut(&actor) else {
+            return Ok(());
+        };
         txn.actors.insert(actor);
         txn.dirty_actors.insert(actor);
         cell.gone = true;
@@ -101,9 +131,15 @@ impl Shard {
             if !self.ensure_endpoint(address)? {
                 continue;
             }
-            let waits = self.endpoints.get(&address).is_some_and(|cell| !cell.record.endpoint.unanswered().is_empty());
+            let waits = self
+                .endpoints
+                .get(&address)
+                .is_some_and(|cell| !cell.record.endpoint.unanswered().is_empty());
             let input = if waits {
-                Input::Abandon(FaultCode::Abandoned, "the dialog that subcontracted this one has ended".to_owned())
+                Input::Abandon(
+                    FaultCode::Abandoned,
+                    "the dialog that subcontracted this one has ended".to_owned(),
+                )
             } else {
                 Input::Close
             };

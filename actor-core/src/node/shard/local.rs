@@ -27,18 +27,29 @@ fn seq(item: &LocalItem) -> u64 {
 
 pub(super) fn inbox_row(to: Address, item: &LocalItem) -> Result<Write, StoreFault> {
     let bytes = encode(item).map_err(super::txn::encoding)?;
-    Ok(Write { table: Table::Inbox, key: inbox_key(to, seq(item)), value: Some(Value::new(bytes)) })
+    Ok(Write {
+        table: Table::Inbox,
+        key: inbox_key(to, seq(item)),
+        value: Some(Value::new(bytes)),
+    })
 }
 
 /// The deliveries that a restart finds in the inbox table.
 pub(crate) fn deliveries(rows: Vec<(Vec<u8>, Value)>) -> Result<Vec<Delivery>, String> {
     let mut deliveries: Vec<Delivery> = Vec::new();
     for (key, value) in rows {
-        let to = key.get(..ADDRESS_BYTES).and_then(Address::from_bytes).ok_or("an inbox key is not an address")?;
+        let to = key
+            .get(..ADDRESS_BYTES)
+            .and_then(Address::from_bytes)
+            .ok_or("an inbox key is not an address")?;
         let item: LocalItem = decode(&value.bytes)?;
         match deliveries.last_mut() {
             Some(last) if last.to == to => last.items.push(item),
-            _ => deliveries.push(Delivery { to, items: vec![item], stored: true }),
+            _ => deliveries.push(Delivery {
+                to,
+                items: vec![item],
+                stored: true,
+            }),
         }
     }
     Ok(deliveries)
@@ -50,7 +61,15 @@ impl Shard {
         let mut rest = items.as_slice();
         while !rest.is_empty() {
             let exists = self.ensure_endpoint(to)?;
-            let count = if self.takes_batch(to, exists, rest) { rest.len() } else { 1 + usize::from(opens(&rest[0])) };
+            if self.is_orphan(to) {
+                // Their rows stay for the next start.
+                return Ok(());
+            }
+            let count = if self.takes_batch(to, exists, rest) {
+                rest.len()
+            } else {
+                1 + usize::from(opens(&rest[0]))
+            };
             let (now, later) = rest.split_at(count.min(rest.len()));
             rest = later;
             self.transact(&|shard, txn| {
@@ -68,11 +87,23 @@ impl Shard {
     fn takes_batch(&self, to: Address, exists: bool, items: &[LocalItem]) -> bool {
         match items.first() {
             Some(LocalItem::Open(open)) => open.mode == crate::protocol::Mode::Pending,
-            _ => exists && self.endpoints.get(&to).is_some_and(|cell| cell.record.endpoint.stage() == Stage::Accumulating),
+            _ => {
+                exists
+                    && self
+                        .endpoints
+                        .get(&to)
+                        .is_some_and(|cell| cell.record.endpoint.stage() == Stage::Accumulating)
+            }
         }
     }
 
-    fn take_item(&mut self, txn: &mut Txn<'_>, to: Address, item: &LocalItem, stored: bool) -> Result<(), StoreFault> {
+    fn take_item(
+        &mut self,
+        txn: &mut Txn<'_>,
+        to: Address,
+        item: &LocalItem,
+        stored: bool,
+    ) -> Result<(), StoreFault> {
         let exists = self.ensure_endpoint(to)?;
         match item {
             LocalItem::Open(open) if !exists => {
@@ -82,7 +113,10 @@ impl Shard {
                 self.open_target(txn, to, open, stored)
             }
             LocalItem::Message(_) | LocalItem::Fault { .. } if exists => {
-                let before = self.endpoints.get(&to).map(|cell| cell.record.endpoint.recv_next());
+                let before = self
+                    .endpoints
+                    .get(&to)
+                    .map(|cell| cell.record.endpoint.recv_next());
                 self.input(txn, to, Input::Local(item.clone()))?;
                 // Consumed items delete their own rows; one from before a restart is only in the way.
                 if stored && before.is_some_and(|next| seq(item) < next) {
@@ -103,19 +137,36 @@ impl Shard {
         }
     }
 
-    fn open_target(&mut self, txn: &mut Txn<'_>, to: Address, open: &LocalOpen, stored: bool) -> Result<(), StoreFault> {
+    fn open_target(
+        &mut self,
+        txn: &mut Txn<'_>,
+        to: Address,
+        open: &LocalOpen,
+        stored: bool,
+    ) -> Result<(), StoreFault> {
         let service = self.shared.registry.get(&open.service).cloned();
         let initiator = Address::initiator(open.dialog, open.token.slot());
         let Some(service) = service.filter(|service| service.spec.contract == open.contract) else {
             // It was served when this was sent: the program has changed over a restart.
-            let detail = format!("`{}` is not served any more, or has other messages", open.service);
-            let fault = LocalItem::Fault { seq: 1, code: FaultCode::NotServed, detail };
+            let detail = format!(
+                "`{}` is not served any more, or has other messages",
+                open.service
+            );
+            let fault = LocalItem::Fault {
+                seq: 1,
+                code: FaultCode::NotServed,
+                detail,
+            };
             txn.local.push((initiator, fault, stored));
             return Ok(());
         };
         let token = token(to.slot, self.shared.ids.random());
-        let (endpoint, effects) =
-            Endpoint::accept_local(open.clone(), token, service.spec.timeouts, &self.shared.env());
+        let (endpoint, effects) = Endpoint::accept_local(
+            open.clone(),
+            token,
+            service.spec.timeouts,
+            &self.shared.env(),
+        );
         self.new_target(txn, to, endpoint, &service);
         txn.half_open += 1;
         self.absorb(txn, to, effects)

@@ -29,8 +29,8 @@ use super::{address::Address, shared::Shared};
 use crate::protocol::{DialogId, Frame, LocalItem};
 
 pub(crate) use calls::{LineState, PlainCall, PlainSpec};
-pub(crate) use local::deliveries;
 use cells::{ActorCell, EndpointCell};
+pub(crate) use local::deliveries;
 
 /// What reaches a shard.
 #[derive(Debug)]
@@ -118,8 +118,13 @@ impl Shard {
             self.fire(now)?;
             return Ok(true);
         }
-        let next = self.taken.pop_front().or_else(|| self.shared.mailboxes[self.index].pop());
-        let Some(message) = next else { return Ok(false) };
+        let next = self
+            .taken
+            .pop_front()
+            .or_else(|| self.shared.mailboxes[self.index].pop());
+        let Some(message) = next else {
+            return Ok(false);
+        };
         self.handled += 1;
         self.handle(message)?;
         self.sweep()?;
@@ -132,7 +137,9 @@ impl Shard {
         shared.gate.wait_below(super::shared::MAX_UNSYNCED_BYTES);
         if self.taken.is_empty() {
             let now = shared.clock.now_ms();
-            let patience = self.next_due().map(|due| std::time::Duration::from_millis(due.saturating_sub(now)));
+            let patience = self
+                .next_due()
+                .map(|due| std::time::Duration::from_millis(due.saturating_sub(now)));
             if !shared.mailboxes[self.index].take(&mut self.taken, patience) {
                 return Ok(false);
             }

@@ -40,7 +40,9 @@ impl Shard {
 
     /// Fires the first entry of the heap, which is due.
     pub(super) fn fire(&mut self, now: u64) -> Result<(), StoreFault> {
-        let Some(Reverse((due, who))) = self.due.pop() else { return Ok(()) };
+        let Some(Reverse((due, who))) = self.due.pop() else {
+            return Ok(());
+        };
         match who {
             Who::Endpoint(address) => self.fire_endpoint(now, due, address),
             Who::Actor(actor) => self.fire_actor(now, due, actor),
@@ -49,7 +51,11 @@ impl Shard {
 
     fn fire_endpoint(&mut self, now: u64, due: u64, address: Address) -> Result<(), StoreFault> {
         if !self.ensure_endpoint(address)? {
-            self.forget_row(due, actor_store::Table::Endpoints, address.to_bytes().to_vec());
+            self.forget_row(
+                due,
+                actor_store::Table::Endpoints,
+                address.to_bytes().to_vec(),
+            );
             return Ok(());
         }
         if let Some(item) = self.lost_partner(address) {
@@ -59,7 +65,9 @@ impl Shard {
                 shard.consume(txn, address)
             })?;
         }
-        let Some(cell) = self.endpoints.get_mut(&address) else { return Ok(()) };
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return Ok(());
+        };
         if cell.armed == Some(due) {
             cell.armed = None;
         }
@@ -72,7 +80,10 @@ impl Shard {
                 .filter(|(kind, at)| if *kind == TimerKind::Linger { *at } else { self.patient(*at) } <= now)
                 .map(|(kind, _)| kind)
                 .collect();
-        for kind in lapsed.into_iter().chain(again.then_some(TimerKind::Retransmit)) {
+        for kind in lapsed
+            .into_iter()
+            .chain(again.then_some(TimerKind::Retransmit))
+        {
             self.transact(&|shard, txn| {
                 if !shard.ensure_endpoint(address)? {
                     return Ok(());
@@ -91,10 +102,16 @@ impl Shard {
 
     fn fire_actor(&mut self, now: u64, due: u64, actor: DialogId) -> Result<(), StoreFault> {
         if !self.ensure_actor(actor)? {
-            self.forget_row(due, actor_store::Table::Actors, crate::node::address::actor_key(actor));
+            self.forget_row(
+                due,
+                actor_store::Table::Actors,
+                crate::node::address::actor_key(actor),
+            );
             return Ok(());
         }
-        let Some(cell) = self.actors.get_mut(&actor) else { return Ok(()) };
+        let Some(cell) = self.actors.get_mut(&actor) else {
+            return Ok(());
+        };
         if cell.armed == Some(due) {
             cell.armed = None;
         }
@@ -112,11 +129,19 @@ impl Shard {
                 if !shard.ensure_actor(actor)? {
                     return Ok(());
                 }
-                let Some(cell) = shard.actors.get_mut(&actor) else { return Ok(()) };
+                let Some(cell) = shard.actors.get_mut(&actor) else {
+                    return Ok(());
+                };
                 if let Some(set) = cell.record.timers.remove(&timer) {
                     txn.actors.insert(actor);
                     txn.dirty_actors.insert(actor);
-                    txn.work.push_back((actor, Work::Timer { timer, context: set.context }));
+                    txn.work.push_back((
+                        actor,
+                        Work::Timer {
+                            timer,
+                            context: set.context,
+                        },
+                    ));
                 }
                 Ok(())
             })?;
@@ -127,6 +152,8 @@ impl Shard {
 
     /// A row of the deadline index led nowhere.
     fn forget_row(&self, time: u64, table: actor_store::Table, key: Vec<u8>) {
-        self.shared.store.forget_index_row(&actor_store::IndexRow { time, table, key });
+        self.shared
+            .store
+            .forget_index_row(&actor_store::IndexRow { time, table, key });
     }
 }

@@ -29,7 +29,12 @@ const FIRST_PATIENCE_MS: u64 = 100;
 
 impl Shard {
     /// Second play of a transaction whose handlers failed: what came in is consumed, their work is kept.
-    pub(super) fn put_off<'l>(&mut self, shared: &'l Shared, txn: &mut Txn<'l>, failed: &Failed) -> Result<(), StoreFault> {
+    pub(super) fn put_off<'l>(
+        &mut self,
+        shared: &'l Shared,
+        txn: &mut Txn<'l>,
+        failed: &Failed,
+    ) -> Result<(), StoreFault> {
         let actor = failed.actor;
         let works = std::mem::take(&mut txn.work);
         if !self.ensure_actor(actor)? {
@@ -37,12 +42,19 @@ impl Shard {
         }
         txn.actors.insert(actor);
         txn.dirty_actors.insert(actor);
-        let Some(cell) = self.actors.get_mut(&actor) else { return Ok(()) };
+        let Some(cell) = self.actors.get_mut(&actor) else {
+            return Ok(());
+        };
         if txn.retrying {
             // In reverse, so that what was taken first is first again.
-            works.into_iter().rev().for_each(|(_, work)| cell.record.work.push_front(work));
+            works
+                .into_iter()
+                .rev()
+                .for_each(|(_, work)| cell.record.work.push_front(work));
         } else {
-            cell.record.work.extend(works.into_iter().map(|(_, work)| work));
+            cell.record
+                .work
+                .extend(works.into_iter().map(|(_, work)| work));
         }
         cell.record.attempts += 1;
         let attempts = cell.record.attempts;
@@ -60,8 +72,12 @@ impl Shard {
             if !shard.ensure_actor(actor)? {
                 return Ok(());
             }
-            let Some(cell) = shard.actors.get_mut(&actor) else { return Ok(()) };
-            let Some(work) = cell.record.work.pop_front() else { return Ok(()) };
+            let Some(cell) = shard.actors.get_mut(&actor) else {
+                return Ok(());
+            };
+            let Some(work) = cell.record.work.pop_front() else {
+                return Ok(());
+            };
             txn.retrying = true;
             txn.actors.insert(actor);
             txn.dirty_actors.insert(actor);
@@ -85,12 +101,17 @@ impl Shard {
         actor: DialogId,
         failed: &Failed,
     ) -> Result<(), StoreFault> {
-        let Some(cell) = self.actors.get_mut(&actor) else { return Ok(()) };
+        let Some(cell) = self.actors.get_mut(&actor) else {
+            return Ok(());
+        };
         let work = cell.record.work.pop_front();
         let letter = DeadLetter {
             dialog: actor,
             service: cell.record.service.clone(),
-            what: work.as_ref().map(|work| describe(&cell.service, work)).unwrap_or_default(),
+            what: work
+                .as_ref()
+                .map(|work| describe(&cell.service, work))
+                .unwrap_or_default(),
             body: match &work {
                 Some(Work::Message(message)) => message.body.to_vec(),
                 Some(Work::Resume { context, .. } | Work::Timer { context, .. }) => context.clone(),
@@ -110,9 +131,16 @@ impl Shard {
         let mut key = txn.now.to_be_bytes().to_vec();
         key.extend_from_slice(&actor.0);
         let bytes = encode(&letter).map_err(super::txn::encoding)?;
-        txn.writes.push(Write { table: Table::DeadLetters, key, value: Some(Value::new(bytes)) });
+        txn.writes.push(Write {
+            table: Table::DeadLetters,
+            key,
+            value: Some(Value::new(bytes)),
+        });
         let detail = match failed.code {
-            FaultCode::Poisoned => format!("{} of `{}` failed {} times", letter.what, letter.service, letter.attempts),
+            FaultCode::Poisoned => format!(
+                "{} of `{}` failed {} times",
+                letter.what, letter.service, letter.attempts
+            ),
             _ => failed.why.clone(),
         };
         let own = Address::target(actor);

@@ -49,11 +49,18 @@ pub(super) struct Txn<'l> {
 
 impl Txn<'_> {
     pub(super) fn new(now: u64) -> Self {
-        Self { now, ..Self::default() }
+        Self {
+            now,
+            ..Self::default()
+        }
     }
 
     pub(super) fn delete(&mut self, table: Table, key: Vec<u8>) {
-        self.writes.push(Write { table, key, value: None });
+        self.writes.push(Write {
+            table,
+            key,
+            value: None,
+        });
     }
 }
 
@@ -79,7 +86,11 @@ impl Shard {
     }
 
     /// Does the work, and what follows from it: a goodbye that goes out with the last answer may end a dialog.
-    fn finish_work<'l>(&mut self, shared: &'l Shared, txn: &mut Txn<'l>) -> Result<Option<Failed>, StoreFault> {
+    fn finish_work<'l>(
+        &mut self,
+        shared: &'l Shared,
+        txn: &mut Txn<'l>,
+    ) -> Result<Option<Failed>, StoreFault> {
         loop {
             if let Some(failed) = self.work_through(shared, txn)? {
                 return Ok(Some(failed));
@@ -93,7 +104,9 @@ impl Shard {
 
     fn flush(&mut self, txn: &mut Txn<'_>) -> Result<(), StoreFault> {
         let touched: Vec<Address> = txn.endpoints.iter().copied().collect();
-        touched.into_iter().try_for_each(|address| self.input(txn, address, Input::Flush))
+        touched
+            .into_iter()
+            .try_for_each(|address| self.input(txn, address, Input::Flush))
     }
 
     /// Hands a finished transaction to the gate. True if there was anything in it.
@@ -102,7 +115,13 @@ impl Shard {
         self.write_endpoints(&mut txn)?;
         self.write_actors(&mut txn);
         self.half_open(txn.half_open);
-        let Txn { mut writes, output, local, tables, .. } = txn;
+        let Txn {
+            mut writes,
+            output,
+            local,
+            tables,
+            ..
+        } = txn;
         writes.extend(tables::writes(tables.rows.take()));
         for (to, item, stored) in &local {
             if *stored {
@@ -127,21 +146,40 @@ impl Shard {
         for (to, item, stored) in local {
             match deliveries.last_mut() {
                 Some(last) if last.to == to => last.items.push(item),
-                _ => deliveries.push(Delivery { to, items: vec![item], stored }),
+                _ => deliveries.push(Delivery {
+                    to,
+                    items: vec![item],
+                    stored,
+                }),
             }
         }
         for delivery in deliveries {
-            self.shared.post(delivery.to.slot, ShardMsg::Local(delivery));
+            self.shared
+                .post(delivery.to.slot, ShardMsg::Local(delivery));
         }
     }
 
     fn write_endpoints(&mut self, txn: &mut Txn<'_>) -> Result<(), StoreFault> {
         for address in std::mem::take(&mut txn.dirty) {
-            let Some(cell) = self.endpoints.get_mut(&address) else { continue };
+            let Some(cell) = self.endpoints.get_mut(&address) else {
+                continue;
+            };
             let over = cell.record.endpoint.fully_over() && cell.record.owner != Owner::Keyed;
             if !cell.is_volatile() {
-                let value = if over { None } else { Some(cell.record.value(cell.retry_at.is_some()).map_err(encoding)?) };
-                txn.writes.push(Write { table: Table::Endpoints, key: address.to_bytes().to_vec(), value });
+                let value = if over {
+                    None
+                } else {
+                    Some(
+                        cell.record
+                            .value(cell.retry_at.is_some())
+                            .map_err(encoding)?,
+                    )
+                };
+                txn.writes.push(Write {
+                    table: Table::Endpoints,
+                    key: address.to_bytes().to_vec(),
+                    value,
+                });
                 cell.unwritten = false;
             }
             if over {
@@ -155,7 +193,9 @@ impl Shard {
 
     fn write_actors(&mut self, txn: &mut Txn<'_>) {
         for actor in std::mem::take(&mut txn.dirty_actors) {
-            let Some(cell) = self.actors.get(&actor) else { continue };
+            let Some(cell) = self.actors.get(&actor) else {
+                continue;
+            };
             let key = actor_key(actor);
             if cell.gone {
                 txn.delete(Table::Actors, key);
@@ -163,9 +203,15 @@ impl Shard {
                 continue;
             }
             match cell.record.value() {
-                Ok(value) => txn.writes.push(Write { table: Table::Actors, key, value: Some(value) }),
+                Ok(value) => txn.writes.push(Write {
+                    table: Table::Actors,
+                    key,
+                    value: Some(value),
+                }),
                 // The state was encoded already; what remains is plain data that always encodes.
-                Err(cause) => tracing::error!(target: "actor_core::node", %actor, %cause, "an actor's record"),
+                Err(cause) => {
+                    tracing::error!(target: "actor_core::node", %actor, %cause, "an actor's record")
+                }
             }
             self.arm_actor(actor);
         }
@@ -173,5 +219,8 @@ impl Shard {
 }
 
 pub(super) fn encoding(cause: actor_store::codec::CodecError) -> StoreFault {
-    StoreFault::Io { path: "an endpoint's record".to_owned(), cause: cause.to_string() }
+    StoreFault::Io {
+        path: "an endpoint's record".to_owned(),
+        cause: cause.to_string(),
+    }
 }

@@ -14,7 +14,10 @@ use tracing::{debug_span, warn};
 
 use super::{Shard, cells::ActorCell, txn::Txn};
 use crate::{
-    dialog::{Actor, Call, Command, ESTABLISHED, Handled, Replied, Resumed, Service, StateNotes, Step, StepFault, Unfit},
+    dialog::{
+        Actor, Call, Command, ESTABLISHED, Handled, Replied, Resumed, Service, StateNotes, Step,
+        StepFault, Unfit,
+    },
     node::{
         Shared,
         address::Address,
@@ -62,7 +65,10 @@ impl Shard {
         while let Some((actor, work)) = txn.work.pop_front() {
             count += 1;
             if count > MAX_WORK {
-                return Ok(Some(Failed::for_good(actor, format!("more than {MAX_WORK} continuations in one step"))));
+                return Ok(Some(Failed::for_good(
+                    actor,
+                    format!("more than {MAX_WORK} continuations in one step"),
+                )));
             }
             if let Some(failed) = self.work(shared, txn, actor, work)? {
                 return Ok(Some(failed));
@@ -78,11 +84,15 @@ impl Shard {
         actor: DialogId,
         work: Work,
     ) -> Result<Option<Failed>, StoreFault> {
+        // What a continuation or a timer says goes out through the actor's own endpoint.
+        self.ensure_endpoint(Address::target(actor))?;
         if !self.ensure_actor(actor)? {
             return Ok(None);
         }
         txn.actors.insert(actor);
-        let Some(cell) = self.actors.get_mut(&actor) else { return Ok(None) };
+        let Some(cell) = self.actors.get_mut(&actor) else {
+            return Ok(None);
+        };
         // Nothing overtakes work that waits for another attempt; only the end does.
         let ends = matches!(work, Work::Abandoned(_));
         if !cell.record.work.is_empty() && !ends && !txn.retrying {
@@ -151,10 +161,19 @@ impl Shard {
         notes: &StateNotes,
     ) -> Result<(), StoreFault> {
         let own = Address::target(actor);
-        let (Some(endpoint), Some(cell)) = (self.endpoints.get(&own), self.actors.get(&actor)) else { return Ok(()) };
+        let (Some(endpoint), Some(cell)) = (self.endpoints.get(&own), self.actors.get(&actor))
+        else {
+            return Ok(());
+        };
         let waiting = |seq: u64| {
-            let later = cell.record.work.iter().chain(txn.work.iter().map(|(_, work)| work));
-            later.into_iter().any(|work| matches!(work, Work::Message(message) if message.seq == seq))
+            let later = cell
+                .record
+                .work
+                .iter()
+                .chain(txn.work.iter().map(|(_, work)| work));
+            later
+                .into_iter()
+                .any(|work| matches!(work, Work::Message(message) if message.seq == seq))
         };
         let lost: Vec<u64> = endpoint
             .record
@@ -189,15 +208,24 @@ impl Shard {
             retry_at: 0,
         };
         let used = self.next_use();
-        let cell =
-            ActorCell { service: Arc::clone(service), record, live: Some(live), armed: None, used, gone: false };
+        let cell = ActorCell {
+            service: Arc::clone(service),
+            record,
+            live: Some(live),
+            armed: None,
+            used,
+            gone: false,
+        };
         self.actors.insert(actor, cell);
         txn.actors.insert(actor);
         txn.dirty_actors.insert(actor);
     }
 }
 
-fn cell_service(actors: &std::collections::HashMap<DialogId, ActorCell>, actor: DialogId) -> &'static str {
+fn cell_service(
+    actors: &std::collections::HashMap<DialogId, ActorCell>,
+    actor: DialogId,
+) -> &'static str {
     actors.get(&actor).map_or("?", |cell| cell.service.name())
 }
 
@@ -229,13 +257,28 @@ fn run<'l>(
         Work::Timer { .. } => (None, 0, "timer"),
         Work::Abandoned(_) => (None, 0, "abandoned"),
     };
-    let stage = if live.is_pending() { "initiation" } else { "established" };
+    let stage = if live.is_pending() {
+        "initiation"
+    } else {
+        "established"
+    };
     let span = debug_span!(
         target: "actor_core::dialog", "dialog.handle",
         service = service.name(), dialog = %actor, seq, handler, attempt, stage
     );
-    let tables = StepTables::new(&txn.tables, &shared.table_lock, &shared.store, &service.types.tables);
-    let step = Step::new(txn.now, actor, request, attempt, (&shared.resources, &tables, &*shared.ids));
+    let tables = StepTables::new(
+        &txn.tables,
+        &shared.table_lock,
+        &shared.store,
+        &service.types.tables,
+    );
+    let step = Step::new(
+        txn.now,
+        actor,
+        request,
+        attempt,
+        (&shared.resources, &tables, &*shared.ids),
+    );
     add(&shared.counters.handled, 1);
     let ran = span.in_scope(|| catch_unwind(AssertUnwindSafe(|| call(&mut *live, &step, work))));
     let handled = match ran {
@@ -248,13 +291,24 @@ fn run<'l>(
     };
     let finished = step.finish();
     let gone = live.is_gone();
-    if matches!(&handled, Some(Handled { reply: Replied::Err(_), .. })) {
+    if matches!(
+        &handled,
+        Some(Handled {
+            reply: Replied::Err(_),
+            ..
+        })
+    ) {
         if let Err(StepFault::Store(fault)) = finished {
             return Err(fault);
         }
         let reply = handled.map(|handled| handled.reply);
         // Refused: state, rows and commands are as if it had not run. A closing message closes all the same.
-        return Ok(Ok(Done { reply, commands: Vec::new(), notes: None, gone }));
+        return Ok(Ok(Done {
+            reply,
+            commands: Vec::new(),
+            notes: None,
+            gone,
+        }));
     }
     let commands = match finished {
         Ok(commands) => commands,
@@ -287,13 +341,21 @@ fn run<'l>(
     if !gone {
         cell.live = Some(live);
     }
-    Ok(Ok(Done { reply: handled.map(|handled| handled.reply), commands, notes, gone }))
+    Ok(Ok(Done {
+        reply: handled.map(|handled| handled.reply),
+        commands,
+        notes,
+        gone,
+    }))
 }
 
 fn call(live: &mut dyn Actor, step: &Step<'_>, work: &Work) -> Result<Option<Handled>, Unfit> {
     match work {
         Work::Message(message) => {
-            let call = Call { handler: message.handler, body: &message.body };
+            let call = Call {
+                handler: message.handler,
+                body: &message.body,
+            };
             if message.handler == ESTABLISHED {
                 Handled::value(&()).map(Handled::read_only)
             } else if live.is_pending() {
@@ -307,12 +369,27 @@ fn call(live: &mut dyn Actor, step: &Step<'_>, work: &Work) -> Result<Option<Han
             live.establish(step);
             Ok(None)
         }
-        Work::Resume { resume, outcome, partner, context } => {
-            let resumed = Resumed { resume: *resume, outcome: Some(outcome), partner: *partner, context };
+        Work::Resume {
+            resume,
+            outcome,
+            partner,
+            context,
+        } => {
+            let resumed = Resumed {
+                resume: *resume,
+                outcome: Some(outcome),
+                partner: *partner,
+                context,
+            };
             live.resume(step, resumed).map(|()| None)
         }
         Work::Timer { timer, context } => {
-            let resumed = Resumed { resume: *timer, outcome: None, partner: None, context };
+            let resumed = Resumed {
+                resume: *timer,
+                outcome: None,
+                partner: None,
+                context,
+            };
             live.resume(step, resumed).map(|()| None)
         }
         Work::Abandoned(why) => {
@@ -324,11 +401,21 @@ fn call(live: &mut dyn Actor, step: &Step<'_>, work: &Work) -> Result<Option<Han
 
 impl Failed {
     pub(super) fn for_good(actor: DialogId, why: String) -> Self {
-        Self { actor, why, retry: false, code: FaultCode::Poisoned }
+        Self {
+            actor,
+            why,
+            retry: false,
+            code: FaultCode::Poisoned,
+        }
     }
 
     fn unfit(actor: DialogId, unfit: &Unfit) -> Self {
-        Self { actor, why: unfit.to_string(), retry: false, code: FaultCode::Incompatible }
+        Self {
+            actor,
+            why: unfit.to_string(),
+            retry: false,
+            code: FaultCode::Incompatible,
+        }
     }
 
     fn panic(shared: &Shared, actor: DialogId, panic: Box<dyn Any + Send>) -> Self {
@@ -338,15 +425,24 @@ impl Failed {
             Err(panic) => panic,
         };
         let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-        let why = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a panic".to_owned());
-        Self { actor, why, retry: true, code: FaultCode::Poisoned }
+        let why = text
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic".to_owned());
+        Self {
+            actor,
+            why,
+            retry: true,
+            code: FaultCode::Poisoned,
+        }
     }
 }
 
 /// The handler of a message, for a dead letter.
 pub(super) fn describe(service: &Service, work: &Work) -> String {
     match work {
-        Work::Message(Message { seq, handler, .. }) => format!("message {seq}, `{}`", service.handler_name(*handler)),
+        Work::Message(Message { seq, handler, .. }) => {
+            format!("message {seq}, `{}`", service.handler_name(*handler))
+        }
         Work::Establish => "establish".to_owned(),
         Work::Resume { resume, .. } => format!("continuation {resume:#010x}"),
         Work::Timer { timer, .. } => format!("timer {timer:#010x}"),

@@ -6,7 +6,7 @@ use super::{Carrier, Doom, Endpoint, Mode, Peer, Stage, TurnedAway};
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
 use crate::protocol::ending::FaultCode;
 use crate::protocol::frame::{Frame, FrameKind, ResetReason};
-use crate::protocol::ids::{Role, Token};
+use crate::protocol::ids::Role;
 use crate::protocol::limits::Env;
 use crate::protocol::message::Message;
 use crate::protocol::stateless::{reject, reset};
@@ -112,12 +112,9 @@ impl Endpoint {
         eff: &mut Effects,
     ) {
         self.now.candidates.remove(&frame.src_token);
-        if frame.src_token != Token::default() {
-            // It remembers this dialog and repeats its FAULT until somebody answers.
-            eff.frames.extend(
-                reset(frame, ResetReason::Superseded).map(|reset| (frame.reply_to(), reset)),
-            );
-        }
+        // One that remembers this dialog repeats its FAULT until somebody answers.
+        eff.frames
+            .extend(reset(frame, ResetReason::Superseded).map(|reset| (frame.reply_to(), reset)));
         if code == FaultCode::Busy {
             self.slow_down();
         }
@@ -156,9 +153,6 @@ impl Endpoint {
 
     /// Row 6: its work is not a problem; it is told to drop it.
     fn supersede(frame: &Frame, eff: &mut Effects) {
-        if frame.src_token == Token::default() {
-            return;
-        }
         if let Some(reset) = reset(frame, ResetReason::Superseded) {
             eff.frames.push((frame.reply_to(), reset));
             eff.notices.push(Notice::Superseded);

@@ -108,12 +108,9 @@ fn row_24_a_target_that_closes_answers_first_and_drops_what_comes_later() {
 
 #[test]
 fn row_24_an_initiator_may_close_with_its_very_first_request() {
-    let (mut initiator, _) = {
-        let mut initiator = Side::initiator(Mode::Pending);
-        initiator.ask("one and only");
-        _ = initiator.step(Input::Close);
-        (initiator, ())
-    };
+    let mut initiator = Side::initiator(Mode::Pending);
+    initiator.ask("one and only");
+    _ = initiator.step(Input::Close);
     let batch = initiator.flush_one();
     let mut target = Side::target("a", Mode::Pending, &batch);
     _ = target.step(Input::Consume);

@@ -59,7 +59,9 @@ const GOLDEN: &str = "a6d101000306009a00\
     0300000000000000efbeadde020004000000626f6479";
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn with_crc(mut covered: Vec<u8>) -> Vec<u8> {
@@ -210,8 +212,8 @@ fn bytes_with_a_right_checksum_and_wrong_content_never_panic() {
             assert_eq!(Frame::decode(&frame.encode()), Ok(frame));
         }
         let noise: Vec<u8> = (0..rng.below(300)).map(|_| rng.below(256) as u8).collect();
-        let mut noisy = covered[..3].to_vec();
-        noisy.extend(noise);
-        assert!(Frame::decode(&with_crc(noisy)).is_err());
+        let mut behind_version = covered[..3].to_vec();
+        behind_version.extend(noise);
+        assert!(Frame::decode(&with_crc(behind_version)).is_err());
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn store(name: &str) -> StoreId {
 }
 
 impl Side {
-    fn new(endpoint: Endpoint, first: Effects, name: &'static str) -> Self {
+    fn new(endpoint: Endpoint, first: &Effects, name: &'static str) -> Self {
         let mut side = Self {
             endpoint,
             name,
@@ -51,7 +51,7 @@ impl Side {
             delivered: Vec::new(),
             timers: Vec::new(),
         };
-        side.note(&first);
+        side.note(first);
         side
     }
 
@@ -78,7 +78,7 @@ impl Side {
             volatile,
             &env,
         );
-        Self::new(endpoint, first, "i")
+        Self::new(endpoint, &first, "i")
     }
 
     /// A target of that name, born from a frame; nothing consumed yet.
@@ -91,7 +91,7 @@ impl Side {
         };
         let token = Token([name.as_bytes()[0]; 16]);
         let (endpoint, first) = Endpoint::accept(frame.clone(), token, mode, TIMEOUTS, &env);
-        Self::new(endpoint, first, name)
+        Self::new(endpoint, &first, name)
     }
 
     /// A target in the initiator's own store.
@@ -107,7 +107,7 @@ impl Side {
         };
         let (endpoint, first) =
             Endpoint::accept_local(open.clone(), Token([b't'; 16]), TIMEOUTS, &env);
-        Self::new(endpoint, first, "i")
+        Self::new(endpoint, &first, "i")
     }
 
     pub(super) fn step(&mut self, input: Input) -> Effects {
@@ -231,13 +231,12 @@ impl Side {
 
     /// The delay of the timer as armed last; `None` if cancelled last or never armed.
     pub(super) fn armed(&self, kind: TimerKind) -> Option<Duration> {
-        let ops = self.timers.iter().rev();
-        ops.filter_map(|op| match op {
+        let mut ops = self.timers.iter().rev();
+        ops.find_map(|op| match op {
             TimerOp::Arm(of, after) if *of == kind => Some(Some(*after)),
             TimerOp::Cancel(of) if *of == kind => Some(None),
             _ => None,
         })
-        .next()
         .flatten()
     }
 }
@@ -293,11 +292,15 @@ pub(super) fn settle(one: &mut Side, other: &mut Side) {
         }
         for frame in from_one {
             let now = other.take(&frame);
-            now.iter().for_each(|frame| _ = one.take(frame));
+            for frame in now {
+                one.take(&frame);
+            }
         }
         for frame in from_other {
             let now = one.take(&frame);
-            now.iter().for_each(|frame| _ = other.take(frame));
+            for frame in now {
+                other.take(&frame);
+            }
         }
     }
     panic!("they never fall silent");

@@ -90,7 +90,9 @@ fn row_17_the_sender_keeps_to_the_window() {
     );
     assert!(initiator.flush().is_empty());
     let frames = initiator.fire(TimerKind::Retransmit);
-    frames.iter().for_each(|frame| _ = target.take(frame));
+    for frame in frames {
+        target.take(&frame);
+    }
     settle(&mut initiator, &mut target);
     assert_eq!(target.delivered.len(), 101);
 }

@@ -1,0 +1,4 @@
+//! What a durable dialog promises, each promise a file, on nodes that a seed steps through crashes, losses and time.
+
+mod apps;
+mod article;
