@@ -56,6 +56,13 @@ pub struct FrameRecord {
     pub at_ms: u64,
 }
 
+impl FrameRecord {
+    /// Does it carry messages of the application?
+    pub fn has_messages(&self) -> bool {
+        !self.frame.messages.is_empty()
+    }
+}
+
 impl fmt::Debug for FrameRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} -> {}: {} ({:?})", self.at_ms, self.from, self.to, self.frame.summary(), self.fate)
