@@ -184,7 +184,7 @@ impl World {
 
     /// Starts the node on what its disk has; a running one crashes first.
     pub fn restart(&mut self, name: &str) {
-        if self.is_up(name) {
+        if self.home(name).life.is_some() {
             self.crash(name);
         }
         self.begin(name);

@@ -1,6 +1,6 @@
 //! The applications of the tests: a counter, and a shop that takes orders and has them paid elsewhere.
 
-use actor_core::{prelude::*, world::World};
+use actor_core::{Remote, Request, prelude::*, world::World};
 
 /// One row per capture, under a fresh id: a repeated payment would be a second row.
 pub(crate) const CAPTURES: Table<u128, (String, u64)> = Table::new("captures");
@@ -76,7 +76,9 @@ impl Checkout {
                 self.paying = Paying::Done(outcome.clone());
                 Later::now(outcome)
             }
-            Paying::Asked(_) | Paying::Open => {
+            // Rolled back with the refusal: whoever asked first still waits.
+            Paying::Asked(_) => Later::now(Err("being paid already".to_owned())),
+            Paying::Open => {
                 let (later, reply) = cx.later();
                 self.paying = Paying::Asked(reply);
                 let cents = self.items.iter().map(|(_, cents)| cents).sum();
@@ -125,4 +127,30 @@ pub(crate) fn captures(world: &mut World, node: &str) -> Vec<(String, u64)> {
     let mut captures: Vec<_> = rows.into_iter().map(|(_, row)| row).collect();
     captures.sort();
     captures
+}
+
+/// Asks, and asks again whenever the process that asked has died meanwhile.
+pub(crate) fn insist<T, E>(
+    world: &mut World,
+    mut ask: impl FnMut(&World) -> Request<Remote, T, E>,
+) -> Answer<T, E> {
+    for _ in 0..100 {
+        let request = ask(world);
+        match world.run(request) {
+            Err(CallError::Stopped { .. }) => world.advance(Duration::from_secs(2)),
+            answer => return answer,
+        }
+    }
+    panic!("asked a hundred times:\n{}", world.state());
+}
+
+/// Every dialog that is not over, on any of the nodes.
+pub(crate) fn open_dialogs(world: &World, nodes: &[&str]) -> Vec<String> {
+    let mut open = Vec::new();
+    for node in nodes {
+        let dialogs = world.at(node).dialogs().expect("the store can be read");
+        let live = dialogs.into_iter().filter(|dialog| dialog.ending.is_none());
+        open.extend(live.map(|dialog| format!("{node}: {dialog:?}")));
+    }
+    open
 }

@@ -2,3 +2,8 @@
 
 mod apps;
 mod article;
+mod deadlines;
+mod gate;
+mod letting_go;
+mod subcontract;
+mod swarm;
