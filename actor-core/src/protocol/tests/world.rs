@@ -788,6 +788,16 @@ impl World {
             confirmed.insert(token);
             assert_eq!(confirmed.len(), 1, "S4: one memory is confirmed");
         }
+        if let (true, Some(peer)) = (durable.app.confirmed, durable.endpoint.peer()) {
+            let chooser = self
+                .by_token(peer.token)
+                .map(|slot| slot.endpoint.was_established());
+            assert_eq!(
+                chooser,
+                Some(true),
+                "S8: confirmed by one who durably heard its answer"
+            );
+        }
         if let Some(partner) = live
             .endpoint
             .peer()
