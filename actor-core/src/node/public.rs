@@ -58,7 +58,10 @@ impl Node {
     /// A node that somebody steps instead of threads.
     #[cfg(feature = "test-util")]
     pub(crate) fn stepped(shared: Arc<Shared>) -> Self {
-        Self { shared, shell: Mutex::new(None) }
+        Self {
+            shared,
+            shell: Mutex::new(None),
+        }
     }
 
     /// Opens a dialog from plain code. It is volatile on this side: it lives as long as its handle and this process, and

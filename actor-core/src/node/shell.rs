@@ -191,7 +191,10 @@ pub(crate) fn persist(shared: &Shared, cut: Cut) -> Option<Committed> {
 
 /// Lets out what waited for a durable cut.
 pub(crate) fn release(shared: &Shared, committed: Committed) {
-    committed.outputs.into_iter().for_each(|output| shared.release(output));
+    committed
+        .outputs
+        .into_iter()
+        .for_each(|output| shared.release(output));
     shared.gate.settle(committed.ticket);
 }
 

@@ -7,7 +7,10 @@ use actor_store::{Crash, MemoryDisk, Options};
 use crate::{
     Node, NodeBuilder,
     node::{Committed, Cut, Outside, Parts, Shard, Shared},
-    world::{clock::{SeededIds, VirtualClock}, wire::Wire},
+    world::{
+        clock::{SeededIds, VirtualClock},
+        wire::Wire,
+    },
 };
 
 /// Where a planned crash strikes.
@@ -59,7 +62,14 @@ pub(super) struct Home {
 
 impl Home {
     pub(super) fn new(build: Rc<dyn Fn(NodeBuilder) -> NodeBuilder>) -> Self {
-        Self { build, disk: MemoryDisk::new(), life: None, plan: None, start_at: None, commits: 0 }
+        Self {
+            build,
+            disk: MemoryDisk::new(),
+            life: None,
+            plan: None,
+            start_at: None,
+            commits: 0,
+        }
     }
 
     pub(super) fn life(&self) -> &Life {
@@ -67,9 +77,23 @@ impl Home {
     }
 
     /// Starts on the disk as it is. The incarnation.
-    pub(super) fn begin(&mut self, name: &str, clock: &Arc<VirtualClock>, ids: &Arc<SeededIds>, wire: &Arc<Wire>) -> u64 {
-        let options = Options { cache_bytes: 256 * 1024, fold_records: 200, fold_chunk: 40, ..Options::default() };
-        let builder = Node::builder(name).name(name).shards(2).store_options(options);
+    pub(super) fn begin(
+        &mut self,
+        name: &str,
+        clock: &Arc<VirtualClock>,
+        ids: &Arc<SeededIds>,
+        wire: &Arc<Wire>,
+    ) -> u64 {
+        let options = Options {
+            cache_bytes: 256 * 1024,
+            fold_records: 200,
+            fold_chunk: 40,
+            ..Options::default()
+        };
+        let builder = Node::builder(name)
+            .name(name)
+            .shards(2)
+            .store_options(options);
         let wire = Arc::clone(wire);
         let builder = (self.build)(builder.transport(wire));
         let outside = Outside {
@@ -87,7 +111,13 @@ impl Home {
         let incarnation = shared.incarnation;
         let node = Arc::new(Node::stepped(Arc::clone(&shared)));
         self.start_at = None;
-        self.life = Some(Life { node, shared, shards, gate: Gate::Idle, next_scan: 0 });
+        self.life = Some(Life {
+            node,
+            shared,
+            shards,
+            gate: Gate::Idle,
+            next_scan: 0,
+        });
         incarnation
     }
 

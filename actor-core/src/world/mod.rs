@@ -9,13 +9,7 @@ mod run;
 mod trace;
 mod wire;
 
-use std::{
-    collections::BTreeMap,
-    future::Future,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, future::Future, rc::Rc, sync::Arc, time::Duration};
 
 use actor_store::{Disk, MemoryDisk, Options, Store, Table};
 
@@ -24,14 +18,12 @@ pub use run::Task;
 pub use trace::{Event, Fate, FrameRecord};
 
 use crate::{
-    Dialog, Gnomes, Node, NodeBuilder, Pending, Remote, View,
-    node::Address,
-    protocol::DialogId,
+    Dialog, Gnomes, Node, NodeBuilder, Pending, Remote, View, node::Address, protocol::DialogId,
 };
 use clock::{SeededIds, VirtualClock};
 use home::{Home, Plan};
 use run::Tasks;
-use wire::{Rule, Wire, What};
+use wire::{Rule, What, Wire};
 
 /// Which of the things that can happen next does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +72,11 @@ impl World {
 
     /// An empty world in which everybody takes turns.
     pub fn calm() -> Self {
-        Self { order: Order::RoundRobin, turn: 0, ..Self::new(0) }
+        Self {
+            order: Order::RoundRobin,
+            turn: 0,
+            ..Self::new(0)
+        }
     }
 
     /// Lets each sync take as long as this many other steps.
@@ -100,7 +96,10 @@ impl World {
     /// A new node with an empty store, started now and at every restart with what `build` says.
     pub fn node(&mut self, name: &str, build: impl Fn(NodeBuilder) -> NodeBuilder + 'static) {
         let home = Home::new(Rc::new(build));
-        assert!(self.homes.insert(name.to_owned(), home).is_none(), "there is a node `{name}` already");
+        assert!(
+            self.homes.insert(name.to_owned(), home).is_none(),
+            "there is a node `{name}` already"
+        );
         self.restart(name);
     }
 
@@ -167,7 +166,9 @@ impl World {
 
     /// The process dies: everything that was not synced is lost.
     pub fn crash(&mut self, name: &str) {
-        self.note(Event::Crash { node: name.to_owned() });
+        self.note(Event::Crash {
+            node: name.to_owned(),
+        });
         self.home_mut(name).crash();
         self.wire.forget_node(name);
     }
@@ -201,12 +202,26 @@ impl World {
     pub fn forget(&mut self, name: &str, dialog: DialogId) {
         self.crash(name);
         let disk: Arc<dyn Disk> = Arc::new(self.home(name).disk.clone());
-        let store = Store::open(disk, Options::default(), [0; 16]).expect("a store that was running opens");
-        let rows = store.range(Table::Endpoints, &[], std::ops::Bound::Unbounded, usize::MAX).expect("it can be read");
+        let store =
+            Store::open(disk, Options::default(), [0; 16]).expect("a store that was running opens");
+        let rows = store
+            .range(
+                Table::Endpoints,
+                &[],
+                std::ops::Bound::Unbounded,
+                usize::MAX,
+            )
+            .expect("it can be read");
         let lost = rows.into_iter().map(|(key, _)| key).filter(|key| {
             Address::from_bytes(key).is_some_and(|address| address.key.dialog == dialog)
         });
-        let writes = lost.map(|key| actor_store::Write { table: Table::Endpoints, key, value: None }).collect();
+        let writes = lost
+            .map(|key| actor_store::Write {
+                table: Table::Endpoints,
+                key,
+                value: None,
+            })
+            .collect();
         store.publish(writes);
         store.commit(store.cut()).expect("it can be written");
         drop(store);
@@ -215,7 +230,10 @@ impl World {
 
     /// Is it running, with a store that works?
     pub fn is_up(&self, name: &str) -> bool {
-        self.home(name).life.as_ref().is_some_and(|life| !life.shared.has_failed())
+        self.home(name)
+            .life
+            .as_ref()
+            .is_some_and(|life| !life.shared.has_failed())
     }
 
     /// Why the node stopped by itself, if it did.
@@ -272,7 +290,8 @@ impl World {
     /// Nothing passes between the two nodes, either way, until [`World::heal`].
     pub fn partition(&mut self, one: &str, other: &str) {
         let pair = [one.to_owned(), other.to_owned()];
-        let test = move |record: &FrameRecord| pair.contains(&record.from) && pair.contains(&record.to);
+        let test =
+            move |record: &FrameRecord| pair.contains(&record.from) && pair.contains(&record.to);
         self.wire.add(Rule::new(What::Lose, u32::MAX, test));
     }
 
@@ -293,7 +312,15 @@ impl World {
 
     /// The kinds of the frames from one node to another that were not lost, for a story.
     pub fn story(&self) -> Vec<String> {
-        let line = |record: &FrameRecord| format!("{} -> {}: {} ({:?})", record.from, record.to, record.frame.summary(), record.fate);
+        let line = |record: &FrameRecord| {
+            format!(
+                "{} -> {}: {} ({:?})",
+                record.from,
+                record.to,
+                record.frame.summary(),
+                record.fate
+            )
+        };
         self.frames().iter().map(line).collect()
     }
 
@@ -302,16 +329,23 @@ impl World {
     }
 
     fn home(&self, name: &str) -> &Home {
-        self.homes.get(name).unwrap_or_else(|| panic!("there is no node `{name}`"))
+        self.homes
+            .get(name)
+            .unwrap_or_else(|| panic!("there is no node `{name}`"))
     }
 
     fn home_mut(&mut self, name: &str) -> &mut Home {
-        self.homes.get_mut(name).unwrap_or_else(|| panic!("there is no node `{name}`"))
+        self.homes
+            .get_mut(name)
+            .unwrap_or_else(|| panic!("there is no node `{name}`"))
     }
 }
 
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("World").field("steps", &self.steps).field("nodes", &self.homes.keys()).finish_non_exhaustive()
+        f.debug_struct("World")
+            .field("steps", &self.steps)
+            .field("nodes", &self.homes.keys())
+            .finish_non_exhaustive()
     }
 }

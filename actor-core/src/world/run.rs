@@ -38,7 +38,9 @@ impl World {
         self.poll_tasks(false);
         let mut steps = self.possible();
         // A sync in progress is no reason to call the world busy if it is the only thing there is.
-        let Some(at) = self.choose(steps.len()) else { return false };
+        let Some(at) = self.choose(steps.len()) else {
+            return false;
+        };
         let step = steps.swap_remove(at);
         self.steps += 1;
         self.take(step);
@@ -62,7 +64,9 @@ impl World {
     fn possible(&self) -> Vec<Step> {
         let mut steps = Vec::new();
         for (name, home) in &self.homes {
-            let Some(life) = home.life.as_ref().filter(|life| !life.shared.has_failed()) else { continue };
+            let Some(life) = home.life.as_ref().filter(|life| !life.shared.has_failed()) else {
+                continue;
+            };
             for (index, shard) in life.shards.iter().enumerate() {
                 if shard.is_ready() {
                     steps.push(Step::Turn(name.clone(), index));
@@ -91,7 +95,10 @@ impl World {
                 if let Err(fault) = life.shards[shard].turn() {
                     life.shared.fail(&fault);
                 }
-                self.note(Event::Turn { node: node.clone(), shard });
+                self.note(Event::Turn {
+                    node: node.clone(),
+                    shard,
+                });
                 self.after(&node);
             }
             Step::Cut(node) => {
@@ -142,7 +149,11 @@ impl World {
             }
         };
         let (ticket, empty) = (cut.ticket(), cut.batch.is_empty());
-        let strikes = if empty { None } else { self.home_mut(node).strikes() };
+        let strikes = if empty {
+            None
+        } else {
+            self.home_mut(node).strikes()
+        };
         if strikes == Some(Moment::BeforeCommit) {
             return self.crash_for_a_while(node);
         }
@@ -152,7 +163,10 @@ impl World {
             if !empty {
                 self.home_mut(node).commits += 1;
             }
-            self.note(Event::Commit { node: node.to_owned(), ticket });
+            self.note(Event::Commit {
+                node: node.to_owned(),
+                ticket,
+            });
         }
         if strikes == Some(Moment::AfterCommit) {
             return self.crash_for_a_while(node);
@@ -174,18 +188,31 @@ impl World {
             life.gate = Gate::Idle;
             life.shared.die();
             let why = self.failure(node).unwrap_or_default();
-            self.note(Event::Stopped { node: node.to_owned(), why });
+            self.note(Event::Stopped {
+                node: node.to_owned(),
+                why,
+            });
         }
     }
 
     fn life(&mut self, node: &str) -> &mut super::home::Life {
-        self.home_mut(node).life.as_mut().expect("only a node that runs has steps")
+        self.home_mut(node)
+            .life
+            .as_mut()
+            .expect("only a node that runs has steps")
     }
 
     pub(super) fn begin(&mut self, name: &str) {
-        let (clock, ids, wire) = (Arc::clone(&self.clock), Arc::clone(&self.ids), Arc::clone(&self.wire));
+        let (clock, ids, wire) = (
+            Arc::clone(&self.clock),
+            Arc::clone(&self.ids),
+            Arc::clone(&self.wire),
+        );
         let incarnation = self.home_mut(name).begin(name, &clock, &ids, &wire);
-        self.note(Event::Start { node: name.to_owned(), incarnation });
+        self.note(Event::Start {
+            node: name.to_owned(),
+            incarnation,
+        });
     }
 
     /// The next time at which something happens by itself.
@@ -193,7 +220,9 @@ impl World {
         let mut due: Vec<u64> = self.wire.next_due().into_iter().collect();
         for home in self.homes.values() {
             due.extend(home.start_at);
-            let Some(life) = home.life.as_ref().filter(|life| !life.shared.has_failed()) else { continue };
+            let Some(life) = home.life.as_ref().filter(|life| !life.shared.has_failed()) else {
+                continue;
+            };
             due.extend(life.shards.iter().filter_map(crate::node::Shard::next_due));
             // As the folder's thread does it: once a minute, and well before the time.
             let row = life.shared.store.next_due().ok().flatten();
@@ -218,7 +247,9 @@ impl World {
             self.begin(&name);
         }
         for home in self.homes.values_mut() {
-            let Some(life) = home.life.as_mut().filter(|life| !life.shared.has_failed()) else { continue };
+            let Some(life) = home.life.as_mut().filter(|life| !life.shared.has_failed()) else {
+                continue;
+            };
             let row = life.shared.store.next_due().ok().flatten();
             if now >= life.next_scan && row.is_some_and(|row| row <= now + 2 * SCAN_EVERY_MS) {
                 life.next_scan = now + SCAN_EVERY_MS;
@@ -252,7 +283,11 @@ impl World {
             {
                 return output;
             }
-            assert!(self.steps < last, "the world goes round in circles:\n{}", self.state());
+            assert!(
+                self.steps < last,
+                "the world goes round in circles:\n{}",
+                self.state()
+            );
             if self.step() {
                 continue;
             }
@@ -265,7 +300,10 @@ impl World {
             }
             match self.next_due().filter(|due| *due <= until) {
                 Some(due) => self.set_time(due),
-                None => panic!("nothing can happen any more, and the future is not ready:\n{}", self.state()),
+                None => panic!(
+                    "nothing can happen any more, and the future is not ready:\n{}",
+                    self.state()
+                ),
             }
         }
     }
@@ -276,12 +314,20 @@ impl World {
 
     /// Where everything stands, for a failed test.
     pub fn state(&self) -> String {
-        let mut lines = vec![format!("at {} ms after {} steps", self.clock.now(), self.steps)];
+        let mut lines = vec![format!(
+            "at {} ms after {} steps",
+            self.clock.now(),
+            self.steps
+        )];
         for (name, home) in &self.homes {
             match &home.life {
                 None => lines.push(format!("{name}: down")),
                 Some(life) => {
-                    lines.push(format!("{name}: {:?} {:?}", life.shared.counters.read(), self.failure(name)));
+                    lines.push(format!(
+                        "{name}: {:?} {:?}",
+                        life.shared.counters.read(),
+                        self.failure(name)
+                    ));
                     for dialog in life.node.dialogs().into_iter().flatten() {
                         lines.push(format!("    {dialog:?}"));
                     }
@@ -289,7 +335,14 @@ impl World {
             }
         }
         let frames = self.frames();
-        lines.extend(frames.iter().rev().take(12).rev().map(|frame| format!("{frame:?}")));
+        lines.extend(
+            frames
+                .iter()
+                .rev()
+                .take(12)
+                .rev()
+                .map(|frame| format!("{frame:?}")),
+        );
         lines.join("\n")
     }
 }
@@ -323,7 +376,10 @@ struct Slot<T> {
 
 impl<T> Clone for Task<T> {
     fn clone(&self) -> Self {
-        Self { index: self.index, output: Rc::clone(&self.output) }
+        Self {
+            index: self.index,
+            output: Rc::clone(&self.output),
+        }
     }
 }
 
@@ -356,13 +412,24 @@ impl<T> Task<T> {
 
 impl<T> std::fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Task({}, {})", self.index, if self.is_done() { "done" } else { "running" })
+        write!(
+            f,
+            "Task({}, {})",
+            self.index,
+            if self.is_done() { "done" } else { "running" }
+        )
     }
 }
 
 impl Tasks {
-    pub(super) fn add<F: Future<Output: 'static> + 'static>(&mut self, future: F) -> Task<F::Output> {
-        let output = Rc::new(RefCell::new(Slot { value: None, waker: None }));
+    pub(super) fn add<F: Future<Output: 'static> + 'static>(
+        &mut self,
+        future: F,
+    ) -> Task<F::Output> {
+        let output = Rc::new(RefCell::new(Slot {
+            value: None,
+            waker: None,
+        }));
         let slot = Rc::clone(&output);
         let running = async move {
             let value = future.await;
@@ -372,8 +439,14 @@ impl Tasks {
                 waker.wake();
             }
         };
-        self.running.push(Some((Arc::new(Flag(AtomicBool::new(true))), Box::pin(running))));
-        Task { index: self.running.len() - 1, output }
+        self.running.push(Some((
+            Arc::new(Flag(AtomicBool::new(true))),
+            Box::pin(running),
+        )));
+        Task {
+            index: self.running.len() - 1,
+            output,
+        }
     }
 
     pub(super) fn cancel(&mut self, index: usize) {
@@ -382,12 +455,18 @@ impl Tasks {
 
     fn poll(&mut self, all: bool) {
         for place in &mut self.running {
-            let Some((flag, future)) = place else { continue };
+            let Some((flag, future)) = place else {
+                continue;
+            };
             if !flag.0.swap(false, Ordering::SeqCst) && !all {
                 continue;
             }
             let waker = Waker::from(Arc::clone(flag));
-            if future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+            if future
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_ready()
+            {
                 *place = None;
             }
         }

@@ -65,6 +65,14 @@ impl FrameRecord {
 
 impl fmt::Debug for FrameRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} -> {}: {} ({:?})", self.at_ms, self.from, self.to, self.frame.summary(), self.fate)
+        write!(
+            f,
+            "{} {} -> {}: {} ({:?})",
+            self.at_ms,
+            self.from,
+            self.to,
+            self.frame.summary(),
+            self.fate
+        )
     }
 }

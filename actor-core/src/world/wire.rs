@@ -33,8 +33,16 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    pub(super) fn new(what: What, count: u32, test: impl Fn(&FrameRecord) -> bool + Send + 'static) -> Self {
-        Self { what, left: count, test: Box::new(test) }
+    pub(super) fn new(
+        what: What,
+        count: u32,
+        test: impl Fn(&FrameRecord) -> bool + Send + 'static,
+    ) -> Self {
+        Self {
+            what,
+            left: count,
+            test: Box::new(test),
+        }
     }
 }
 
@@ -65,7 +73,10 @@ pub(super) struct Wire {
 
 impl Wire {
     pub(super) fn new(clock: Arc<VirtualClock>) -> Self {
-        Self { clock, state: Mutex::default() }
+        Self {
+            clock,
+            state: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -96,8 +107,16 @@ impl Wire {
 
     pub(super) fn replay(&self, record: &FrameRecord) {
         let mut state = self.lock();
-        let copy = FrameRecord { fate: Fate::Replayed, at_ms: self.clock.now(), ..record.clone() };
-        let parcel = Parcel { record: state.records.len(), to: copy.to.clone(), bytes: copy.frame.encode().into() };
+        let copy = FrameRecord {
+            fate: Fate::Replayed,
+            at_ms: self.clock.now(),
+            ..record.clone()
+        };
+        let parcel = Parcel {
+            record: state.records.len(),
+            to: copy.to.clone(),
+            bytes: copy.frame.encode().into(),
+        };
         state.records.push(copy);
         state.ready.push_back(parcel);
     }
@@ -150,7 +169,10 @@ impl State {
     }
 
     fn rule(&mut self, record: &FrameRecord) -> Option<What> {
-        let rule = self.rules.iter_mut().find(|rule| rule.left > 0 && (rule.test)(record))?;
+        let rule = self
+            .rules
+            .iter_mut()
+            .find(|rule| rule.left > 0 && (rule.test)(record))?;
         rule.left -= 1;
         Some(rule.what)
     }
@@ -174,7 +196,11 @@ impl State {
             return Fate::Sent;
         };
         let copies = gnomes.fate();
-        let mut fate = if copies.len() > 1 { Fate::Repeated } else { Fate::Sent };
+        let mut fate = if copies.len() > 1 {
+            Fate::Repeated
+        } else {
+            Fate::Sent
+        };
         if copies.is_empty() {
             fate = Fate::Lost;
         }
@@ -182,7 +208,11 @@ impl State {
             if by.frames == 0 && by.delay.is_zero() {
                 self.ready.push_back(parcel.clone());
             } else {
-                fate = if fate == Fate::Sent { Fate::Delayed } else { fate };
+                fate = if fate == Fate::Sent {
+                    Fate::Delayed
+                } else {
+                    fate
+                };
                 gnomes.hold(parcel.clone(), by, now);
             }
         }
@@ -216,10 +246,19 @@ impl Transport for Wire {
         });
         let decoded = Frame::decode(&frame).expect("a node sends whole frames");
         let at_ms = self.clock.now();
-        let mut record =
-            FrameRecord { from: from.to_owned(), to, frame: Arc::new(decoded), fate: Fate::NobodyThere, at_ms };
+        let mut record = FrameRecord {
+            from: from.to_owned(),
+            to,
+            frame: Arc::new(decoded),
+            fate: Fate::NobodyThere,
+            at_ms,
+        };
         if there {
-            let parcel = Parcel { record: state.records.len(), to: record.to.clone(), bytes: frame.into() };
+            let parcel = Parcel {
+                record: state.records.len(),
+                to: record.to.clone(),
+                bytes: frame.into(),
+            };
             record.fate = state.treat(&record, parcel, at_ms);
         }
         state.records.push(record);

@@ -41,11 +41,18 @@ impl Cart {
     #[handler]
     pub(crate) fn quote(&self) -> Result<u64, String> {
         let cents = self.items.iter().map(|(_, cents)| cents).sum();
-        if cents == 0 { Err("an empty cart".to_owned()) } else { Ok(cents) }
+        if cents == 0 {
+            Err("an empty cart".to_owned())
+        } else {
+            Ok(cents)
+        }
     }
     #[establish]
     fn establish(self) -> Checkout {
-        Checkout { items: self.items, paying: Paying::Open }
+        Checkout {
+            items: self.items,
+            paying: Paying::Open,
+        }
     }
 }
 
@@ -70,7 +77,11 @@ impl Checkout {
         self.items.iter().map(|(item, _)| item.clone()).collect()
     }
     #[handler]
-    pub(crate) fn pay(&mut self, cx: &mut Cx<'_, Self>, card: String) -> Later<Result<u64, String>> {
+    pub(crate) fn pay(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        card: String,
+    ) -> Later<Result<u64, String>> {
         match std::mem::replace(&mut self.paying, Paying::Open) {
             Paying::Done(outcome) => {
                 self.paying = Paying::Done(outcome.clone());
@@ -82,7 +93,9 @@ impl Checkout {
                 let (later, reply) = cx.later();
                 self.paying = Paying::Asked(reply);
                 let cents = self.items.iter().map(|(_, cents)| cents).sum();
-                cx.open::<Payment>().capture(card, cents).then(Self::CAPTURED);
+                cx.open::<Payment>()
+                    .capture(card, cents)
+                    .then(Self::CAPTURED);
                 later
             }
         }
@@ -111,12 +124,21 @@ pub(crate) struct Payment {
 #[dialog(timeout = "1 day", tables(CAPTURES))]
 impl Payment {
     #[handler]
-    pub(crate) fn capture(&mut self, cx: &mut Cx<'_, Self>, card: String, cents: u64) -> Result<u64, String> {
+    pub(crate) fn capture(
+        &mut self,
+        cx: &mut Cx<'_, Self>,
+        card: String,
+        cents: u64,
+    ) -> Result<u64, String> {
         let id = cx.id();
         cx.table(CAPTURES).insert(&id, &(card.clone(), cents));
         self.captured += cents;
         // The row goes with the refusal.
-        if card.ends_with("0002") { Err("declined".to_owned()) } else { Ok(cents) }
+        if card.ends_with("0002") {
+            Err("declined".to_owned())
+        } else {
+            Ok(cents)
+        }
     }
 }
 

@@ -45,14 +45,26 @@ impl Mayfly {
 
 fn pair() -> World {
     let mut world = World::calm();
-    world.node("target", |builder| builder.serve::<Counter>().serve::<Slow>().serve::<Mayfly>().serve::<Checkout>());
+    world.node("target", |builder| {
+        builder
+            .serve::<Counter>()
+            .serve::<Slow>()
+            .serve::<Mayfly>()
+            .serve::<Checkout>()
+    });
     world.node("caller", |builder| builder);
     world
 }
 
 fn alone() -> World {
     let mut world = World::calm();
-    world.node("caller", |builder| builder.serve::<Counter>().serve::<Slow>().serve::<Mayfly>().serve::<Checkout>());
+    world.node("caller", |builder| {
+        builder
+            .serve::<Counter>()
+            .serve::<Slow>()
+            .serve::<Mayfly>()
+            .serve::<Checkout>()
+    });
     world
 }
 
@@ -63,14 +75,28 @@ fn a_target_gives_up_a_silent_initiator_after_the_agreed_time_and_not_before() {
         world.run(counter.increment()).unwrap();
         world.advance(DAY * 2 - MINUTE);
         assert_eq!(world.at(target).stats().abandoned, 0);
-        assert_eq!(world.run(counter.increment()).unwrap(), 2, "it was not too late");
+        assert_eq!(
+            world.run(counter.increment()).unwrap(),
+            2,
+            "it was not too late"
+        );
         world.advance(DAY * 2 - MINUTE);
-        assert_eq!(world.at(target).stats().abandoned, 0, "the clock began anew");
+        assert_eq!(
+            world.at(target).stats().abandoned,
+            0,
+            "the clock began anew"
+        );
         world.advance(MINUTE * 2);
         assert!(world.at(target).stats().abandoned > 0);
         let answer = world.run(counter.increment());
         assert!(
-            matches!(&answer, Err(CallError::Abandoned { why: Abandoned::PartnerTimedOut, in_doubt: false })),
+            matches!(
+                &answer,
+                Err(CallError::Abandoned {
+                    why: Abandoned::PartnerTimedOut,
+                    in_doubt: false
+                })
+            ),
             "{answer:?}"
         );
     }
@@ -83,7 +109,13 @@ fn an_initiator_gives_up_a_partner_that_owes_it_an_answer() {
         let before = world.now_ms();
         let answer = world.run(slow.answer_after(72));
         assert!(
-            matches!(&answer, Err(CallError::Abandoned { why: Abandoned::Silence, in_doubt: true })),
+            matches!(
+                &answer,
+                Err(CallError::Abandoned {
+                    why: Abandoned::Silence,
+                    in_doubt: true
+                })
+            ),
             "{answer:?}"
         );
         let waited = Duration::from_millis(world.now_ms() - before);
@@ -123,15 +155,26 @@ fn never_reached_is_certain() {
         let mut world = pair();
         world.lose(u32::MAX, move |record: &FrameRecord| record.from == lost);
         let before = world.now_ms();
-        let answer = world.run(world.open_as::<Checkout>("caller", "order").add("teapot".into(), 5).quote());
+        let answer = world.run(
+            world
+                .open_as::<Checkout>("caller", "order")
+                .add("teapot".into(), 5)
+                .quote(),
+        );
         let why = answer.map(|_| ()).unwrap_err();
         assert!(matches!(why, CallError::NeverReached), "{why:?}");
         assert_eq!(why.knowledge(), Knowledge::NotSent);
         assert_eq!(world.now_ms() - before, 30 * 60 * 1000);
         world.heal();
         world.advance(DAY);
-        assert_eq!(world.at("target").stats().discarded_pending, u64::from(lost == "target"));
-        assert_eq!(open_dialogs(&world, &["caller", "target"]), Vec::<String>::new());
+        assert_eq!(
+            world.at("target").stats().discarded_pending,
+            u64::from(lost == "target")
+        );
+        assert_eq!(
+            open_dialogs(&world, &["caller", "target"]),
+            Vec::<String>::new()
+        );
     }
 }
 
@@ -144,7 +187,10 @@ fn a_handshake_that_nobody_answers_is_never_reached() {
     world.heal();
     world.advance(DAY * 3);
     assert_eq!(world.at("target").stats().handled, 0);
-    assert_eq!(open_dialogs(&world, &["caller", "target"]), Vec::<String>::new());
+    assert_eq!(
+        open_dialogs(&world, &["caller", "target"]),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
@@ -157,9 +203,21 @@ fn a_dialog_lasts_no_longer_than_its_lifetime() {
         }
         world.advance(MINUTE * 6);
         let answer = world.run(mayfly.hello());
-        assert!(matches!(&answer, Err(CallError::Abandoned { why: Abandoned::Lifetime, .. })), "{answer:?}");
+        assert!(
+            matches!(
+                &answer,
+                Err(CallError::Abandoned {
+                    why: Abandoned::Lifetime,
+                    ..
+                })
+            ),
+            "{answer:?}"
+        );
         world.advance(HOUR);
-        assert_eq!(open_dialogs(&world, &[target, "caller"]), Vec::<String>::new());
+        assert_eq!(
+            open_dialogs(&world, &[target, "caller"]),
+            Vec::<String>::new()
+        );
     }
 }
 
@@ -175,7 +233,12 @@ fn a_deadline_that_lapsed_while_the_node_was_down_waits_for_what_the_partner_sai
     world.advance(HOUR * 49);
     assert_eq!(world.at("target").stats().abandoned, 0);
     world.restart("caller");
-    let answer = world.run(world.open_as::<Slow>("caller", "main").answer_after(45).once("a"));
+    let answer = world.run(
+        world
+            .open_as::<Slow>("caller", "main")
+            .answer_after(45)
+            .once("a"),
+    );
     assert_eq!(answer.unwrap(), 7);
 }
 

@@ -22,7 +22,10 @@ fn pair() -> World {
 fn released_only_what_is_durable(world: &mut World, node: &str, what: &str) {
     world.restart(node);
     let incarnation = world.trace().iter().rev().find_map(|event| match event {
-        Event::Start { node: started, incarnation } if started == node => Some(*incarnation),
+        Event::Start {
+            node: started,
+            incarnation,
+        } if started == node => Some(*incarnation),
         _ => None,
     });
     let durable = world.at(node).dialogs().unwrap();
@@ -31,15 +34,27 @@ fn released_only_what_is_durable(world: &mut World, node: &str, what: &str) {
         assert!(Some(frame.incarnation) < incarnation, "{what}: {record:?}");
         if frame.is_initiating() && frame.messages.is_empty() {
             // Who asks for a partner says nothing yet; but it is on record that it asks.
-            assert!(durable.iter().any(|info| info.id == frame.dialog), "{what}: {record:?}");
+            assert!(
+                durable.iter().any(|info| info.id == frame.dialog),
+                "{what}: {record:?}"
+            );
             continue;
         }
-        let Some(info) = durable.iter().find(|info| info.id == frame.dialog && info.role == frame.to.other()) else {
+        let Some(info) = durable
+            .iter()
+            .find(|info| info.id == frame.dialog && info.role == frame.to.other())
+        else {
             panic!("{what}: a frame of a dialog that is not on disk: {record:?}");
         };
-        assert!(frame.ack <= info.received, "{what}: acknowledged what is not on disk: {record:?} {info:?}");
         assert!(
-            frame.messages.iter().all(|message| message.seq <= info.sent),
+            frame.ack <= info.received,
+            "{what}: acknowledged what is not on disk: {record:?} {info:?}"
+        );
+        assert!(
+            frame
+                .messages
+                .iter()
+                .all(|message| message.seq <= info.sent),
             "{what}: said what is not on disk: {record:?} {info:?}"
         );
     }
@@ -55,7 +70,9 @@ fn row_31_after_a_failed_sync_nobody_hears_of_that_commit_or_a_later_one() {
             assert_eq!(world.run(counter.increment()).unwrap(), 1);
             world.settle();
             world.disk(node).fail_sync_at(k);
-            let tasks: Vec<_> = (0..MANY).map(|_| world.start(counter.increment())).collect();
+            let tasks: Vec<_> = (0..MANY)
+                .map(|_| world.start(counter.increment()))
+                .collect();
             let mut steps = 0;
             while world.is_up(node) && (tasks.iter().any(|task| !task.is_done()) || steps < 100) {
                 steps += u64::from(!world.step());
@@ -77,7 +94,10 @@ fn row_31_after_a_failed_sync_nobody_hears_of_that_commit_or_a_later_one() {
             let counter = world.open_as::<Counter>("initiator", "main");
             let count = world.run(counter.get()).unwrap();
             let heard = said.iter().max().copied().unwrap_or(1);
-            assert!(heard <= count, "{what}: a caller heard {heard}, the target has {count}");
+            assert!(
+                heard <= count,
+                "{what}: a caller heard {heard}, the target has {count}"
+            );
         }
     }
 }
@@ -90,10 +110,16 @@ fn row_31_callers_of_a_node_whose_sync_failed_hear_that_it_is_in_doubt() {
     world.settle();
     world.disk("initiator").fail_sync_at(1);
     let answer = world.run(counter.increment());
-    assert!(matches!(answer, Err(CallError::Stopped { in_doubt: true })), "{answer:?}");
+    assert!(
+        matches!(answer, Err(CallError::Stopped { in_doubt: true })),
+        "{answer:?}"
+    );
     // From now on it is refused at the door.
     let later = world.run(counter.increment());
-    assert!(matches!(later, Err(CallError::Stopped { in_doubt: false })), "{later:?}");
+    assert!(
+        matches!(later, Err(CallError::Stopped { in_doubt: false })),
+        "{later:?}"
+    );
     assert!(world.failure("initiator").is_some());
 }
 
@@ -104,7 +130,12 @@ fn row_32_each_life_of_a_store_is_counted_before_its_first_frame() {
         for moment in [Moment::BeforeCommit, Moment::AfterCommit] {
             world.crash_at("target", moment, k);
             world.crash_at("initiator", moment, k);
-            let count = insist(&mut world, |world| world.open_as::<Counter>("initiator", "main").increment().once("a"));
+            let count = insist(&mut world, |world| {
+                world
+                    .open_as::<Counter>("initiator", "main")
+                    .increment()
+                    .once("a")
+            });
             assert_eq!(count.unwrap(), 1);
             world.advance(Duration::from_secs(10));
         }
@@ -113,7 +144,10 @@ fn row_32_each_life_of_a_store_is_counted_before_its_first_frame() {
                 .trace()
                 .iter()
                 .filter_map(|event| match event {
-                    Event::Start { node: started, incarnation } if started == node => Some(*incarnation),
+                    Event::Start {
+                        node: started,
+                        incarnation,
+                    } if started == node => Some(*incarnation),
                     _ => None,
                 })
                 .collect();
@@ -124,7 +158,10 @@ fn row_32_each_life_of_a_store_is_counted_before_its_first_frame() {
                 .filter(|record| record.from == node)
                 .map(|record| (record.frame.incarnation, record.frame.send_ctr))
                 .collect();
-            assert!(ages.is_sorted_by(|a, b| a < b), "each frame of a store is newer than the one before: {ages:?}");
+            assert!(
+                ages.is_sorted_by(|a, b| a < b),
+                "each frame of a store is newer than the one before: {ages:?}"
+            );
         }
     }
 }
@@ -134,7 +171,10 @@ fn row_32_a_start_that_cannot_be_recorded_says_nothing() {
     let network = Network::new();
     let disk = MemoryDisk::new();
     let start = |disk: &MemoryDisk| {
-        Node::builder("counting").network(&network).serve::<Counter>().start_on(std::sync::Arc::new(disk.clone()))
+        Node::builder("counting")
+            .network(&network)
+            .serve::<Counter>()
+            .start_on(std::sync::Arc::new(disk.clone()))
     };
     drop(start(&disk).unwrap());
     for k in 1..=3 {
@@ -153,7 +193,10 @@ fn a_hundred_requests_one_after_the_other_are_a_hundred_commits() {
     let counter = world.open::<Counter>("only");
     world.run(counter.increment()).unwrap();
     world.settle();
-    let (commits, syncs) = (world.commits("only"), world.disk("only").counts("journal.redb").syncs);
+    let (commits, syncs) = (
+        world.commits("only"),
+        world.disk("only").counts("journal.redb").syncs,
+    );
     for n in 0..100 {
         assert_eq!(world.run(counter.increment()).unwrap(), n + 2);
     }
@@ -174,7 +217,11 @@ fn a_hundred_requests_from_afar_are_a_hundred_commits_of_their_target() {
     }
     world.advance(Duration::from_secs(60));
     assert_eq!(world.commits("target") - commits, 100);
-    assert_eq!(world.commits("initiator"), idle, "a volatile side writes nothing");
+    assert_eq!(
+        world.commits("initiator"),
+        idle,
+        "a volatile side writes nothing"
+    );
 }
 
 #[test]
@@ -184,7 +231,10 @@ fn a_thousand_requests_at_once_share_their_syncs() {
     world.node("only", |builder| builder.serve::<Counter>());
     let syncs = world.disk("only").counts("journal.redb").syncs;
     let counters: Vec<_> = (0..1000).map(|_| world.open::<Counter>("only")).collect();
-    let tasks: Vec<_> = counters.iter().map(|counter| world.start(counter.increment())).collect();
+    let tasks: Vec<_> = counters
+        .iter()
+        .map(|counter| world.start(counter.increment()))
+        .collect();
     for task in &tasks {
         assert_eq!(world.finish(task).unwrap(), 1);
     }

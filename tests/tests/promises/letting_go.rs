@@ -47,15 +47,31 @@ impl Watched {
 }
 
 fn ends(world: &mut World, node: &str) -> Vec<String> {
-    world.read(node).range(ENDS, ..).unwrap().into_iter().map(|(_, why)| why).collect()
+    world
+        .read(node)
+        .range(ENDS, ..)
+        .unwrap()
+        .into_iter()
+        .map(|(_, why)| why)
+        .collect()
 }
 
 /// The caller's node, and the partner's: one store, or two.
 fn worlds() -> [(World, &'static str, &'static str); 2] {
     let mut one = World::calm();
-    one.node("only", |builder| builder.serve::<Watched>().serve::<Checkout>().serve::<Counter>());
+    one.node("only", |builder| {
+        builder
+            .serve::<Watched>()
+            .serve::<Checkout>()
+            .serve::<Counter>()
+    });
     let mut two = World::calm();
-    two.node("target", |builder| builder.serve::<Watched>().serve::<Checkout>().serve::<Counter>());
+    two.node("target", |builder| {
+        builder
+            .serve::<Watched>()
+            .serve::<Checkout>()
+            .serve::<Counter>()
+    });
     two.node("caller", |builder| builder);
     [(one, "only", "only"), (two, "caller", "target")]
 }
@@ -94,7 +110,11 @@ fn the_last_handle_counts() {
         world.settle();
         drop(watched);
         world.settle();
-        assert_eq!(ends(&mut world, target), Vec::<String>::new(), "a request holds it too");
+        assert_eq!(
+            ends(&mut world, target),
+            Vec::<String>::new(),
+            "a request holds it too"
+        );
         assert_eq!(world.finish(&other).unwrap(), 7);
         world.settle();
         assert_eq!(ends(&mut world, target), ["PartnerGone"]);
@@ -106,14 +126,30 @@ fn pending_work_is_dropped_with_its_opening() {
     let mut world = World::calm();
     world.node("shop", |builder| builder.serve::<Checkout>());
     world.node("caller", |builder| builder);
-    world.lose(u32::MAX, |record: &FrameRecord| record.from == "shop" && record.has_messages());
-    let opening = world.start(world.open::<Checkout>("caller").add("teapot".into(), 1).quote());
+    world.lose(u32::MAX, |record: &FrameRecord| {
+        record.from == "shop" && record.has_messages()
+    });
+    let opening = world.start(
+        world
+            .open::<Checkout>("caller")
+            .add("teapot".into(), 1)
+            .quote(),
+    );
     world.settle();
-    assert_eq!(world.at("shop").dialogs().unwrap().len(), 1, "pending work is there");
+    assert_eq!(
+        world.at("shop").dialogs().unwrap().len(),
+        1,
+        "pending work is there"
+    );
     world.cancel(&opening);
     world.heal();
     world.advance(Duration::from_secs(120));
-    assert_eq!(world.at("shop").stats().discarded_pending, 1, "{}", world.state());
+    assert_eq!(
+        world.at("shop").stats().discarded_pending,
+        1,
+        "{}",
+        world.state()
+    );
     assert_eq!(open_dialogs(&world, &["shop"]), Vec::<String>::new());
 }
 
@@ -122,7 +158,12 @@ fn an_opening_that_was_never_polled_has_said_nothing() {
     let mut world = World::calm();
     world.node("shop", |builder| builder.serve::<Checkout>());
     world.node("caller", |builder| builder);
-    drop(world.open::<Checkout>("caller").add("teapot".into(), 1).quote());
+    drop(
+        world
+            .open::<Checkout>("caller")
+            .add("teapot".into(), 1)
+            .quote(),
+    );
     world.settle();
     assert!(world.frames().is_empty());
 }
@@ -142,7 +183,10 @@ fn a_dropped_request_is_handled_all_the_same() {
         }
         assert_eq!(world.at(target).stats().handled, before);
         world.cancel(&request);
-        assert!(matches!(counter.dialog().knowledge(), Knowledge::InDoubt { attempts: 1, .. }));
+        assert!(matches!(
+            counter.dialog().knowledge(),
+            Knowledge::InDoubt { attempts: 1, .. }
+        ));
         world.settle();
         assert_eq!(counter.dialog().knowledge(), Knowledge::Answered);
         assert_eq!(world.run(counter.get()).unwrap(), 2);
@@ -159,7 +203,10 @@ fn a_partner_learns_that_its_callers_process_died_when_it_next_speaks() {
     world.settle();
     world.restart("caller");
     let answer = world.finish(&waiting);
-    assert!(matches!(answer, Err(CallError::Stopped { in_doubt: true })), "{answer:?}");
+    assert!(
+        matches!(answer, Err(CallError::Stopped { in_doubt: true })),
+        "{answer:?}"
+    );
     assert_eq!(ends(&mut world, "target"), Vec::<String>::new());
     world.advance(Duration::from_secs(660));
     assert_eq!(ends(&mut world, "target"), ["PartnerGone"]);
@@ -228,7 +275,12 @@ fn opening_what_nobody_serves_fails_at_once_and_names_the_line() {
     assert!(world.frames().is_empty());
     // Nothing is left that would stand in the way once somebody serves it.
     world.node("target", |builder| builder.serve::<Counter>());
-    assert_eq!(world.run(world.open_as::<Counter>("caller", "key").increment()).unwrap(), 1);
+    assert_eq!(
+        world
+            .run(world.open_as::<Counter>("caller", "key").increment())
+            .unwrap(),
+        1
+    );
 }
 
 #[test]
@@ -238,7 +290,15 @@ fn a_stopped_node_says_so() {
     let node: std::sync::Arc<Node> = world.at("only");
     let counter = node.open_as::<Counter>("key");
     world.crash("only");
-    assert!(matches!(world.run(counter.increment()), Err(CallError::Stopped { in_doubt: false })));
+    assert!(matches!(
+        world.run(counter.increment()),
+        Err(CallError::Stopped { in_doubt: false })
+    ));
     world.restart("only");
-    assert_eq!(world.run(world.open_as::<Counter>("only", "key").increment()).unwrap(), 1);
+    assert_eq!(
+        world
+            .run(world.open_as::<Counter>("only", "key").increment())
+            .unwrap(),
+        1
+    );
 }

@@ -21,7 +21,9 @@ fn apart() -> World {
 /// All in one store.
 fn together() -> World {
     let mut world = World::calm();
-    world.node("shop", |builder| builder.serve::<Payment>().serve::<Checkout>());
+    world.node("shop", |builder| {
+        builder.serve::<Payment>().serve::<Checkout>()
+    });
     world
 }
 
@@ -29,7 +31,10 @@ fn together() -> World {
 fn buy(world: &mut World, front: &str) -> (u64, Answer<u64, String>) {
     let opening = |world: &World| {
         let opening = world.open_as::<Checkout>(front, "order");
-        opening.add("teapot".into(), 1999).add("cup".into(), 500).quote()
+        opening
+            .add("teapot".into(), 1999)
+            .add("cup".into(), 500)
+            .quote()
     };
     let (cents, checkout) = insist(world, opening).unwrap();
     drop(checkout);
@@ -57,7 +62,11 @@ fn crash_at_every_commit(build: fn() -> World, nodes: &[&str], bank: &str) {
     let mut calm = build();
     let before: Vec<u64> = nodes.iter().map(|node| calm.commits(node)).collect();
     check(&mut calm, nodes, bank, "undisturbed");
-    let commits: Vec<u64> = nodes.iter().zip(before).map(|(node, before)| calm.commits(node) - before).collect();
+    let commits: Vec<u64> = nodes
+        .iter()
+        .zip(before)
+        .map(|(node, before)| calm.commits(node) - before)
+        .collect();
     for (node, commits) in nodes.iter().zip(commits) {
         assert!(commits > 2, "{node} took part");
         for k in 1..=commits {
@@ -102,7 +111,9 @@ impl Wish {
     }
     #[establish]
     fn establish(self, cx: &mut Cx<'_, Eager>) -> Eager {
-        cx.open::<Payment>().capture("eager".into(), self.cents).tell();
+        cx.open::<Payment>()
+            .capture("eager".into(), self.cents)
+            .tell();
         Eager {}
     }
 }
@@ -130,7 +141,9 @@ fn no_subcontract_leaves_before_the_dialog_is_confirmed() {
     let mut world = eager();
     let confirms = |record: &FrameRecord| record.from == "front" && !record.frame.is_initiating();
     world.hold(u32::MAX, confirms);
-    let (cents, _eager) = world.run(world.open_as::<Eager>("front", "wish").want(5)).unwrap();
+    let (cents, _eager) = world
+        .run(world.open_as::<Eager>("front", "wish").want(5))
+        .unwrap();
     assert_eq!(cents, 5);
     world.advance(Duration::from_secs(600));
     assert!(world.frames().iter().all(|record| record.to != "bank"));
@@ -146,23 +159,39 @@ fn pending_work_that_is_dropped_has_subcontracted_nothing() {
     let mut world = eager();
     world.lose(u32::MAX, |record: &FrameRecord| record.from == "shop");
     let wish = world.run(world.open_as::<Eager>("front", "wish").want(5));
-    assert!(matches!(wish, Err(CallError::NeverReached)), "{:?}", wish.err());
+    assert!(
+        matches!(wish, Err(CallError::NeverReached)),
+        "{:?}",
+        wish.err()
+    );
     world.heal();
     world.advance(DAY);
     assert_eq!(world.at("shop").stats().discarded_pending, 1);
     assert!(world.frames().iter().all(|record| record.to != "bank"));
-    assert_eq!(open_dialogs(&world, &["bank", "shop", "front"]), Vec::<String>::new());
+    assert_eq!(
+        open_dialogs(&world, &["bank", "shop", "front"]),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
 fn the_end_of_a_dialog_ends_what_it_subcontracted() {
     let mut world = eager();
-    let (_, eager) = world.run(world.open_as::<Eager>("front", "wish").want(5)).unwrap();
+    let (_, eager) = world
+        .run(world.open_as::<Eager>("front", "wish").want(5))
+        .unwrap();
     world.advance(Duration::from_secs(60));
     assert_eq!(open_dialogs(&world, &["bank"]).len(), 1);
     world.run(eager.done()).unwrap();
     world.advance(Duration::from_secs(3600));
-    assert_eq!(open_dialogs(&world, &["bank", "shop", "front"]), Vec::<String>::new());
-    assert_eq!(world.at("bank").stats().abandoned, 0, "closed in good order");
+    assert_eq!(
+        open_dialogs(&world, &["bank", "shop", "front"]),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        world.at("bank").stats().abandoned,
+        0,
+        "closed in good order"
+    );
     assert_eq!(world.read("bank").range(CAPTURES, ..).unwrap().len(), 1);
 }

@@ -17,7 +17,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n
     }
 
@@ -41,7 +44,11 @@ fn build(seed: u64) -> World {
 /// One order, from the cart to its receipt; `None` if the process of the customer died.
 async fn order(node: std::sync::Arc<Node>, n: usize) -> Option<Result<u64, String>> {
     let opening = node.open_as::<Checkout>(format!("order-{n}"));
-    let quote = opening.add("teapot".into(), 100 + n as u64).add("cup".into(), 1000).quote().await;
+    let quote = opening
+        .add("teapot".into(), 100 + n as u64)
+        .add("cup".into(), 1000)
+        .quote()
+        .await;
     let checkout = match quote {
         Ok((_, checkout)) => checkout,
         Err(CallError::Stopped { .. }) => return None,
@@ -76,7 +83,11 @@ fn live(seed: u64) -> (World, Vec<Result<u64, String>>) {
         if round < 30 {
             for node in NODES {
                 if dice.chance(15) && world.is_up(node) && !world.is_crash_due(node) {
-                    let moment = if dice.chance(50) { Moment::BeforeCommit } else { Moment::AfterCommit };
+                    let moment = if dice.chance(50) {
+                        Moment::BeforeCommit
+                    } else {
+                        Moment::AfterCommit
+                    };
                     world.crash_at(node, moment, 1 + dice.below(12));
                 }
             }
@@ -90,7 +101,10 @@ fn live(seed: u64) -> (World, Vec<Result<u64, String>>) {
         if missing.is_empty() {
             break;
         }
-        let tasks: Vec<_> = missing.iter().map(|n| (*n, world.start(order(std::sync::Arc::clone(&node), *n)))).collect();
+        let tasks: Vec<_> = missing
+            .iter()
+            .map(|n| (*n, world.start(order(std::sync::Arc::clone(&node), *n))))
+            .collect();
         drop(node);
         for (n, task) in tasks {
             outcomes[n] = world.finish(&task);
@@ -105,11 +119,21 @@ fn every_order_is_paid_exactly_once_whatever_the_gnomes_do() {
     for seed in 0..SEEDS {
         let (mut world, outcomes) = live(seed);
         let expected: Vec<Result<u64, String>> = (0..ORDERS)
-            .map(|n| if n % 3 == 2 { Err("declined".to_owned()) } else { Ok(1100 + n as u64) })
+            .map(|n| {
+                if n % 3 == 2 {
+                    Err("declined".to_owned())
+                } else {
+                    Ok(1100 + n as u64)
+                }
+            })
             .collect();
         assert_eq!(outcomes, expected, "seed {seed}:\n{}", world.state());
         world.advance(Duration::from_secs(3600));
-        let mut all = [captures(&mut world, "bank-1"), captures(&mut world, "bank-2")].concat();
+        let mut all = [
+            captures(&mut world, "bank-1"),
+            captures(&mut world, "bank-2"),
+        ]
+        .concat();
         all.sort();
         let paid: Vec<(String, u64)> = (0..ORDERS)
             .filter(|n| n % 3 != 2)
@@ -117,7 +141,11 @@ fn every_order_is_paid_exactly_once_whatever_the_gnomes_do() {
             .collect();
         assert_eq!(all, paid, "seed {seed}");
         world.advance(Duration::from_secs(5 * 86_400));
-        assert_eq!(open_dialogs(&world, &NODES), Vec::<String>::new(), "seed {seed}");
+        assert_eq!(
+            open_dialogs(&world, &NODES),
+            Vec::<String>::new(),
+            "seed {seed}"
+        );
     }
 }
 
