@@ -214,16 +214,44 @@ impl Shard {
                 then.as_ref(),
             )?,
         };
-        if let (Some(outcome), Some(then)) = (refused, then) {
-            let resume = Work::Resume {
-                resume: then.resume,
-                outcome,
-                partner: None,
-                context: then.context,
-            };
-            txn.work.push_back((actor, resume));
+        match (refused, then) {
+            // What is said to a dialog that has ended goes nowhere, as it would from plain code.
+            (None, _)
+            | (Some(Outcome::Closed | Outcome::NeverReached | Outcome::Abandoned { .. }), None) => {
+                Ok(())
+            }
+            (Some(outcome), None) => self.break_off(txn, address, call.name, outcome),
+            (Some(outcome), Some(then)) => {
+                let outcome = txn.broken.get(&dialog).cloned().unwrap_or(outcome);
+                let resume = Work::Resume {
+                    resume: then.resume,
+                    outcome,
+                    partner: None,
+                    context: then.context,
+                };
+                txn.work.push_back((actor, resume));
+                Ok(())
+            }
         }
-        Ok(())
+    }
+
+    /// A message that wants no answer cannot be sent, and nobody would hear of it. What follows must not arrive without
+    /// it, so the dialog goes no further; the next request of this step hears why.
+    fn break_off(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        handler: &str,
+        outcome: Outcome,
+    ) -> Result<(), StoreFault> {
+        let dialog = address.key.dialog;
+        if txn.broken.contains_key(&dialog) {
+            return Ok(());
+        }
+        error!(target: "actor_core::dialog", %dialog, handler, ?outcome, "a message that was told could not be sent");
+        txn.broken.insert(dialog, outcome);
+        let why = format!("`{handler}` could not be sent");
+        self.input(txn, address, Input::Abandon(FaultCode::Abandoned, why))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one message")]

@@ -11,7 +11,7 @@ use actor_store::{StoreFault, Table, Write};
 
 use super::{Delivery, Shard, ShardMsg, work::Failed};
 use crate::{
-    dialog::OpenSpec,
+    dialog::{OpenSpec, Outcome},
     node::{
         Shared,
         address::{Address, actor_key},
@@ -43,6 +43,8 @@ pub(super) struct Txn<'l> {
     pub(super) opens: BTreeMap<DialogId, Arc<OpenSpec>>,
     /// The work of the dialog whose handler runs.
     pub(super) trace: DialogId,
+    /// Partners to whom a message could not be sent, and why.
+    pub(super) broken: BTreeMap<DialogId, Outcome>,
     /// Pieces of work that handlers have done in it.
     pub(super) done: u32,
     /// This is a later attempt at work that failed.
