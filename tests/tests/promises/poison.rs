@@ -57,8 +57,8 @@ fn worlds() -> [(World, &'static str, &'static str); 2] {
         builder.serve::<Fragile>().serve::<Counter>()
     });
     let mut two = World::calm();
-    two.node("target", |builder| builder.serve::<Fragile>());
-    two.node("caller", |builder| builder.serve::<Counter>());
+    two.node("target", actor_core::NodeBuilder::serve::<Fragile>);
+    two.node("caller", actor_core::NodeBuilder::serve::<Counter>);
     [(one, "only", "only"), (two, "caller", "target")]
 }
 
@@ -294,9 +294,9 @@ impl Bold {
 
 fn shy_worlds() -> [(World, &'static str, &'static str); 2] {
     let mut one = World::calm();
-    one.node("only", |builder| builder.serve::<Bold>());
+    one.node("only", actor_core::NodeBuilder::serve::<Bold>);
     let mut two = World::calm();
-    two.node("target", |builder| builder.serve::<Bold>());
+    two.node("target", actor_core::NodeBuilder::serve::<Bold>);
     two.node("caller", |builder| builder);
     [(one, "only", "only"), (two, "caller", "target")]
 }
@@ -401,7 +401,7 @@ mod other {
 #[test]
 fn a_partner_built_from_another_contract_is_turned_away_before_anything_happens() {
     let mut world = World::calm();
-    world.node("target", |builder| builder.serve::<Fragile>());
+    world.node("target", actor_core::NodeBuilder::serve::<Fragile>);
     world.node("caller", |builder| builder);
     let answer = world.run(world.open_as::<other::Fragile>("caller", "f").strange());
     let why = answer.unwrap_err();

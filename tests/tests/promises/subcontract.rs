@@ -13,8 +13,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Each service in a store of its own.
 fn apart() -> World {
     let mut world = World::calm();
-    world.node("bank", |builder| builder.serve::<Payment>());
-    world.node("shop", |builder| builder.serve::<Checkout>());
+    world.node("bank", actor_core::NodeBuilder::serve::<Payment>);
+    world.node("shop", actor_core::NodeBuilder::serve::<Checkout>);
     world.node("front", |builder| builder);
     world
 }
@@ -131,8 +131,8 @@ impl Eager {
 
 fn eager() -> World {
     let mut world = World::calm();
-    world.node("bank", |builder| builder.serve::<Payment>());
-    world.node("shop", |builder| builder.serve::<Eager>());
+    world.node("bank", actor_core::NodeBuilder::serve::<Payment>);
+    world.node("shop", actor_core::NodeBuilder::serve::<Eager>);
     world.node("front", |builder| builder);
     world
 }
@@ -236,8 +236,8 @@ fn an_opening_of_a_handler_is_said_whole_or_not_at_all() {
         builder.serve::<Greedy>().serve::<Checkout>()
     });
     let mut two = World::calm();
-    two.node("front", |builder| builder.serve::<Greedy>());
-    two.node("shop", |builder| builder.serve::<Checkout>());
+    two.node("front", actor_core::NodeBuilder::serve::<Greedy>);
+    two.node("shop", actor_core::NodeBuilder::serve::<Checkout>);
     for (mut world, shop) in [(one, "front"), (two, "shop")] {
         let greedy = world.open_as::<Greedy>("front", "greedy");
         for kilobytes in [1, 300, 2] {
