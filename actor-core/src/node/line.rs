@@ -2,7 +2,13 @@
 //!
 //! Owns what dropping means: the last handle of a volatile dialog takes the dialog with it, a keyed one goes on.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use super::{
     Shared,
@@ -18,6 +24,8 @@ pub(super) struct NodeLine {
     shared: Arc<Shared>,
     spec: Arc<PlainSpec>,
     state: Arc<LineState>,
+    /// Something was handed to a shard, which may not have read it yet.
+    spoke: AtomicBool,
 }
 
 impl NodeLine {
@@ -26,6 +34,7 @@ impl NodeLine {
             shared,
             spec: Arc::new(spec),
             state: Arc::new(LineState::new()),
+            spoke: AtomicBool::new(false),
         }
     }
 
@@ -45,6 +54,7 @@ impl Line for NodeLine {
             let _ = sent.answer.send(Heard::Stopped { in_doubt: false });
             return;
         }
+        self.spoke.store(true, Ordering::Relaxed);
         let call = PlainCall {
             spec: Arc::clone(&self.spec),
             sent,
@@ -68,7 +78,7 @@ impl Line for NodeLine {
 
 impl Drop for NodeLine {
     fn drop(&mut self) {
-        if self.spec.key.is_none() && self.state.read() != Knowledge::NotSent {
+        if self.spec.key.is_none() && self.spoke.load(Ordering::Relaxed) {
             self.post(ShardMsg::Dropped(self.spec.address));
         }
     }

@@ -210,7 +210,7 @@ impl Shard {
             .record
             .deadlines
             .values()
-            .map(|due| self.patient(*due))
+            .map(|due| self.patient(cell.record.opened_ms, *due))
             .min();
         if let Some(due) = deadlines.into_iter().chain(cell.retry_at).min() {
             self.arm(due, Who::Endpoint(address));

@@ -38,12 +38,16 @@ impl Shard {
         }
         match address.key.role {
             Role::Initiator => self.initiator_ended(txn, address, ending),
-            Role::Target => return self.target_ended(txn, dialog, ending),
+            Role::Target => self.target_ended(txn, dialog, ending),
         }
-        Ok(())
     }
 
-    fn initiator_ended(&mut self, txn: &mut Txn<'_>, address: Address, ending: &Ending) {
+    fn initiator_ended(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        ending: &Ending,
+    ) -> Result<(), StoreFault> {
         // Before anything was established nothing permanent can have happened, however it ended.
         let cell = self.endpoints.get(&address);
         let in_doubt = cell.is_some_and(|cell| cell.record.endpoint.was_established());
@@ -57,18 +61,23 @@ impl Shard {
         };
         self.fail_unanswered(txn, address, &outcome);
         let Some(cell) = self.endpoints.get(&address) else {
-            return;
+            return Ok(());
         };
         if let Some(line) = &cell.line {
             line.learn(Knowledge::Ended(ending.clone()));
         }
-        if let Owner::Child(parent) = cell.record.owner
+        let Owner::Child(parent) = cell.record.owner else {
+            return Ok(());
+        };
+        // The parent may have been dropped from memory long ago; it must not remember this child for ever.
+        if self.ensure_actor(parent)?
             && let Some(parent_cell) = self.actors.get_mut(&parent)
             && parent_cell.record.children.remove(&address.key.dialog)
         {
             txn.actors.insert(parent);
             txn.dirty_actors.insert(parent);
         }
+        Ok(())
     }
 
     /// What is still unanswered never will be.

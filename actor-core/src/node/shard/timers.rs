@@ -1,7 +1,7 @@
 //! What is due: retries and deadlines of endpoints, timers and second attempts of actors.
 //!
-//! Owns the heap. Entries may be early or stale; the record decides. Deadlines that lapsed while the node was down wait
-//! for a grace, so that what the partner said meanwhile is heard first.
+//! Owns the heap. Entries may be early or stale; the record decides. Deadlines that lapsed while the node was down, or
+//! lapse soon after, wait for a grace, so that what the partner said meanwhile is heard first.
 
 use std::cmp::Reverse;
 
@@ -29,10 +29,11 @@ impl Shard {
         self.due.push(Reverse((due, who)));
     }
 
-    /// When a deadline counts as lapsed.
-    pub(super) fn patient(&self, deadline: u64) -> u64 {
-        if deadline < self.shared.started_ms {
-            self.shared.started_ms + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX)
+    /// When a deadline of this endpoint counts as lapsed: after a start the partners of before are listened to first.
+    pub(super) fn patient(&self, opened_ms: u64, deadline: u64) -> u64 {
+        let started = self.shared.started_ms;
+        if opened_ms < started {
+            deadline.max(started + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX))
         } else {
             deadline
         }
@@ -75,9 +76,10 @@ impl Shard {
         if again {
             cell.retry_at = None;
         }
+        let opened_ms = cell.record.opened_ms;
         let lapsed: Vec<TimerKind> =
             cell.record.deadlines.iter().map(|(kind, at)| (*kind, *at)).collect::<Vec<_>>().into_iter()
-                .filter(|(kind, at)| if *kind == TimerKind::Linger { *at } else { self.patient(*at) } <= now)
+                .filter(|(kind, at)| if *kind == TimerKind::Linger { *at } else { self.patient(opened_ms, *at) } <= now)
                 .map(|(kind, _)| kind)
                 .collect();
         for kind in lapsed
