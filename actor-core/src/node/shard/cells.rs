@@ -21,6 +21,10 @@ use crate::{
 /// Cells a shard keeps before it drops those that were not used for long.
 pub(super) const MAX_CELLS: usize = 16_384;
 
+/// An endpoint that says something again so soon is in the middle of an exchange: what was put into frames is known in
+/// memory only, and dropping it would cost a retry for each message.
+const TALKING_MS: u64 = 1000;
+
 /// An endpoint in memory.
 pub(super) struct EndpointCell {
     pub(super) record: EndpointRecord,
@@ -173,10 +177,12 @@ impl Shard {
         if self.endpoints.len() + self.actors.len() <= 2 * self.max_cells {
             return Ok(());
         }
+        let now = self.shared.clock.now_ms();
         let horizon = self.uses.saturating_sub(self.max_cells as u64);
         self.write_unwritten(|cell| cell.used < horizon)?;
         self.endpoints.retain(|_, cell| {
-            cell.used >= horizon || cell.is_volatile() || !cell.waiters.is_empty()
+            let soon = cell.retry_at.is_some_and(|at| at <= now + TALKING_MS);
+            cell.used >= horizon || cell.is_volatile() || !cell.waiters.is_empty() || soon
         });
         self.actors.retain(|_, cell| cell.used >= horizon);
         Ok(())
