@@ -3,6 +3,8 @@
 //! The application is `shop.rs`, `payment.rs` and `catalog.rs`. The rest reads orders, starts nodes, kills them, and
 //! counts what came of it.
 
+#![expect(unreachable_pub, reason = "a program exports nothing: `pub` says what a module offers to the others")]
+
 mod args;
 mod catalog;
 mod commits;
@@ -81,7 +83,7 @@ async fn checkout() -> Result<ExitCode, String> {
         nodes.shutdown().await?;
         (finished, 0)
     };
-    print_all(&finished.notes);
+    print_all(&finished.remarks);
     print_all(&finished.complaints);
     if let Some(file) = &args.report {
         let written = finished.report().and_then(|report| fs::write(file, report));
@@ -127,5 +129,7 @@ fn store(args: &Args) -> Result<(PathBuf, Option<tempfile::TempDir>), String> {
 }
 
 fn print_all(lines: &[String]) {
-    lines.iter().for_each(|line| eprintln!("{line}"));
+    for line in lines {
+        eprintln!("{line}");
+    }
 }

@@ -112,7 +112,7 @@ pub struct Finished {
     /// Orders whose id an earlier run used for something else.
     pub complaints: Vec<String>,
     /// Orders that were abandoned, and why.
-    pub notes: Vec<String>,
+    pub remarks: Vec<String>,
 }
 
 impl Finished {

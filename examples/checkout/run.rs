@@ -51,7 +51,7 @@ enum End {
 /// Places all `orders` and waits for their outcomes.
 pub async fn all(nodes: &Nodes, orders: &Orders, mut tell: impl FnMut(Progress)) -> Result<Finished, String> {
     let mut outcomes = BTreeMap::new();
-    let (mut complaints, mut notes) = (BTreeMap::new(), BTreeMap::new());
+    let (mut complaints, mut remarks) = (BTreeMap::new(), BTreeMap::new());
     let mut waiting = orders.placed.iter();
     let mut customers = JoinSet::new();
     let mut stopped = pin!(nodes.stopped());
@@ -84,7 +84,7 @@ pub async fn all(nodes: &Nodes, orders: &Orders, mut tell: impl FnMut(Progress))
                 Outcome::Refused
             }
             End::Abandoned(why) => {
-                notes.insert(line, format!("{}:{line}: order `{id}` was abandoned: {why}", orders.file));
+                remarks.insert(line, format!("{}:{line}: order `{id}` was abandoned: {why}", orders.file));
                 Outcome::Abandoned
             }
             End::Stopped(what) => return Err(timeout(REASON_WAIT, stopped).await.unwrap_or(what)),
@@ -98,17 +98,17 @@ pub async fn all(nodes: &Nodes, orders: &Orders, mut tell: impl FnMut(Progress))
         ledger: captured.values().copied().sum(),
         counters: nodes.counters(),
         complaints: complaints.into_values().collect(),
-        notes: notes.into_values().collect(),
+        remarks: remarks.into_values().collect(),
     })
 }
 
 /// One customer: fills a cart, hears the price, pays, and leaves.
 fn buy(storefront: &Node, order: &Order) -> impl Future<Output = End> + Send + use<> {
-    let mut cart = storefront.open_as::<Checkout>(&order.id).place(order.id.clone(), order.fingerprint());
+    let mut opening = storefront.open_as::<Checkout>(&order.id).place(order.id.clone(), order.fingerprint());
     for line in &order.lines {
-        cart = cart.add_item(line.sku.clone(), line.quantity);
+        opening = opening.add_item(line.sku.clone(), line.quantity);
     }
-    let quote = cart.quote();
+    let quote = opening.quote();
     let card = Card(order.card.clone());
     async move {
         let checkout = match quote.await {
