@@ -17,7 +17,7 @@ pub struct Call<'a> {
     pub(crate) body: &'a [u8],
 }
 
-impl<'a> Call<'a> {
+impl Call<'_> {
     /// The 32-bit hash of the handler's name.
     pub fn handler(&self) -> u32 {
         self.handler
@@ -25,12 +25,18 @@ impl<'a> Call<'a> {
 
     /// The arguments, as the tuple the macro declares. All bytes must be used.
     pub fn args<A: DeserializeOwned>(&self, handler: &'static str) -> Result<A, Unfit> {
-        codec::decode(self.body).map_err(|cause| Unfit::Undecodable { what: format!("the arguments of `{handler}`"), cause })
+        codec::decode(self.body).map_err(|cause| Unfit::Undecodable {
+            what: format!("the arguments of `{handler}`"),
+            cause,
+        })
     }
 
     /// The error for a handler that this dialog does not have.
     pub fn unknown(&self, dialog: &str) -> Unfit {
-        Unfit::UnknownHandler { dialog: dialog.to_owned(), handler: self.handler }
+        Unfit::UnknownHandler {
+            dialog: dialog.to_owned(),
+            handler: self.handler,
+        }
     }
 }
 
@@ -88,7 +94,12 @@ pub struct Encoded {
 impl Encoded {
     /// Encodes the argument tuple `args` for the handler called `name`.
     pub fn new<A: Serialize>(name: &'static str, args: &A) -> Self {
-        Self { handler: handler_id(name), name, body: codec::encode(args), closing: false }
+        Self {
+            handler: handler_id(name),
+            name,
+            body: codec::encode(args),
+            closing: false,
+        }
     }
 
     /// The last message: nothing can follow it.
@@ -100,7 +111,12 @@ impl Encoded {
 
     /// The plumbing's own question after first messages that want no answer.
     pub(crate) fn established() -> Self {
-        Self { handler: ESTABLISHED, name: "established", body: codec::encode(&()), closing: false }
+        Self {
+            handler: ESTABLISHED,
+            name: "established",
+            body: codec::encode(&()),
+            closing: false,
+        }
     }
 }
 
@@ -119,17 +135,25 @@ pub(crate) enum Replied {
     Ok(Vec<u8>),
     Err(Vec<u8>),
     /// The answer comes from a later step; `fallible` says that it is a `Result`.
-    Later { fallible: bool },
+    Later {
+        fallible: bool,
+    },
 }
 
 fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Unfit> {
-    codec::encode(value).map_err(|cause| Unfit::Unencodable { what: "a handler's answer".to_owned(), cause })
+    codec::encode(value).map_err(|cause| Unfit::Unencodable {
+        what: "a handler's answer".to_owned(),
+        cause,
+    })
 }
 
 impl Handled {
     /// A plain answer.
     pub fn value<T: Durable>(value: &T) -> Result<Self, Unfit> {
-        Ok(Self { reply: Replied::Ok(encode(value)?), wrote: true })
+        Ok(Self {
+            reply: Replied::Ok(encode(value)?),
+            wrote: true,
+        })
     }
 
     /// An answer or a refusal: a refusal rolls the handler's changes back.

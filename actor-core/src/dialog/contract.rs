@@ -50,22 +50,54 @@ impl fmt::Display for Contract {
         writeln!(f, "dialog `{}` version {}", self.name, self.version)?;
         writeln!(f, "  talk to the plumbing:")?;
         for handler in self.first {
-            writeln!(f, "    first        {}{} ({})", handler.name, handler.signature, handler.kind)?;
+            writeln!(
+                f,
+                "    first        {}{} ({})",
+                handler.name, handler.signature, handler.kind
+            )?;
         }
         for handler in self.established {
-            writeln!(f, "    established  {}{} ({})", handler.name, handler.signature, handler.kind)?;
+            writeln!(
+                f,
+                "    established  {}{} ({})",
+                handler.name, handler.signature, handler.kind
+            )?;
         }
         if self.first.is_empty() {
-            writeln!(f, "  who: one instance of the service, bound by a handshake of the plumbing before any message")?;
+            writeln!(
+                f,
+                "  who: one instance of the service, bound by a handshake of the plumbing before any message"
+            )?;
         } else {
-            writeln!(f, "  who: until the first answer any instance of the service, pending only; then the one that answered")?;
+            writeln!(
+                f,
+                "  who: until the first answer any instance of the service, pending only; then the one that answered"
+            )?;
         }
-        writeln!(f, "  transaction: consumption, state, tables, outgoing messages and timers of a message commit together")?;
+        writeln!(
+            f,
+            "  transaction: consumption, state, tables, outgoing messages and timers of a message commit together"
+        )?;
         writeln!(f, "  order: history in each direction, no gaps, no repeats")?;
-        writeln!(f, "  knowledge: a message is known to be delivered by its answer, never by an acknowledgement")?;
-        writeln!(f, "  abandonment: after {} of silence, or {} in all; the partner is told why", Span(self.silence), Span(self.lifetime))?;
-        writeln!(f, "  pending work is dropped after {}", Span(self.initiation))?;
-        write!(f, "  test the timeout: advance the clock of the test's world; nothing waits in real time")
+        writeln!(
+            f,
+            "  knowledge: a message is known to be delivered by its answer, never by an acknowledgement"
+        )?;
+        writeln!(
+            f,
+            "  abandonment: after {} of silence, or {} in all; the partner is told why",
+            Span(self.silence),
+            Span(self.lifetime)
+        )?;
+        writeln!(
+            f,
+            "  pending work is dropped after {}",
+            Span(self.initiation)
+        )?;
+        write!(
+            f,
+            "  test the timeout: advance the clock of the test's world; nothing waits in real time"
+        )
     }
 }
 
@@ -84,7 +116,13 @@ struct Span(Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [(u64, &str); 5] = [(365 * 86_400, "year"), (86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")];
+        const UNITS: [(u64, &str); 5] = [
+            (365 * 86_400, "year"),
+            (86_400, "day"),
+            (3600, "hour"),
+            (60, "minute"),
+            (1, "second"),
+        ];
         let seconds = self.0.as_secs();
         for (size, unit) in UNITS {
             if seconds >= size && seconds.is_multiple_of(size) {

@@ -10,12 +10,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use actor_store::{TableKey, codec};
+use actor_store::{codec, keys::TableKey};
 use serde::Serialize;
 
 use super::{
-    Dialog, DialogRef, Durable, FromPort, Later, Outbox, Pending, ReplyTo, Step, StepFault, Table, TableMut, TableRef,
-    Timer, erased::OpenSpec, step::Command,
+    Dialog, DialogRef, Durable, FromPort, Later, Outbox, Pending, ReplyTo, Step, StepFault, Table,
+    TableMut, TableRef, Timer, erased::OpenSpec, step::Command,
 };
 use crate::protocol::DialogId;
 
@@ -58,7 +58,9 @@ macro_rules! reads {
         pub fn get<R: Send + Sync + 'static>(&self) -> &R {
             self.step.resources.get().unwrap_or_else(|| {
                 // Unwinds without a panic message: the plumbing reports it as a fault of the step, not to be retried.
-                resume_unwind(Box::new(StepFault::MissingResource { resource: std::any::type_name::<R>() }))
+                resume_unwind(Box::new(StepFault::MissingResource {
+                    resource: std::any::type_name::<R>(),
+                }))
             })
         }
 
@@ -83,25 +85,37 @@ impl<'a> PendingCx<'a> {
 
     /// A table of the application, to read.
     pub fn table<K: TableKey, V: Durable>(&self, table: Table<K, V>) -> TableRef<'_, K, V> {
-        TableRef { step: self.step, table }
+        TableRef {
+            step: self.step,
+            table,
+        }
     }
 }
 
 impl<'a, D: Dialog> Cx<'a, D> {
     pub(crate) fn new(step: &'a Step<'a>) -> Self {
-        Self { step, dialog: PhantomData }
+        Self {
+            step,
+            dialog: PhantomData,
+        }
     }
 
     reads!();
 
     /// A table of the application, to read.
     pub fn read<K: TableKey, V: Durable>(&self, table: Table<K, V>) -> TableRef<'_, K, V> {
-        TableRef { step: self.step, table }
+        TableRef {
+            step: self.step,
+            table,
+        }
     }
 
     /// A table of the application, in the transaction of this message.
     pub fn table<K: TableKey, V: Durable>(&mut self, table: Table<K, V>) -> TableMut<'_, K, V> {
-        TableMut { step: self.step, table }
+        TableMut {
+            step: self.step,
+            table,
+        }
     }
 
     /// A fresh random id. The only randomness a handler may use, so that a test can own it.
@@ -113,7 +127,10 @@ impl<'a, D: Dialog> Cx<'a, D> {
     /// answers come back to this dialog's `#[resume]` methods.
     pub fn open<S: Dialog>(&mut self) -> <S::Pending as Pending>::Opening<Outbox<'_, D>> {
         let dialog = DialogId(self.step.ids.random());
-        self.step.push(Command::Open { dialog, spec: OpenSpec::of::<S>() });
+        self.step.push(Command::Open {
+            dialog,
+            spec: OpenSpec::of::<S>(),
+        });
         FromPort::from_port(Outbox::new(self.step, dialog, true))
     }
 
@@ -124,12 +141,18 @@ impl<'a, D: Dialog> Cx<'a, D> {
 
     /// Promises the answer of this message: return the first half, keep the second in the state.
     pub fn later<T: Durable>(&mut self) -> (Later<T>, ReplyTo<T>) {
-        (Later::promised(), ReplyTo::new(self.step.dialog, self.step.request.unwrap_or(0)))
+        (
+            Later::promised(),
+            ReplyTo::new(self.step.dialog, self.step.request.unwrap_or(0)),
+        )
     }
 
     /// Gives the promised answer.
     pub fn reply<T: Durable>(&mut self, to: ReplyTo<T>, value: T) {
-        self.step.push(Command::Reply { request: to.request, value: codec::encode(&value) });
+        self.step.push(Command::Reply {
+            request: to.request,
+            value: codec::encode(&value),
+        });
     }
 
     /// Runs a `#[resume]` method after `delay`. Setting it again replaces it. Durable: it fires after a restart too.
@@ -139,7 +162,12 @@ impl<'a, D: Dialog> Cx<'a, D> {
 
     /// Runs a `#[resume]` method after `delay` with `context` as its last argument.
     pub fn after_with<C: Serialize>(&mut self, delay: Duration, timer: Timer<D, C>, context: C) {
-        self.step.push(Command::Arm { timer: timer.id(), delay, context: codec::encode(&context) });
+        self.step.push(Command::Arm {
+            timer: timer.id(),
+            name: timer.name(),
+            delay,
+            context: codec::encode(&context),
+        });
     }
 
     /// Removes a timer; no effect where it is not set.

@@ -6,7 +6,9 @@ use std::{fmt, marker::PhantomData, time::Duration};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Call, Contract, Cx, FromPort, HandlerInfo, Handled, PendingCx, Port, Resumed, Types, Unfit};
+use super::{
+    Call, Contract, Cx, FromPort, Handled, HandlerInfo, PendingCx, Port, Resumed, Types, Unfit,
+};
 use crate::protocol::{Abandoned, Mode};
 
 /// A value that can be written to the store and read back: state, arguments, answers, table rows.
@@ -30,9 +32,17 @@ pub trait Dialog: Durable {
     type Client<P: Port>: FromPort<P>;
 
     #[doc(hidden)]
-    fn __handle(state: &mut Option<Self>, cx: &mut Cx<'_, Self>, call: Call<'_>) -> Result<Handled, Unfit>;
+    fn __handle(
+        state: &mut Option<Self>,
+        cx: &mut Cx<'_, Self>,
+        call: Call<'_>,
+    ) -> Result<Handled, Unfit>;
     #[doc(hidden)]
-    fn __resume(state: &mut Option<Self>, cx: &mut Cx<'_, Self>, resumed: Resumed<'_>) -> Result<(), Unfit>;
+    fn __resume(
+        state: &mut Option<Self>,
+        cx: &mut Cx<'_, Self>,
+        resumed: Resumed<'_>,
+    ) -> Result<(), Unfit>;
     #[doc(hidden)]
     fn __abandoned(self, _cx: &mut Cx<'_, Self>, _why: Abandoned) {}
     #[doc(hidden)]

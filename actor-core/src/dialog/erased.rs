@@ -7,13 +7,15 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, LazyLock, PoisonError, RwLock},
-    time::Duration,
 };
 
-use actor_store::{TypeRecord, codec, shape_of};
+use actor_store::{TypeRecord, codec, keys::TableKey, shape::shape_of};
 use serde::de::DeserializeOwned;
 
-use super::{Call, Cx, Dialog, Handled, Pending, PendingCx, Resumed, StateNotes, Step, Table, Unfit, noting};
+use super::{
+    Call, Cx, Dialog, Durable, Handled, Pending, PendingCx, Resumed, StateNotes, Step, Table,
+    Unfit, noting,
+};
 use crate::protocol::{Abandoned, Mode, Timeouts};
 
 /// What an initiator needs to know of a service.
@@ -28,19 +30,31 @@ pub(crate) struct OpenSpec {
 
 impl OpenSpec {
     pub(crate) fn of<D: Dialog>() -> Arc<Self> {
-        static KNOWN: LazyLock<RwLock<HashMap<TypeId, Arc<OpenSpec>>>> = LazyLock::new(RwLock::default);
+        static KNOWN: LazyLock<RwLock<HashMap<TypeId, Arc<OpenSpec>>>> =
+            LazyLock::new(RwLock::default);
         let id = TypeId::of::<D>();
-        if let Some(spec) = KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(&id) {
+        if let Some(spec) = KNOWN
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+        {
             return Arc::clone(spec);
         }
         let contract = D::CONTRACT;
         let spec = Arc::new(Self {
             service: contract.name,
             mode: D::Pending::MODE,
-            timeouts: Timeouts { initiation: contract.initiation, silence: contract.silence, lifetime: contract.lifetime },
+            timeouts: Timeouts {
+                initiation: contract.initiation,
+                silence: contract.silence,
+                lifetime: contract.lifetime,
+            },
             contract: Types::of::<D>().contract,
         });
-        KNOWN.write().unwrap_or_else(PoisonError::into_inner).insert(id, Arc::clone(&spec));
+        KNOWN
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, Arc::clone(&spec));
         spec
     }
 }
@@ -57,7 +71,10 @@ pub struct Types {
 
 impl Types {
     fn of<D: Dialog>() -> Self {
-        let mut types = Self { contract: FNV_OFFSET, ..Self::default() };
+        let mut types = Self {
+            contract: FNV_OFFSET,
+            ..Self::default()
+        };
         types.mix(D::CONTRACT.name.as_bytes());
         types.mix(&D::CONTRACT.version.to_le_bytes());
         D::Pending::__types(&mut types);
@@ -67,11 +84,18 @@ impl Types {
 
     /// The type of a state.
     pub fn state<T: DeserializeOwned>(&mut self, name: &str, version: u32) {
-        self.records.push(TypeRecord { name: name.to_owned(), version, shape: shape_of::<T>().0 });
+        self.records.push(TypeRecord {
+            name: name.to_owned(),
+            version,
+            shape: shape_of::<T>().0,
+        });
     }
 
     /// A handler's arguments, answer and refusal.
-    pub fn handler<A: DeserializeOwned, T: DeserializeOwned, E: DeserializeOwned>(&mut self, name: &str) {
+    pub fn handler<A: DeserializeOwned, T: DeserializeOwned, E: DeserializeOwned>(
+        &mut self,
+        name: &str,
+    ) {
         self.mix(name.as_bytes());
         for shape in [shape_of::<A>(), shape_of::<T>(), shape_of::<E>()] {
             self.mix(&shape.0.to_le_bytes());
@@ -79,14 +103,19 @@ impl Types {
     }
 
     /// An application table.
-    pub fn table<K: DeserializeOwnedKey, V: DeserializeOwned>(&mut self, table: Table<K, V>) {
+    pub fn table<K: TableKey, V: DeserializeOwned>(&mut self, table: Table<K, V>) {
         self.tables.push(table.name());
-        self.records.push(TypeRecord { name: format!("table {}", table.name()), version: 1, shape: shape_of::<V>().0 });
+        self.records.push(TypeRecord {
+            name: format!("table {}", table.name()),
+            version: 1,
+            shape: shape_of::<V>().0,
+        });
     }
 
     /// A provided resource.
     pub fn uses<R: Send + Sync + 'static>(&mut self) {
-        self.resources.push((TypeId::of::<R>(), std::any::type_name::<R>()));
+        self.resources
+            .push((TypeId::of::<R>(), std::any::type_name::<R>()));
     }
 
     fn mix(&mut self, bytes: &[u8]) {
@@ -97,9 +126,6 @@ impl Types {
         self.contract = (self.contract ^ 0xff).wrapping_mul(FNV_PRIME);
     }
 }
-
-#[doc(hidden)]
-pub use actor_store::TableKey as DeserializeOwnedKey;
 
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
@@ -161,15 +187,53 @@ impl<D: Dialog> Actor for Live<D> {
     }
 
     fn encode(&self) -> Result<(Vec<u8>, StateNotes), Unfit> {
-        let (bytes, notes) = noting(|| match (&self.pending, &self.established) {
-            (Some(pending), _) => codec::encode(pending),
-            (None, Some(state)) => codec::encode(state),
-            (None, None) => Ok(Vec::new()),
-        });
         let what = || format!("the state of `{}`", D::CONTRACT.name);
-        Ok((bytes.map_err(|cause| Unfit::Unencodable { what: what(), cause })?, notes))
+        match (&self.pending, &self.established) {
+            (Some(pending), _) => encode(pending, what),
+            (None, Some(state)) => encode(state, what),
+            (None, None) => Ok(Default::default()),
+        }
     }
 }
+
+fn encode<T: Durable>(
+    state: &T,
+    what: impl Fn() -> String,
+) -> Result<(Vec<u8>, StateNotes), Unfit> {
+    let unencodable = |cause| Unfit::Unencodable {
+        what: what(),
+        cause,
+    };
+    let (bytes, notes) = noting(|| codec::encode(state));
+    let bytes = bytes.map_err(unencodable)?;
+    if cfg!(debug_assertions) {
+        round_trip::<T>(&bytes, &what)?;
+    }
+    Ok((bytes, notes))
+}
+
+/// In debug builds every state is read back at once: some serde attributes write what they can never read, and the
+/// first to find out must not be a restart.
+fn round_trip<T: Durable>(bytes: &[u8], what: impl Fn() -> String) -> Result<(), Unfit> {
+    let again: T = codec::decode(bytes).map_err(|cause| Unfit::Undecodable {
+        what: format!(
+            "{}, just encoded (`flatten`, `untagged`, `skip_serializing_if` and `serde_json::Value` do not survive)",
+            what()
+        ),
+        cause,
+    })?;
+    let (second, _) = noting(|| codec::encode(&again));
+    if second.is_ok_and(|second| second != bytes) {
+        tracing::warn!(
+            target: "actor_core::dialog",
+            "{} is encoded differently each time: use an ordered map, or its runs cannot be compared", what()
+        );
+    }
+    Ok(())
+}
+
+/// From a stored state, pending or established.
+type Decode = fn(bool, &[u8]) -> Result<Box<dyn Actor>, Unfit>;
 
 /// One served dialog type.
 pub(crate) struct Service {
@@ -177,7 +241,7 @@ pub(crate) struct Service {
     pub(crate) version: u32,
     pub(crate) types: Types,
     new: fn() -> Box<dyn Actor>,
-    decode: fn(bool, &[u8]) -> Result<Box<dyn Actor>, Unfit>,
+    decode: Decode,
     name_of: fn(u32) -> Option<&'static str>,
 }
 
@@ -187,12 +251,19 @@ impl Service {
             spec: OpenSpec::of::<D>(),
             version: D::CONTRACT.version,
             types: Types::of::<D>(),
-            new: || Box::new(Live::<D> { pending: Some(D::Pending::default()), established: None }),
+            new: || {
+                Box::new(Live::<D> {
+                    pending: Some(D::Pending::default()),
+                    established: None,
+                })
+            },
             decode: decode::<D>,
             name_of: |id| {
                 let contract = D::CONTRACT;
                 let handlers = contract.first.iter().chain(contract.established);
-                handlers.map(|handler| handler.name).find(|name| crate::protocol::handler_id(name) == id)
+                handlers
+                    .map(|handler| handler.name)
+                    .find(|name| crate::protocol::handler_id(name) == id)
             },
         }
     }
@@ -214,10 +285,6 @@ impl Service {
     pub(crate) fn decode(&self, pending: bool, bytes: &[u8]) -> Result<Box<dyn Actor>, Unfit> {
         (self.decode)(pending, bytes)
     }
-
-    pub(crate) fn silence(&self) -> Duration {
-        self.spec.timeouts.silence
-    }
 }
 
 impl fmt::Debug for Service {
@@ -227,10 +294,19 @@ impl fmt::Debug for Service {
 }
 
 fn decode<D: Dialog>(pending: bool, bytes: &[u8]) -> Result<Box<dyn Actor>, Unfit> {
-    let broken = |cause| Unfit::Undecodable { what: format!("the stored state of `{}`", D::CONTRACT.name), cause };
+    let broken = |cause| Unfit::Undecodable {
+        what: format!("the stored state of `{}`", D::CONTRACT.name),
+        cause,
+    };
     Ok(Box::new(if pending {
-        Live::<D> { pending: Some(codec::decode(bytes).map_err(broken)?), established: None }
+        Live::<D> {
+            pending: Some(codec::decode(bytes).map_err(broken)?),
+            established: None,
+        }
     } else {
-        Live::<D> { pending: None, established: Some(codec::decode(bytes).map_err(broken)?) }
+        Live::<D> {
+            pending: None,
+            established: Some(codec::decode(bytes).map_err(broken)?),
+        }
     }))
 }

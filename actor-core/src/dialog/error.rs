@@ -2,17 +2,23 @@
 //!
 //! Owns the words; never decides which applies.
 
-use std::{convert::Infallible, fmt, time::SystemTime};
+use std::{fmt, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Abandoned, Ending};
 
+/// The refusal of a handler that cannot refuse: it has no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Never {}
+
 /// The outcome of a request.
-pub type Answer<T, E = Infallible> = Result<T, CallError<E>>;
+pub type Answer<T, E = Never> = Result<T, CallError<E>>;
 
 /// Why a request has no answer. [`CallError::knowledge`] says whether the work may have been done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum CallError<E = Infallible> {
+pub enum CallError<E = Never> {
     /// The partner's application refused: its own `Err`. Nothing of the refused message remains there.
     Declined(E),
     /// Nobody serves that name, here or on the network. Certain: nothing was sent.
@@ -80,14 +86,22 @@ impl<E> CallError<E> {
     pub fn knowledge(&self) -> Knowledge {
         match self {
             Self::Declined(_) => Knowledge::Answered,
-            Self::NoRoute { .. } | Self::NeverReached | Self::TooLarge { .. } | Self::Busy | Self::KeyConflict { .. } => {
-                Knowledge::NotSent
-            }
-            Self::Abandoned { why, in_doubt: false } => Knowledge::Ended(Ending::Abandoned(why.clone())),
-            Self::Stopped { in_doubt: false } => Knowledge::NotSent,
+            Self::NoRoute { .. }
+            | Self::NeverReached
+            | Self::TooLarge { .. }
+            | Self::Busy
+            | Self::KeyConflict { .. }
+            | Self::Stopped { in_doubt: false } => Knowledge::NotSent,
+            Self::Abandoned {
+                why,
+                in_doubt: false,
+            } => Knowledge::Ended(Ending::Abandoned(why.clone())),
             Self::Closed => Knowledge::Ended(Ending::Completed),
             Self::Abandoned { .. } | Self::NoAnswer | Self::Codec(_) | Self::Stopped { .. } => {
-                Knowledge::InDoubt { since: None, attempts: 0 }
+                Knowledge::InDoubt {
+                    since: None,
+                    attempts: 0,
+                }
             }
         }
     }
@@ -118,21 +132,39 @@ impl<E: fmt::Debug> fmt::Display for CallError<E> {
                 f,
                 "nobody serves `{service}`: add `.serve::<{service}>()` to a node's builder, or put this node on the network of one that does"
             ),
-            Self::NeverReached => f.write_str("no instance answered within the initiation timeout; nothing permanent happened"),
+            Self::NeverReached => f.write_str(
+                "no instance answered within the initiation timeout; nothing permanent happened",
+            ),
             Self::Abandoned { why, in_doubt } => {
                 write!(f, "the dialog was abandoned: {why}")?;
-                f.write_str(if *in_doubt { " (the work may have been done)" } else { "" })
+                f.write_str(if *in_doubt {
+                    " (the work may have been done)"
+                } else {
+                    ""
+                })
             }
             Self::Closed => f.write_str("the dialog is closed; open a new one to go on talking"),
-            Self::NoAnswer => f.write_str("the partner's handler dropped its `ReplyTo`; no answer will come"),
+            Self::NoAnswer => {
+                f.write_str("the partner's handler dropped its `ReplyTo`; no answer will come")
+            }
             Self::TooLarge { bytes, limit } => {
-                write!(f, "the message has {bytes} bytes and may have {limit}; send a reference to large contents instead")
+                write!(
+                    f,
+                    "the message has {bytes} bytes and may have {limit}; send a reference to large contents instead"
+                )
             }
             Self::Busy => f.write_str("too many messages wait for this partner; try again later"),
-            Self::KeyConflict { key } => write!(f, "`{key}` was used before with other contents; the first contents stand"),
+            Self::KeyConflict { key } => write!(
+                f,
+                "`{key}` was used before with other contents; the first contents stand"
+            ),
             Self::Codec(why) => f.write_str(why),
-            Self::Stopped { in_doubt: true } => f.write_str("this node has stopped; the message may have been sent, ask again after a restart"),
-            Self::Stopped { in_doubt: false } => f.write_str("this node has stopped; the message was not sent"),
+            Self::Stopped { in_doubt: true } => f.write_str(
+                "this node has stopped; the message may have been sent, ask again after a restart",
+            ),
+            Self::Stopped { in_doubt: false } => {
+                f.write_str("this node has stopped; the message was not sent")
+            }
         }
     }
 }

@@ -32,7 +32,11 @@ impl<T> Later<T> {
 
 impl<T> fmt::Debug for Later<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.now.is_some() { "Later::now" } else { "Later" })
+        f.write_str(if self.now.is_some() {
+            "Later::now"
+        } else {
+            "Later"
+        })
     }
 }
 
@@ -51,7 +55,11 @@ pub struct ReplyTo<T> {
 
 impl<T: Durable> ReplyTo<T> {
     pub(crate) fn new(dialog: DialogId, request: u64) -> Self {
-        Self { dialog, request, answer: PhantomData }
+        Self {
+            dialog,
+            request,
+            answer: PhantomData,
+        }
     }
 }
 
@@ -64,7 +72,9 @@ impl<T> fmt::Debug for ReplyTo<T> {
 impl<T> Serialize for ReplyTo<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if !note(|notes| notes.replies.insert(self.request)) {
-            return Err(S::Error::custom("a `ReplyTo` belongs to its dialog; keep it in the dialog's state"));
+            return Err(S::Error::custom(
+                "a `ReplyTo` belongs to its dialog; keep it in the dialog's state",
+            ));
         }
         (self.dialog.0, self.request).serialize(serializer)
     }
@@ -73,7 +83,11 @@ impl<T> Serialize for ReplyTo<T> {
 impl<'de, T> Deserialize<'de> for ReplyTo<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (dialog, request) = <([u8; 16], u64)>::deserialize(deserializer)?;
-        Ok(Self { dialog: DialogId(dialog), request, answer: PhantomData })
+        Ok(Self {
+            dialog: DialogId(dialog),
+            request,
+            answer: PhantomData,
+        })
     }
 }
 

@@ -5,7 +5,11 @@ use std::{fmt, marker::PhantomData};
 use actor_store::codec;
 use serde::Serialize;
 
-use super::{Dialog, DialogRef, Encoded, Port, Request, Resume, port::Partner, step::{Command, Continuation, Step}};
+use super::{
+    Dialog, DialogRef, Encoded, Port, Request, Resume,
+    port::Partner,
+    step::{Command, Continuation, Step},
+};
 use crate::protocol::DialogId;
 
 /// Where a handler's messages to a partner go: into the commit of its own message. Of `D`, whose `#[resume]` methods hear
@@ -25,11 +29,20 @@ impl<D> fmt::Debug for Outbox<'_, D> {
 
 impl<'a, D> Outbox<'a, D> {
     pub(super) fn new(step: &'a Step<'a>, dialog: DialogId, opening: bool) -> Self {
-        Self { step, dialog, opening, owner: PhantomData }
+        Self {
+            step,
+            dialog,
+            opening,
+            owner: PhantomData,
+        }
     }
 
     fn send(&self, call: Encoded, then: Option<Continuation>) {
-        self.step.push(Command::Send { dialog: self.dialog, call, then });
+        self.step.push(Command::Send {
+            dialog: self.dialog,
+            call,
+            then,
+        });
     }
 }
 
@@ -64,10 +77,19 @@ impl<D: Dialog, T, E> Request<Outbox<'_, D>, T, E> {
             Ok(context) => context,
             Err(cause) => {
                 let what = format!("the context of `{}`", resume.name());
-                return port.step.fail(super::StepFault::Unencodable { what, cause });
+                return port
+                    .step
+                    .fail(super::StepFault::Unencodable { what, cause });
             }
         };
-        port.send(call, Some(Continuation { resume: resume.id(), context, opening }));
+        port.send(
+            call,
+            Some(Continuation {
+                resume: resume.id(),
+                context,
+                opening,
+            }),
+        );
     }
 
     /// Sends the message with this step's commit and asks for no answer.
@@ -90,11 +112,16 @@ impl<D: Dialog> Partner<'_, Outbox<'_, D>> {
 
     /// Closes the dialog after what was sent; unanswered requests are still answered.
     pub fn close(&self) {
-        self.port.step.push(Command::CloseDialog { dialog: self.port.dialog });
+        self.port.step.push(Command::CloseDialog {
+            dialog: self.port.dialog,
+        });
     }
 
     /// Gives the dialog up; the partner is told `why`.
     pub fn abandon(&self, why: impl Into<String>) {
-        self.port.step.push(Command::AbandonDialog { dialog: self.port.dialog, why: why.into() });
+        self.port.step.push(Command::AbandonDialog {
+            dialog: self.port.dialog,
+            why: why.into(),
+        });
     }
 }

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 use tokio::sync::oneshot;
 
-use super::{Dialog, Encoded, FromPort as _, Knowledge, Outcome};
+use super::{Dialog, Encoded, Knowledge, Outcome};
 use crate::protocol::DialogId;
 
 /// Makes a client or an opening talk through a port. Implemented by `#[dialog]`.
@@ -40,10 +40,12 @@ pub(crate) enum Heard {
     Stopped { in_doubt: bool },
 }
 
-/// Messages on their way from plain code: first messages that want no answer, then the one that does.
+/// Messages on their way from plain code.
 #[derive(Debug)]
 pub(crate) struct Sent {
-    pub(crate) calls: Vec<Encoded>,
+    /// First messages that want no answer.
+    pub(crate) first: Vec<Encoded>,
+    pub(crate) ask: Encoded,
     /// The name under which the answer is recorded.
     pub(crate) once: Option<String>,
     /// This is the opening of a dialog with a pending block.
@@ -68,7 +70,10 @@ pub struct Remote {
 
 impl Remote {
     pub(crate) fn new(line: Arc<dyn Line>) -> Self {
-        Self { line, first: Vec::new() }
+        Self {
+            line,
+            first: Vec::new(),
+        }
     }
 
     pub(super) fn line(&self) -> &Arc<dyn Line> {

@@ -18,7 +18,10 @@ pub struct DialogRef<S> {
 
 impl<S> DialogRef<S> {
     pub(crate) fn new(dialog: DialogId) -> Self {
-        Self { dialog, service: PhantomData }
+        Self {
+            dialog,
+            service: PhantomData,
+        }
     }
 
     /// The dialog's id, the same on both sides.
@@ -44,7 +47,9 @@ impl<S> Eq for DialogRef<S> {}
 impl<S> Serialize for DialogRef<S> {
     fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
         if !note(|notes| notes.partners.insert(self.dialog)) {
-            return Err(Z::Error::custom("a `DialogRef` belongs to the dialog that opened it; keep it in that dialog's state"));
+            return Err(Z::Error::custom(
+                "a `DialogRef` belongs to the dialog that opened it; keep it in that dialog's state",
+            ));
         }
         self.dialog.0.serialize(serializer)
     }

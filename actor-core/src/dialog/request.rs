@@ -1,7 +1,6 @@
 //! One request of a generated client: awaited in plain code, continued with `.then(..)` in a handler.
 
 use std::{
-    convert::Infallible,
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -11,14 +10,14 @@ use actor_store::codec;
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
-use super::{Answer, CallError, Dialog, Encoded, Heard, Outcome, Port, Remote, Sent};
+use super::{Answer, CallError, Dialog, Encoded, Heard, Never, Outcome, Port, Remote, Sent};
 
 /// A message that wants an answer.
 ///
 /// In plain code it is a future: nothing is sent before it is polled, and dropping it later changes nothing, the message
 /// is sent and its answer discarded. In a handler it needs `.then(..)`.
 #[must_use = "a request does nothing until it is awaited (in plain code) or given `.then(..)` (in a handler)"]
-pub struct Request<P, T, E = Infallible> {
+pub struct Request<P, T, E = Never> {
     port: P,
     call: Option<Encoded>,
     once: Option<String>,
@@ -90,9 +89,12 @@ impl<T, E> Request<Remote, T, E> {
     }
 
     fn decode(&self, heard: Heard) -> Answer<T, E> {
-        let unreadable = |cause| CallError::Codec(format!("the answer could not be decoded: {cause}"));
+        let unreadable =
+            |cause| CallError::Codec(format!("the answer could not be decoded: {cause}"));
         match heard {
-            Heard::Outcome(Outcome::Ok(bytes)) => (self.decode)(&bytes, &self.port).map_err(unreadable),
+            Heard::Outcome(Outcome::Ok(bytes)) => {
+                (self.decode)(&bytes, &self.port).map_err(unreadable)
+            }
             Heard::Outcome(Outcome::Err(bytes)) => Err(match (self.refusal)(&bytes) {
                 Ok(refusal) => CallError::Declined(refusal),
                 Err(cause) => unreadable(cause),
@@ -111,16 +113,22 @@ impl<T, E> Future for Request<Remote, T, E> {
         let this = self.get_mut();
         if let Some(call) = this.call.take() {
             let (answer, waiting) = oneshot::channel();
-            let mut calls = this.port.take_first();
-            calls.push(call);
+            let first = this.port.take_first();
             this.waiting = Some(waiting);
-            this.port.line().send(Sent { calls, once: this.once.take(), opening: this.opening, answer });
+            this.port.line().send(Sent {
+                first,
+                ask: call,
+                once: this.once.take(),
+                opening: this.opening,
+                answer,
+            });
         }
         let Some(waiting) = this.waiting.as_mut() else {
             // Polled after its answer, which a future need not survive.
             return Poll::Pending;
         };
-        let heard = ready!(Pin::new(waiting).poll(context)).unwrap_or(Heard::Stopped { in_doubt: true });
+        let heard =
+            ready!(Pin::new(waiting).poll(context)).unwrap_or(Heard::Stopped { in_doubt: true });
         this.waiting = None;
         Poll::Ready(this.decode(heard))
     }
@@ -128,6 +136,10 @@ impl<T, E> Future for Request<Remote, T, E> {
 
 impl<P, T, E> fmt::Debug for Request<P, T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.call.is_some() { "Request(not sent)" } else { "Request(sent)" })
+        f.write_str(if self.call.is_some() {
+            "Request(not sent)"
+        } else {
+            "Request(sent)"
+        })
     }
 }

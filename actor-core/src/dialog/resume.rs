@@ -11,8 +11,10 @@ use crate::protocol::{Abandoned, DialogId, handler_id};
 /// A `#[resume]` method of `D` that continues a request answered with `T` or refused with `E`, with a context of type `C`.
 pub struct Resume<D, T, E, C = ()> {
     name: &'static str,
-    continues: PhantomData<fn() -> (D, T, E, C)>,
+    continues: PhantomData<Continues<D, T, E, C>>,
 }
+
+type Continues<D, T, E, C> = fn() -> (D, T, E, C);
 
 /// A `#[resume]` method of `D` that a durable timer runs, with a context of type `C`.
 pub struct Timer<D, C = ()> {
@@ -23,7 +25,10 @@ pub struct Timer<D, C = ()> {
 impl<D, T, E, C> Resume<D, T, E, C> {
     #[doc(hidden)]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, continues: PhantomData }
+        Self {
+            name,
+            continues: PhantomData,
+        }
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -38,7 +43,14 @@ impl<D, T, E, C> Resume<D, T, E, C> {
 impl<D, C> Timer<D, C> {
     #[doc(hidden)]
     pub const fn new(name: &'static str) -> Self {
-        Self { name, runs: PhantomData }
+        Self {
+            name,
+            runs: PhantomData,
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.name
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -68,10 +80,16 @@ pub enum Outcome {
     Err(Vec<u8>),
     NoRoute(String),
     NeverReached,
-    Abandoned { why: Abandoned, in_doubt: bool },
+    Abandoned {
+        why: Abandoned,
+        in_doubt: bool,
+    },
     Closed,
     NoAnswer,
-    TooLarge { bytes: u64, limit: u64 },
+    TooLarge {
+        bytes: u64,
+        limit: u64,
+    },
     Busy,
     Codec(String),
 }
@@ -79,13 +97,18 @@ pub enum Outcome {
 impl Outcome {
     pub(super) fn into_failure<E>(self) -> CallError<E> {
         match self {
-            Self::Ok(_) | Self::Err(_) => CallError::Codec("an answer where none can be".to_owned()),
+            Self::Ok(_) | Self::Err(_) => {
+                CallError::Codec("an answer where none can be".to_owned())
+            }
             Self::NoRoute(service) => CallError::NoRoute { service },
             Self::NeverReached => CallError::NeverReached,
             Self::Abandoned { why, in_doubt } => CallError::Abandoned { why, in_doubt },
             Self::Closed => CallError::Closed,
             Self::NoAnswer => CallError::NoAnswer,
-            Self::TooLarge { bytes, limit } => CallError::TooLarge { bytes: bytes as usize, limit: limit as usize },
+            Self::TooLarge { bytes, limit } => CallError::TooLarge {
+                bytes: bytes as usize,
+                limit: limit as usize,
+            },
             Self::Busy => CallError::Busy,
             Self::Codec(why) => CallError::Codec(why),
         }
@@ -99,17 +122,25 @@ pub trait IsAnswer: Sized {
     /// The refusal's type.
     type Err;
     #[doc(hidden)]
-    fn from_outcome(outcome: &Outcome, partner: Option<DialogId>) -> Result<Self, codec::CodecError>;
+    fn from_outcome(
+        outcome: &Outcome,
+        partner: Option<DialogId>,
+    ) -> Result<Self, codec::CodecError>;
 }
 
 impl<T: DeserializeOwned, E: DeserializeOwned> IsAnswer for Answer<T, E> {
     type Ok = T;
     type Err = E;
 
-    fn from_outcome(outcome: &Outcome, partner: Option<DialogId>) -> Result<Self, codec::CodecError> {
+    fn from_outcome(
+        outcome: &Outcome,
+        partner: Option<DialogId>,
+    ) -> Result<Self, codec::CodecError> {
         match outcome {
             Outcome::Ok(bytes) => {
-                let Some(partner) = partner else { return codec::decode(bytes).map(Ok) };
+                let Some(partner) = partner else {
+                    return codec::decode(bytes).map(Ok);
+                };
                 // The encoding of a pair is its parts in order, so the reference follows the answer.
                 let mut pair = bytes.clone();
                 pair.extend_from_slice(&partner.0);
@@ -141,18 +172,27 @@ impl Resumed<'_> {
     pub fn answer<A: IsAnswer>(&self, resume: &'static str) -> Result<A, Unfit> {
         let what = || format!("the answer for `{resume}`");
         let missing = Outcome::Closed;
-        A::from_outcome(self.outcome.unwrap_or(&missing), self.partner)
-            .map_err(|cause| Unfit::Undecodable { what: what(), cause })
+        A::from_outcome(self.outcome.unwrap_or(&missing), self.partner).map_err(|cause| {
+            Unfit::Undecodable {
+                what: what(),
+                cause,
+            }
+        })
     }
 
     /// The context it was given.
     pub fn context<C: DeserializeOwned>(&self, resume: &'static str) -> Result<C, Unfit> {
-        codec::decode(self.context)
-            .map_err(|cause| Unfit::Undecodable { what: format!("the context of `{resume}`"), cause })
+        codec::decode(self.context).map_err(|cause| Unfit::Undecodable {
+            what: format!("the context of `{resume}`"),
+            cause,
+        })
     }
 
     /// The error for a continuation that this dialog does not have.
     pub fn unknown(&self, dialog: &str) -> Unfit {
-        Unfit::UnknownHandler { dialog: dialog.to_owned(), handler: self.resume }
+        Unfit::UnknownHandler {
+            dialog: dialog.to_owned(),
+            handler: self.resume,
+        }
     }
 }

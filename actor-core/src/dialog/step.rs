@@ -61,6 +61,11 @@ impl<'a> Step<'a> {
         self.commands.borrow_mut().push(command);
     }
 
+    #[cfg(feature = "test-util")]
+    pub(crate) fn commands(&self) -> std::cell::Ref<'_, Vec<Command>> {
+        self.commands.borrow()
+    }
+
     /// The first fault stands: what follows it was computed from a lie.
     pub(crate) fn fail(&self, fault: StepFault) {
         self.fault.borrow_mut().get_or_insert(fault);
@@ -76,22 +81,49 @@ impl<'a> Step<'a> {
 
 impl fmt::Debug for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Step").field("dialog", &self.dialog).field("attempt", &self.attempt).finish_non_exhaustive()
+        f.debug_struct("Step")
+            .field("dialog", &self.dialog)
+            .field("attempt", &self.attempt)
+            .finish_non_exhaustive()
     }
 }
 
 /// An effect that a handler asked for. Carried out by the plumbing after the handler returned `Ok`, in this order.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Open { dialog: DialogId, spec: Arc<OpenSpec> },
-    Send { dialog: DialogId, call: Encoded, then: Option<Continuation> },
-    Reply { request: u64, value: Result<Vec<u8>, CodecError> },
-    Arm { timer: u32, delay: Duration, context: Result<Vec<u8>, CodecError> },
-    Disarm { timer: u32 },
+    Open {
+        dialog: DialogId,
+        spec: Arc<OpenSpec>,
+    },
+    Send {
+        dialog: DialogId,
+        call: Encoded,
+        then: Option<Continuation>,
+    },
+    Reply {
+        request: u64,
+        value: Result<Vec<u8>, CodecError>,
+    },
+    Arm {
+        timer: u32,
+        name: &'static str,
+        delay: Duration,
+        context: Result<Vec<u8>, CodecError>,
+    },
+    Disarm {
+        timer: u32,
+    },
     Close,
-    Abandon { why: String },
-    CloseDialog { dialog: DialogId },
-    AbandonDialog { dialog: DialogId, why: String },
+    Abandon {
+        why: String,
+    },
+    CloseDialog {
+        dialog: DialogId,
+    },
+    AbandonDialog {
+        dialog: DialogId,
+        why: String,
+    },
 }
 
 /// What runs when a request of a handler is answered, durable with the request.
@@ -109,7 +141,10 @@ pub(crate) struct Continuation {
 #[derive(Debug)]
 pub(crate) enum StepFault {
     /// A row of an application table could not be encoded or decoded.
-    Row { table: &'static str, cause: CodecError },
+    Row {
+        table: &'static str,
+        cause: CodecError,
+    },
     /// A key of an application table is not of its declared type.
     Key { table: &'static str },
     /// The dialog does not declare the table.
@@ -126,12 +161,20 @@ impl fmt::Display for StepFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Row { table, cause } => write!(f, "a row of table `{table}`: {cause}"),
-            Self::Key { table } => write!(f, "a key of table `{table}` is not of the declared type"),
+            Self::Key { table } => {
+                write!(f, "a key of table `{table}` is not of the declared type")
+            }
             Self::UndeclaredTable { table } => {
-                write!(f, "table `{table}` is not declared: say `#[dialog(.., tables(..))]` with its constant")
+                write!(
+                    f,
+                    "table `{table}` is not declared: say `#[dialog(.., tables(..))]` with its constant"
+                )
             }
             Self::MissingResource { resource } => {
-                write!(f, "no `{resource}` was provided: add `.provide(..)` to the node's builder and `uses({resource})` to the dialog")
+                write!(
+                    f,
+                    "no `{resource}` was provided: add `.provide(..)` to the node's builder and `uses({resource})` to the dialog"
+                )
             }
             Self::Unencodable { what, cause } => write!(f, "{what} could not be encoded: {cause}"),
             Self::Store(fault) => fault.fmt(f),
@@ -144,8 +187,18 @@ pub(crate) type Row = (Vec<u8>, Arc<[u8]>);
 /// Application tables as bytes, with the step's own writes on top.
 pub(crate) trait TableAccess {
     fn get(&self, table: &'static str, key: &[u8]) -> Result<Option<Arc<[u8]>>, StepFault>;
-    fn put(&self, table: &'static str, key: Vec<u8>, value: Option<Arc<[u8]>>);
-    fn range(&self, table: &'static str, from: &[u8], to: Bound<&[u8]>) -> Result<Vec<Row>, StepFault>;
+    fn put(
+        &self,
+        table: &'static str,
+        key: Vec<u8>,
+        value: Option<Arc<[u8]>>,
+    ) -> Result<(), StepFault>;
+    fn range(
+        &self,
+        table: &'static str,
+        from: &[u8],
+        to: Bound<&[u8]>,
+    ) -> Result<Vec<Row>, StepFault>;
 }
 
 /// The only source of randomness.

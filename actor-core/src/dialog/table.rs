@@ -8,7 +8,7 @@ use std::{
     ops::{Bound, RangeBounds},
 };
 
-use actor_store::{TableKey, codec};
+use actor_store::{codec, keys::TableKey};
 
 use super::{Durable, Step, StepFault};
 
@@ -24,10 +24,20 @@ pub struct Table<K, V> {
 }
 
 impl<K, V> Table<K, V> {
-    /// The table called `name` (at most 255 bytes).
+    /// The table called `name`.
+    ///
+    /// # Panics
+    ///
+    /// When compiled, as a constant, if the name has no bytes or more than 255.
     pub const fn new(name: &'static str) -> Self {
-        assert!(!name.is_empty() && name.len() <= 255, "a table's name has 1 to 255 bytes");
-        Self { name, row: PhantomData }
+        assert!(
+            !name.is_empty() && name.len() <= 255,
+            "a table's name has 1 to 255 bytes"
+        );
+        Self {
+            name,
+            row: PhantomData,
+        }
     }
 
     /// Its name on disk.
@@ -99,27 +109,51 @@ impl<K: TableKey, V: Durable> TableMut<'_, K, V> {
 
     /// Writes the row of `key`, replacing what was there.
     pub fn insert(&mut self, key: &K, value: &V) {
-        match codec::encode(value) {
-            Ok(bytes) => self.step.tables.put(self.table.name, key.to_key(), Some(bytes.into())),
-            Err(cause) => self.step.fail(StepFault::Row { table: self.table.name, cause }),
-        }
+        let row = codec::encode(value).map_err(|cause| StepFault::Row {
+            table: self.table.name,
+            cause,
+        });
+        let put = row.and_then(|row| {
+            self.step
+                .tables
+                .put(self.table.name, key.encode(), Some(row.into()))
+        });
+        put.unwrap_or_else(|fault| self.step.fail(fault));
     }
 
     /// Removes the row of `key`.
     pub fn remove(&mut self, key: &K) {
-        self.step.tables.put(self.table.name, key.to_key(), None);
+        let put = self.step.tables.put(self.table.name, key.encode(), None);
+        put.unwrap_or_else(|fault| self.step.fail(fault));
     }
 }
 
 // A read that fails answers `None` and fails the step: nothing the handler concludes from it can be committed.
 fn get<K: TableKey, V: Durable>(step: &Step<'_>, table: Table<K, V>, key: &K) -> Option<V> {
-    let bytes = step.tables.get(table.name, &key.to_key()).map_err(|fault| step.fail(fault)).ok()??;
-    codec::decode(&bytes).map_err(|cause| step.fail(StepFault::Row { table: table.name, cause })).ok()
+    let bytes = step
+        .tables
+        .get(table.name, &key.encode())
+        .map_err(|fault| step.fail(fault))
+        .ok()??;
+    codec::decode(&bytes)
+        .map_err(|cause| {
+            step.fail(StepFault::Row {
+                table: table.name,
+                cause,
+            })
+        })
+        .ok()
 }
 
-fn rows<K: TableKey, V: Durable>(step: &Step<'_>, table: Table<K, V>, range: &impl RangeBounds<K>) -> Vec<(K, V)> {
+fn rows<K: TableKey, V: Durable>(
+    step: &Step<'_>,
+    table: Table<K, V>,
+    range: &impl RangeBounds<K>,
+) -> Vec<(K, V)> {
     let (from, to) = key_range(range);
-    let found = step.tables.range(table.name, &from, to.as_ref().map(Vec::as_slice));
+    let found = step
+        .tables
+        .range(table.name, &from, to.as_ref().map(Vec::as_slice));
     match found.and_then(|rows| decode_rows(table, rows)) {
         Ok(rows) => rows,
         Err(fault) => {
@@ -129,14 +163,17 @@ fn rows<K: TableKey, V: Durable>(step: &Step<'_>, table: Table<K, V>, range: &im
     }
 }
 
-pub(crate) fn decode_rows<K: TableKey, V: Durable>(
+fn decode_rows<K: TableKey, V: Durable>(
     table: Table<K, V>,
     rows: Vec<super::step::Row>,
 ) -> Result<Vec<(K, V)>, StepFault> {
-    let broken = |cause| StepFault::Row { table: table.name, cause };
+    let broken = |cause| StepFault::Row {
+        table: table.name,
+        cause,
+    };
     rows.into_iter()
         .map(|(key, bytes)| {
-            let key = K::from_key(&key).ok_or(StepFault::Key { table: table.name })?;
+            let key = K::decode(&key).map_err(|_| StepFault::Key { table: table.name })?;
             Ok((key, codec::decode(&bytes).map_err(broken)?))
         })
         .collect()
@@ -145,18 +182,18 @@ pub(crate) fn decode_rows<K: TableKey, V: Durable>(
 /// The bytes from which on, and up to which, the keys of `range` lie.
 pub(crate) fn key_range<K: TableKey>(range: &impl RangeBounds<K>) -> (Vec<u8>, Bound<Vec<u8>>) {
     let from = match range.start_bound() {
-        Bound::Included(key) => key.to_key(),
+        Bound::Included(key) => key.encode(),
         // The least key above: keys are compared byte by byte, and a longer key is greater than its prefix.
         Bound::Excluded(key) => {
-            let mut key = key.to_key();
+            let mut key = key.encode();
             key.push(0);
             key
         }
         Bound::Unbounded => Vec::new(),
     };
     let to = match range.end_bound() {
-        Bound::Included(key) => Bound::Included(key.to_key()),
-        Bound::Excluded(key) => Bound::Excluded(key.to_key()),
+        Bound::Included(key) => Bound::Included(key.encode()),
+        Bound::Excluded(key) => Bound::Excluded(key.encode()),
         Bound::Unbounded => Bound::Unbounded,
     };
     (from, to)

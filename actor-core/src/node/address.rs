@@ -1,0 +1,92 @@
+//! Where an endpoint lives inside a node: its home slot and its key.
+//!
+//! All records of an actor share a slot, so one shard owns them (slot modulo shards; never on disk). The slot stands in
+//! front of the key on disk and in the first two bytes of every token the endpoint minted, so a frame finds its shard
+//! without a lookup.
+
+use crate::protocol::{DialogId, EndpointKey, Role, Token};
+
+/// An endpoint's place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Address {
+    pub(crate) slot: u16,
+    pub(crate) key: EndpointKey,
+}
+
+/// Bytes of an address in a store key.
+pub(crate) const ADDRESS_BYTES: usize = 19;
+
+impl Address {
+    /// The target of `dialog`: its home follows from its id, so that every first frame finds it.
+    pub(crate) fn target(dialog: DialogId) -> Self {
+        Self {
+            slot: dialog.slot(),
+            key: EndpointKey {
+                dialog,
+                role: Role::Target,
+            },
+        }
+    }
+
+    /// The initiator of `dialog`, at the home of whoever opened it.
+    pub(crate) fn initiator(dialog: DialogId, slot: u16) -> Self {
+        Self {
+            slot,
+            key: EndpointKey {
+                dialog,
+                role: Role::Initiator,
+            },
+        }
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; ADDRESS_BYTES] {
+        let mut bytes = [0; ADDRESS_BYTES];
+        bytes[..2].copy_from_slice(&self.slot.to_be_bytes());
+        bytes[2..].copy_from_slice(&self.key.to_bytes());
+        bytes
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (slot, key) = bytes.split_first_chunk()?;
+        Some(Self {
+            slot: u16::from_be_bytes(*slot),
+            key: EndpointKey::from_bytes(key)?,
+        })
+    }
+}
+
+/// The key of an actor's record.
+pub(crate) fn actor_key(actor: DialogId) -> Vec<u8> {
+    let mut key = actor.slot().to_be_bytes().to_vec();
+    key.extend_from_slice(&actor.0);
+    key
+}
+
+/// The actor of a record's key.
+pub(crate) fn actor_of(key: &[u8]) -> Option<DialogId> {
+    Some(DialogId(key.get(2..)?.try_into().ok()?))
+}
+
+/// The key of a message that waits in the inbox of `to`.
+pub(crate) fn inbox_key(to: Address, seq: u64) -> Vec<u8> {
+    let mut key = to.to_bytes().to_vec();
+    key.extend_from_slice(&seq.to_be_bytes());
+    key
+}
+
+/// A token at `slot` from random bytes: 112 random bits remain.
+pub(crate) fn token(slot: u16, mut random: [u8; 16]) -> Token {
+    random[..2].copy_from_slice(&slot.to_be_bytes());
+    Token(random)
+}
+
+/// The slot of something that is found by a name.
+pub(crate) fn slot_of_name(parts: &[&str]) -> u16 {
+    let mut hash: u32 = 0x811c_9dc5;
+    for part in parts {
+        for byte in part.bytes().chain([0xff]) {
+            hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        }
+    }
+    (hash >> 16) as u16 ^ hash as u16
+}

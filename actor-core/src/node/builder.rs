@@ -1,0 +1,369 @@
+//! From a description of a node to its parts: the store opened and checked, what waits in it handed to the shards.
+//!
+//! Owns the order of a start: nothing is received before everything that waited here is queued.
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    ops::Bound,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use actor_store::{Disk, FileDisk, OpenError, Options, Store, StoreFault, Table, TypeRecord};
+
+use super::{
+    Shard, ShardMsg, Shared,
+    clock::{Clock, MachineClock},
+    ids::SystemIds,
+    public::Node,
+    registry::Registry,
+    shard::deliveries,
+    shell::{Shell, wake_due, who},
+};
+use crate::{
+    dialog::{Dialog, Ids, Resources},
+    protocol::Limits,
+    transport::{Alone, Inbound, Member, Network, Transport},
+};
+
+/// Describes a node; [`NodeBuilder::start`] starts it.
+#[must_use = "a node begins with `.start()`"]
+pub struct NodeBuilder {
+    directory: PathBuf,
+    name: Option<String>,
+    registry: Registry,
+    served_twice: Option<&'static str>,
+    resources: Resources,
+    transport: Arc<dyn Transport>,
+    limits: Limits,
+    options: Options,
+    shards: usize,
+}
+
+/// Why a node did not start. Nothing was changed that a later start would miss.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The store could not be opened.
+    Open(OpenError),
+    /// The store failed while it was read.
+    Store(StoreFault),
+    /// Two served dialogs have one name.
+    ServedTwice {
+        /// The name.
+        service: &'static str,
+    },
+    /// A dialog uses a resource that was not provided.
+    MissingResource {
+        /// The dialog.
+        service: &'static str,
+        /// The resource's type.
+        resource: &'static str,
+    },
+    /// Two dialogs declare one table, or one type name, with different contents.
+    TypeConflict {
+        /// The table or type.
+        name: String,
+    },
+    /// Another running node on the network has this name.
+    NameTaken {
+        /// The name.
+        name: String,
+    },
+    /// A thread could not be started.
+    Threads(io::Error),
+}
+
+/// A node that is not running yet: whoever has it steps it.
+pub(crate) struct Parts {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) shards: Vec<Shard>,
+}
+
+/// What is outside a node.
+pub(crate) struct Outside {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+}
+
+impl NodeBuilder {
+    pub(crate) fn new(directory: &Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            name: None,
+            registry: Registry::default(),
+            served_twice: None,
+            resources: Resources::default(),
+            transport: Arc::new(Alone),
+            limits: Limits::default(),
+            options: Options {
+                verify_on_open: true,
+                ..Options::default()
+            },
+            shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        }
+    }
+
+    /// The instance's name on the network; the directory's name if not given.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Serves the dialog `D` under its name. Dialogs that this node serves it also opens here, in its own store.
+    pub fn serve<D: Dialog>(mut self) -> Self {
+        if !self.registry.add::<D>() {
+            self.served_twice.get_or_insert(D::CONTRACT.name);
+        }
+        self
+    }
+
+    /// Gives handlers a value of type `R`: `cx.get::<R>()`.
+    pub fn provide<R: Send + Sync + 'static>(mut self, resource: R) -> Self {
+        self.resources.provide(resource);
+        self
+    }
+
+    /// Puts the node on a network.
+    pub fn network(mut self, network: &Network) -> Self {
+        self.transport = Arc::new(network.clone());
+        self
+    }
+
+    /// How many threads handle messages; as many as the machine has cores if not given, at least 1.
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = shards.max(1);
+        self
+    }
+
+    /// Memory for the store's page caches in bytes, for both of its files together.
+    pub fn cache_bytes(mut self, bytes: usize) -> Self {
+        self.options.cache_bytes = bytes;
+        self
+    }
+
+    /// Whether the start reads the whole store and refuses a damaged one; yes if not said otherwise. Without it a start
+    /// takes no longer for a large store, and a damaged page is found when it is read: damaged rows are always noticed,
+    /// a damaged inner page can hide rows.
+    pub fn verify_on_open(mut self, verify: bool) -> Self {
+        self.options.verify_on_open = verify;
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    pub(crate) fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    #[doc(hidden)]
+    pub fn store_options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Opens the store and starts.
+    pub fn start(self) -> Result<Node, StartError> {
+        let disk: Arc<dyn Disk> = Arc::new(FileDisk::new(&self.directory));
+        self.start_on(disk)
+    }
+
+    /// Starts on another disk than the machine's, for tests that count or fail its syncs.
+    #[doc(hidden)]
+    pub fn start_on(self, disk: Arc<dyn Disk>) -> Result<Node, StartError> {
+        let clock = Arc::new(MachineClock::new());
+        let parts = self.assemble(Outside {
+            disk,
+            clock,
+            ids: Arc::new(SystemIds::default()),
+        })?;
+        let shared = Arc::clone(&parts.shared);
+        let shell = Shell::start(&shared, parts.shards).map_err(StartError::Threads)?;
+        let node = Node::new(Arc::clone(&shared), shell);
+        shared.join_network()?;
+        Ok(node)
+    }
+
+    /// All of a start but threads and network.
+    pub(crate) fn assemble(self, outside: Outside) -> Result<Parts, StartError> {
+        let Outside { disk, clock, ids } = outside;
+        if let Some(service) = self.served_twice {
+            return Err(StartError::ServedTwice { service });
+        }
+        let types = self.check()?;
+        let name = self.name.unwrap_or_else(|| {
+            let name = self
+                .directory
+                .file_name()
+                .map(|name| name.to_string_lossy().into_owned());
+            name.unwrap_or_else(|| "node".to_owned())
+        });
+        let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
+        store.check_types(&types).map_err(StartError::Open)?;
+        let shared = Arc::new(Shared::new(
+            name,
+            store,
+            self.registry,
+            self.resources,
+            self.limits,
+            clock,
+            ids,
+            self.transport,
+            self.shards,
+        ));
+        resume(&shared)?;
+        let shards = (0..self.shards)
+            .map(|index| Shard::new(Arc::clone(&shared), index))
+            .collect();
+        Ok(Parts { shared, shards })
+    }
+
+    /// Resources and types of all served dialogs.
+    fn check(&self) -> Result<Vec<TypeRecord>, StartError> {
+        let mut types: BTreeMap<String, TypeRecord> = BTreeMap::new();
+        for service in self.registry.all() {
+            for (id, resource) in &service.types.resources {
+                if !self.resources.has(*id) {
+                    return Err(StartError::MissingResource {
+                        service: service.name(),
+                        resource,
+                    });
+                }
+            }
+            for record in &service.types.records {
+                let known = types
+                    .entry(record.name.clone())
+                    .or_insert_with(|| record.clone());
+                if known != record {
+                    return Err(StartError::TypeConflict {
+                        name: record.name.clone(),
+                    });
+                }
+            }
+        }
+        Ok(types.into_values().collect())
+    }
+}
+
+/// Queues everything that waits in the store. No dormant dialog is read.
+fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
+    let now = shared.clock.now_ms();
+    let store = &shared.store;
+    for (table, key, index) in store.recovered() {
+        let due = if index.busy {
+            Some(now)
+        } else {
+            index.deadline
+        };
+        if let (Some(due), Some(who)) = (due, who(table, &key)) {
+            shared.post(who.slot(), ShardMsg::Wake(due, who));
+        }
+    }
+    let mut after = None;
+    loop {
+        const PAGE: usize = 1024;
+        let page = store.busy(after.take(), PAGE).map_err(StartError::Store)?;
+        for (table, key) in &page {
+            if let Some(who) = who(*table, key) {
+                shared.post(who.slot(), ShardMsg::Wake(now, who));
+            }
+        }
+        if page.len() < PAGE {
+            break;
+        }
+        after = page.into_iter().last();
+    }
+    let rows = store
+        .range(Table::Inbox, &[], Bound::Unbounded, usize::MAX)
+        .map_err(StartError::Store)?;
+    let damaged = |detail| {
+        StartError::Store(StoreFault::Damaged {
+            path: format!("{} (inbox)", shared.name),
+            detail,
+        })
+    };
+    for delivery in deliveries(rows).map_err(damaged)? {
+        shared.post(delivery.to.slot, ShardMsg::Local(delivery));
+    }
+    wake_due(shared, now).map_err(StartError::Store)
+}
+
+impl Shared {
+    /// From here on frames arrive.
+    pub(crate) fn join_network(self: &Arc<Self>) -> Result<(), StartError> {
+        let member = Member {
+            name: self.name.clone(),
+            store: self.store_id,
+            services: self.registry.names().collect(),
+            inbound: Arc::clone(self) as Arc<dyn Inbound>,
+        };
+        if self.transport.join(member) {
+            Ok(())
+        } else {
+            Err(StartError::NameTaken {
+                name: self.name.clone(),
+            })
+        }
+    }
+}
+
+impl Inbound for Shared {
+    fn receive(&self, frame: &[u8]) {
+        self.take_frame(frame);
+    }
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeBuilder")
+            .field("directory", &self.directory)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open(cause) => cause.fmt(f),
+            Self::Store(fault) => fault.fmt(f),
+            Self::ServedTwice { service } => {
+                write!(
+                    f,
+                    "two dialogs are called `{service}`: give one another name, `#[dialog(name = \"..\", ..)]`"
+                )
+            }
+            Self::MissingResource { service, resource } => {
+                write!(
+                    f,
+                    "`{service}` uses `{resource}`, which was not provided: add `.provide(..)` to the node's builder"
+                )
+            }
+            Self::TypeConflict { name } => {
+                write!(
+                    f,
+                    "two served dialogs declare `{name}` with different contents: give one another name"
+                )
+            }
+            Self::NameTaken { name } => {
+                write!(
+                    f,
+                    "another node on this network is called `{name}`: give one another `.name(..)`, or stop it first"
+                )
+            }
+            Self::Threads(cause) => write!(
+                f,
+                "a thread could not be started: {cause}; lower `.shards(..)`"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}

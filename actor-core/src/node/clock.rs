@@ -1,0 +1,42 @@
+//! The node's time: the only place that reads the machine's clocks.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// A source of time, in milliseconds since the epoch. Callers rely on it never going back.
+pub(crate) trait Clock: Send + Sync + fmt::Debug {
+    fn now_ms(&self) -> u64;
+}
+
+/// The machine's clock: the wall's time at the start, then monotonic, so that a step of the wall clock is not mistaken
+/// for a partner's silence.
+#[derive(Debug)]
+pub(crate) struct MachineClock {
+    wall_ms: u64,
+    since: Instant,
+    last: AtomicU64,
+}
+
+impl MachineClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the shell's one clock")]
+    pub(crate) fn new() -> Self {
+        let wall = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        Self {
+            wall_ms: wall.as_millis() as u64,
+            since: Instant::now(),
+            last: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Clock for MachineClock {
+    fn now_ms(&self) -> u64 {
+        let now = self.wall_ms + self.since.elapsed().as_millis() as u64;
+        self.last.fetch_max(now, Ordering::Relaxed).max(now)
+    }
+}

@@ -1,0 +1,187 @@
+//! The gate: nothing leaves the node before it is durable.
+//!
+//! Owns the one total order of steps (a step's place is its ticket) and the outputs that wait for their commit. A cut
+//! takes everything queued since the last sync as one transaction; its outputs are released after the commit, in
+//! ticket order. A failed commit releases nothing, ever. Never knows what a step did.
+
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use actor_store::{Batch, Store, StoreFault, Write};
+use tokio::sync::oneshot;
+
+use crate::{
+    dialog::Heard,
+    protocol::{Destination, Frame},
+};
+
+/// What a step wants to happen outside, once it is durable.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    pub(crate) frames: Vec<(Destination, Frame)>,
+    pub(crate) answers: Vec<(oneshot::Sender<Heard>, Heard)>,
+    /// Told that everything up to this step is durable.
+    pub(crate) durable: Vec<oneshot::Sender<()>>,
+}
+
+impl Output {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.frames.is_empty() && self.answers.is_empty() && self.durable.is_empty()
+    }
+}
+
+/// One transaction on its way: the writes of many steps and what they release.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    pub(crate) batch: Batch,
+    pub(crate) outputs: VecDeque<Output>,
+    ticket: u64,
+    pub(crate) steps: u64,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    /// The last ticket given.
+    ticket: u64,
+    /// The last ticket whose step is durable and released.
+    durable: u64,
+    outputs: VecDeque<Output>,
+    steps: u64,
+    closed: bool,
+}
+
+/// The queue in front of the one writer.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    store: Store,
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+    settled: Condvar,
+}
+
+impl Gate {
+    pub(crate) fn new(store: Store) -> Self {
+        Self {
+            store,
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            settled: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a step its place in the order: its writes are visible to every later reader, its output waits.
+    ///
+    /// An output that waits for nothing comes back, to be released at once.
+    pub(crate) fn submit(&self, writes: Vec<Write>, output: Output) -> Option<Output> {
+        let mut queue = self.lock();
+        if queue.closed {
+            // After a fault: whoever waits for this output hears that the node has stopped.
+            return None;
+        }
+        if writes.is_empty() {
+            if queue.durable == queue.ticket {
+                return Some(output);
+            }
+        } else {
+            self.store.publish(writes);
+            queue.steps += 1;
+        }
+        queue.ticket += 1;
+        queue.outputs.push_back(output);
+        drop(queue);
+        self.arrived.notify_one();
+        None
+    }
+
+    /// Everything that has a ticket and is not on its way, if anything.
+    pub(crate) fn cut(&self) -> Option<Cut> {
+        let mut queue = self.lock();
+        self.cut_locked(&mut queue)
+    }
+
+    fn cut_locked(&self, queue: &mut Queue) -> Option<Cut> {
+        if queue.outputs.is_empty() {
+            return None;
+        }
+        Some(Cut {
+            batch: self.store.cut(),
+            outputs: std::mem::take(&mut queue.outputs),
+            ticket: queue.ticket,
+            steps: std::mem::take(&mut queue.steps),
+        })
+    }
+
+    /// Waits for the next cut; `None` once the gate is closed and empty.
+    pub(crate) fn next(&self) -> Option<Cut> {
+        let queue = self.lock();
+        let mut queue = self
+            .arrived
+            .wait_while(queue, |queue| queue.outputs.is_empty() && !queue.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        self.cut_locked(&mut queue)
+    }
+
+    /// Makes a cut durable. Afterwards its outputs may be released and [`Gate::settle`] is due.
+    pub(crate) fn commit(&self, batch: Batch) -> Result<(), StoreFault> {
+        if batch.is_empty() {
+            Ok(())
+        } else {
+            self.store.commit(batch)
+        }
+    }
+
+    /// The outputs of the cut that ended with `ticket` have been released.
+    pub(crate) fn settle(&self, ticket: u64) {
+        self.lock().durable = ticket;
+        self.settled.notify_all();
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        let queue = self.lock();
+        queue.durable == queue.ticket
+    }
+
+    /// Waits while more than `limit` bytes wait for their sync. The writer never waits for a shard, so this ends.
+    pub(crate) fn wait_below(&self, limit: u64) {
+        if self.store.unsynced_bytes() <= limit {
+            return;
+        }
+        let queue = self.lock();
+        let full = |queue: &mut Queue| self.store.unsynced_bytes() > limit && !queue.closed;
+        drop(
+            self.settled
+                .wait_while(queue, full)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+
+    /// No more steps; what has a ticket can still be cut.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_all();
+        self.settled.notify_all();
+    }
+
+    /// After a fault: what waited is given back so that its callers can be told.
+    pub(crate) fn abort(&self) -> VecDeque<Output> {
+        let mut queue = self.lock();
+        queue.closed = true;
+        let outputs = std::mem::take(&mut queue.outputs);
+        drop(queue);
+        self.arrived.notify_all();
+        self.settled.notify_all();
+        outputs
+    }
+}
+
+impl Cut {
+    pub(crate) fn ticket(&self) -> u64 {
+        self.ticket
+    }
+}

@@ -1,0 +1,86 @@
+//! A shard's one queue. Pushing never blocks: messages between shards must not wait for each other.
+
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// An unbounded queue that one consumer waits on.
+#[derive(Debug)]
+pub(crate) struct Mailbox<T> {
+    queue: Mutex<Queue<T>>,
+    arrived: Condvar,
+}
+
+#[derive(Debug)]
+struct Queue<T> {
+    items: VecDeque<T>,
+    closed: bool,
+}
+
+impl<T> Default for Mailbox<T> {
+    fn default() -> Self {
+        Self {
+            queue: Mutex::new(Queue {
+                items: VecDeque::new(),
+                closed: false,
+            }),
+            arrived: Condvar::new(),
+        }
+    }
+}
+
+impl<T> Mailbox<T> {
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the item back if the mailbox is closed.
+    pub(crate) fn push(&self, item: T) -> Result<(), T> {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Err(item);
+        }
+        queue.items.push_back(item);
+        if queue.items.len() == 1 {
+            self.arrived.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn pop(&self) -> Option<T> {
+        self.lock().items.pop_front()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().items.is_empty()
+    }
+
+    /// Moves everything that is there into `into`, waiting up to `patience` (`None`: for ever) for the first item.
+    /// False once the mailbox is closed and empty.
+    pub(crate) fn take(&self, into: &mut VecDeque<T>, patience: Option<Duration>) -> bool {
+        let queue = self.lock();
+        let waits = |queue: &mut Queue<T>| queue.items.is_empty() && !queue.closed;
+        let mut queue = match patience {
+            Some(patience) => {
+                self.arrived
+                    .wait_timeout_while(queue, patience, waits)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
+            }
+            None => self
+                .arrived
+                .wait_while(queue, waits)
+                .unwrap_or_else(PoisonError::into_inner),
+        };
+        into.append(&mut queue.items);
+        !(queue.closed && into.is_empty())
+    }
+
+    /// Nothing more is taken in; what is there is still handed out.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_all();
+    }
+}

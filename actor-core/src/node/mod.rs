@@ -1,0 +1,37 @@
+//! The running node: who is served, where endpoints live, and how the effects of a message reach disk and wire.
+//!
+//! A message goes one way: transport -> [`shard`] (route, protocol, handler, effects) -> [`gate`] (one transaction with
+//! many others) -> transport. Shards and gate are machines that somebody steps: threads in production ([`shell`]), one
+//! loop in tests. Nothing here decides a rule of the protocol.
+
+mod address;
+mod builder;
+mod clock;
+mod gate;
+mod ids;
+mod letters;
+mod line;
+mod listing;
+mod mailbox;
+mod public;
+mod record;
+mod registry;
+mod shard;
+mod shared;
+mod shell;
+mod stats;
+mod tables;
+mod view;
+
+pub use builder::{NodeBuilder, StartError};
+pub use letters::DeadLetter;
+pub use listing::DialogInfo;
+pub use public::{Node, ShutdownError};
+pub use stats::Stats;
+pub use view::{View, ViewError};
+
+pub(crate) use address::Address;
+pub(crate) use clock::{Clock, MachineClock};
+pub(crate) use gate::Cut;
+pub(crate) use shard::{Shard, ShardMsg};
+pub(crate) use shared::Shared;

@@ -1,0 +1,221 @@
+//! A node as an application holds it.
+
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use actor_store::{StoreFault, Table};
+use tokio::sync::oneshot;
+
+use super::{
+    NodeBuilder, Shared, Stats, View, ViewError,
+    address::{Address, slot_of_name},
+    gate::Output,
+    letters::{self, DeadLetter},
+    line::NodeLine,
+    listing::{self, DialogInfo},
+    record::{KeyRow, decode},
+    shard::{PlainSpec, ShardMsg},
+    shell::Shell,
+};
+use crate::{
+    dialog::{Dialog, FromPort, OpenSpec, Pending, Remote},
+    protocol::DialogId,
+};
+
+/// An instance of one or more services: its store, its dialogs, its place on the network.
+///
+/// Dropping it stops its threads and closes its store; [`Node::shutdown`] finishes first what it has begun.
+pub struct Node {
+    shared: Arc<Shared>,
+    shell: Mutex<Option<Shell>>,
+}
+
+/// Why a node did not shut down in good order: its store had failed. What was not answered is in doubt; the next start
+/// finds everything that was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShutdownError {
+    why: String,
+}
+
+type Opening<D> = <<D as Dialog>::Pending as Pending>::Opening<Remote>;
+
+impl Node {
+    /// A node whose store lies in `directory`, created if need be. One node has one directory.
+    pub fn builder(directory: impl AsRef<Path>) -> NodeBuilder {
+        NodeBuilder::new(directory.as_ref())
+    }
+
+    pub(super) fn new(shared: Arc<Shared>, shell: Shell) -> Self {
+        Self {
+            shared,
+            shell: Mutex::new(Some(shell)),
+        }
+    }
+
+    /// Opens a dialog from plain code. It is volatile on this side: it lives as long as its handle and this process, and
+    /// when either goes, the partner hears that its partner is gone. For a dialog that survives, see [`Node::open_as`].
+    pub fn open<D: Dialog>(&self) -> Opening<D> {
+        open::<D>(&self.shared)
+    }
+
+    /// Gets or opens the dialog of `key`: durable on this side, for ever the same dialog for the same key and service on
+    /// this node. The first messages of a pending dialog are recorded with the key and sent only if no answer is
+    /// recorded; with other contents they are a [`KeyConflict`](crate::CallError::KeyConflict).
+    pub fn open_as<D: Dialog>(&self, key: impl AsRef<str>) -> Opening<D> {
+        open_as::<D>(&self.shared, key.as_ref())
+    }
+
+    /// The application's tables as they are now: one consistent picture, all of it durable.
+    pub async fn read(&self) -> Result<View, ViewError> {
+        let snapshot = self.shared.store.snapshot().map_err(ViewError::Store)?;
+        let (durable, waiting) = oneshot::channel();
+        let output = Output {
+            durable: vec![durable],
+            ..Output::default()
+        };
+        if let Some(output) = self.shared.gate.submit(Vec::new(), output) {
+            self.shared.release(output);
+        }
+        waiting.await.map_err(|_| ViewError::Stopped)?;
+        Ok(View::new(snapshot))
+    }
+
+    /// What this node has done since its start.
+    pub fn stats(&self) -> Stats {
+        self.shared.counters.read()
+    }
+
+    /// The durable sides of dialogs in this node's store, ended ones while they are remembered.
+    pub fn dialogs(&self) -> Result<Vec<DialogInfo>, StoreFault> {
+        listing::list(&self.shared)
+    }
+
+    /// Messages that were given up, oldest first.
+    pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, StoreFault> {
+        letters::list(&self.shared)
+    }
+
+    /// The instance's name.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Waits until the node stops by itself because its store failed, and says why in one line.
+    pub async fn stopped(&self) -> String {
+        let mut failure = self.shared.failure();
+        let reason = failure
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|reason| reason.clone());
+        // The sender lives as long as the node does.
+        reason.unwrap_or_default()
+    }
+
+    /// Takes no new work, finishes what has begun, makes it durable and closes the store.
+    pub async fn shutdown(self) -> Result<(), ShutdownError> {
+        self.shared.refuse_new();
+        drain(&self.shared).await;
+        let shared = Arc::clone(&self.shared);
+        // Joins threads that are idle by now.
+        drop(self);
+        match &*shared.failure().borrow() {
+            None => Ok(()),
+            Some(why) => Err(ShutdownError { why: why.clone() }),
+        }
+    }
+}
+
+/// Waits until no shard has anything left and the gate has committed everything: rounds of barriers until one finds
+/// nothing new.
+async fn drain(shared: &Arc<Shared>) {
+    /// More than any chain of messages inside one node; a dialog that talks to itself for ever is cut off here.
+    const ROUNDS: usize = 1000;
+    for _ in 0..ROUNDS {
+        let mut handled = 0;
+        for mailbox in &shared.mailboxes {
+            let (done, waiting) = oneshot::channel();
+            let _ = mailbox.push(ShardMsg::Barrier(done));
+            handled += waiting.await.unwrap_or(0);
+        }
+        let (durable, waiting) = oneshot::channel();
+        let output = Output {
+            durable: vec![durable],
+            ..Output::default()
+        };
+        if let Some(output) = shared.gate.submit(Vec::new(), output) {
+            shared.release(output);
+        }
+        if waiting.await.is_err() || handled == 0 {
+            return;
+        }
+    }
+}
+
+pub(crate) fn open<D: Dialog>(shared: &Arc<Shared>) -> Opening<D> {
+    let dialog = DialogId(shared.ids.random());
+    let address = Address::initiator(dialog, dialog.slot());
+    line::<D>(shared, address, None)
+}
+
+pub(crate) fn open_as<D: Dialog>(shared: &Arc<Shared>, key: &str) -> Opening<D> {
+    let service = D::CONTRACT.name;
+    let mut row = service.as_bytes().to_vec();
+    row.push(0xff);
+    row.extend_from_slice(key.as_bytes());
+    let known = match shared.store.get(Table::Keys, &row) {
+        Ok(value) => value.and_then(|value| {
+            let row: KeyRow = decode(&value.bytes).ok()?;
+            Address::from_bytes(&row.address)
+        }),
+        Err(fault) => {
+            shared.fail(&fault);
+            None
+        }
+    };
+    let address = known
+        .unwrap_or_else(|| Address::initiator(shared.propose(&row), slot_of_name(&[service, key])));
+    line::<D>(shared, address, Some(row))
+}
+
+fn line<D: Dialog>(shared: &Arc<Shared>, address: Address, key: Option<Vec<u8>>) -> Opening<D> {
+    let spec = PlainSpec {
+        address,
+        open: OpenSpec::of::<D>(),
+        key,
+    };
+    FromPort::from_port(Remote::new(Arc::new(NodeLine::new(
+        Arc::clone(shared),
+        spec,
+    ))))
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let shell = self
+            .shell
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(mut shell) = shell {
+            shell.join(&self.shared);
+        }
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shared.fmt(f)
+    }
+}
+
+impl fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for ShutdownError {}

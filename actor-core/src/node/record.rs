@@ -1,0 +1,192 @@
+//! What is on disk of an endpoint and of an actor, and how it becomes bytes.
+//!
+//! Owns the layout of both records. An endpoint's record holds the protocol's half and, beside it, what the node must
+//! remember: absolute deadlines, who waits for which answer. An actor's record holds the application's state. Each
+//! starts with a version of its own layout.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use actor_store::{Index, Value, codec};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::address::Address;
+use crate::{
+    dialog::{Continuation, Outcome},
+    protocol::{Abandoned, DialogId, Endpoint, Message, TimerKind},
+};
+
+/// Layout of both records. Raised when they change; older layouts are read as long as they are listed here.
+const LAYOUT: u8 = 1;
+
+/// One endpoint, durable.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct EndpointRecord {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) owner: Owner,
+    pub(crate) opened_ms: u64,
+    /// Absolute, in milliseconds since the epoch.
+    pub(crate) deadlines: BTreeMap<TimerKind, u64>,
+    /// Initiator: what becomes of the answers still awaited, by request.
+    pub(crate) asks: BTreeMap<u64, Ask>,
+    /// Initiator: requests with a name, and their recorded answers.
+    pub(crate) named: BTreeMap<String, Named>,
+    /// Target: promised answers; true where the answer is a `Result`.
+    pub(crate) promised: BTreeMap<u64, bool>,
+}
+
+/// Whose endpoint it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Owner {
+    /// The target's actor, which has the dialog's id.
+    Target,
+    /// Opened by a handler of this actor.
+    Child(DialogId),
+    /// Opened by plain code under a key: its answers do not expire.
+    Keyed,
+    /// Opened by plain code: in memory only.
+    Volatile,
+}
+
+/// A request that waits for its answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ask {
+    pub(crate) then: Option<Continuation>,
+    pub(crate) name: Option<String>,
+}
+
+/// A request with a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Named {
+    /// Of handler and arguments: the same name with other contents is an error.
+    pub(crate) digest: u64,
+    pub(crate) request: u64,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// The first answer of a keyed dialog is recorded under this name, which no `.once(..)` can take.
+pub(crate) const FIRST: &str = "";
+
+/// An application's state and what belongs to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct ActorRecord {
+    pub(crate) service: String,
+    pub(crate) version: u32,
+    /// The state is pending work.
+    pub(crate) pending: bool,
+    pub(crate) state: Vec<u8>,
+    pub(crate) timers: BTreeMap<u32, AppTimer>,
+    pub(crate) children: BTreeSet<DialogId>,
+    /// Work that could not be done yet, oldest first; nothing overtakes it.
+    pub(crate) work: VecDeque<Work>,
+    /// Failed attempts at the first of it.
+    pub(crate) attempts: u32,
+    pub(crate) retry_at: u64,
+}
+
+/// A durable timer of the application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AppTimer {
+    pub(crate) due: u64,
+    pub(crate) context: Vec<u8>,
+}
+
+/// One thing for a handler to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Work {
+    /// A message of the partner.
+    Message(Message),
+    /// The initiator is bound to us: pending work becomes permanent.
+    Establish,
+    /// A request of this actor has its answer.
+    Resume {
+        resume: u32,
+        outcome: Outcome,
+        partner: Option<DialogId>,
+        context: Vec<u8>,
+    },
+    /// A timer is due.
+    Timer { timer: u32, context: Vec<u8> },
+    /// The dialog ended before its close.
+    Abandoned(Abandoned),
+}
+
+impl EndpointRecord {
+    pub(crate) fn new(endpoint: Endpoint, owner: Owner, opened_ms: u64) -> Self {
+        Self {
+            endpoint,
+            owner,
+            opened_ms,
+            deadlines: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            named: BTreeMap::new(),
+            promised: BTreeMap::new(),
+        }
+    }
+
+    /// The first deadline, which the index knows.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        self.deadlines.values().copied().min()
+    }
+
+    pub(crate) fn value(&self, busy: bool) -> Result<Value, codec::CodecError> {
+        Ok(Value {
+            bytes: encode(self)?.into(),
+            index: Index {
+                deadline: self.deadline(),
+                busy,
+            },
+        })
+    }
+}
+
+impl ActorRecord {
+    /// The first time something is due.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        let retry = (!self.work.is_empty()).then_some(self.retry_at);
+        self.timers
+            .values()
+            .map(|timer| timer.due)
+            .chain(retry)
+            .min()
+    }
+
+    pub(crate) fn value(&self) -> Result<Value, codec::CodecError> {
+        Ok(Value {
+            bytes: encode(self)?.into(),
+            index: Index {
+                deadline: self.deadline(),
+                busy: false,
+            },
+        })
+    }
+}
+
+/// The key under which plain code opened a dialog leads to where it lives.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct KeyRow {
+    pub(crate) address: [u8; super::address::ADDRESS_BYTES],
+}
+
+impl KeyRow {
+    pub(crate) fn new(address: Address) -> Self {
+        Self {
+            address: address.to_bytes(),
+        }
+    }
+}
+
+pub(crate) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, codec::CodecError> {
+    let mut bytes = codec::encode(record)?;
+    bytes.push(LAYOUT);
+    Ok(bytes)
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    match bytes.split_last() {
+        Some((&LAYOUT, record)) => codec::decode(record).map_err(|cause| cause.to_string()),
+        Some((layout, _)) => Err(format!(
+            "its layout is {layout} and this program reads {LAYOUT}: start the program that wrote it"
+        )),
+        None => Err("it is empty".to_owned()),
+    }
+}

@@ -1,0 +1,237 @@
+//! The shard's memory: decoded records in use, read back when needed, dropped when idle.
+//!
+//! Owns loading, creating and eviction. The store always has the newest published record, so a cell can be dropped at
+//! any time between transactions and read back; only volatile endpoints live here alone.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use actor_store::{StoreFault, Table};
+use tokio::sync::oneshot;
+
+use super::{LineState, Shard, Who, txn::Txn};
+use crate::{
+    dialog::{Actor, Heard, Service},
+    node::{
+        address::{Address, actor_key},
+        record::{ActorRecord, EndpointRecord, Owner, decode},
+    },
+    protocol::{Abandoned, Carrier, DialogId, FaultCode, Input, LocalItem},
+};
+
+/// Cells a shard keeps before it drops those that were not used for long.
+const MAX_CELLS: usize = 16_384;
+
+/// An endpoint in memory.
+pub(super) struct EndpointCell {
+    pub(super) record: EndpointRecord,
+    /// Callers in plain code that wait for an answer, by request.
+    pub(super) waiters: BTreeMap<u64, Vec<oneshot::Sender<Heard>>>,
+    pub(super) line: Option<Arc<LineState>>,
+    /// When to say again what was not acknowledged.
+    pub(super) retry_at: Option<u64>,
+    /// The earliest entry of this cell in the shard's heap.
+    pub(super) armed: Option<u64>,
+    /// Something changed that need not be durable yet.
+    pub(super) unwritten: bool,
+    pub(super) used: u64,
+}
+
+/// An actor in memory.
+pub(super) struct ActorCell {
+    pub(super) service: Arc<Service>,
+    pub(super) record: ActorRecord,
+    /// Decoded when needed; dropped to roll a step back.
+    pub(super) live: Option<Box<dyn Actor>>,
+    pub(super) armed: Option<u64>,
+    pub(super) used: u64,
+    /// Its record is to be deleted.
+    pub(super) gone: bool,
+}
+
+impl EndpointCell {
+    pub(super) fn new(record: EndpointRecord, used: u64) -> Self {
+        Self {
+            record,
+            waiters: BTreeMap::new(),
+            line: None,
+            retry_at: None,
+            armed: None,
+            unwritten: false,
+            used,
+        }
+    }
+
+    pub(super) fn is_volatile(&self) -> bool {
+        self.record.owner == Owner::Volatile
+    }
+
+    /// Rows between this endpoint and its partner in the same store lie in the inbox table: neither is volatile.
+    pub(super) fn stores_rows(&self) -> bool {
+        !self.is_volatile() && self.record.endpoint.volatile_partner().is_none()
+    }
+}
+
+impl Shard {
+    pub(super) fn next_use(&mut self) -> u64 {
+        self.uses += 1;
+        self.uses
+    }
+
+    /// Brings the endpoint into memory. False if there is none.
+    pub(super) fn ensure_endpoint(&mut self, address: Address) -> Result<bool, StoreFault> {
+        let used = self.next_use();
+        if let Some(cell) = self.endpoints.get_mut(&address) {
+            cell.used = used;
+            return Ok(true);
+        }
+        let Some(value) = self
+            .shared
+            .store
+            .get(Table::Endpoints, &address.to_bytes())?
+        else {
+            return Ok(false);
+        };
+        let record: EndpointRecord = decode(&value.bytes)
+            .map_err(|cause| unreadable(&self.shared, Table::Endpoints, &cause))?;
+        let mut cell = EndpointCell::new(record, used);
+        let effects = cell
+            .record
+            .endpoint
+            .step(Input::Restarted, &self.shared.env());
+        self.endpoints.insert(address, cell);
+        self.apply_timers(address, &effects.timers);
+        self.arm_endpoint(address);
+        Ok(true)
+    }
+
+    /// A volatile initiator of an earlier life of this store is gone for good; its target learns it at the first
+    /// occasion.
+    pub(super) fn lost_partner(&self, address: Address) -> Option<LocalItem> {
+        let endpoint = &self.endpoints.get(&address)?.record.endpoint;
+        let lost = endpoint.carrier() == Carrier::Local
+            && endpoint.ending().is_none()
+            && endpoint
+                .volatile_partner()
+                .is_some_and(|life| life != self.shared.incarnation);
+        lost.then(|| LocalItem::Fault {
+            seq: endpoint.recv_next(),
+            code: FaultCode::PartnerGone,
+            detail: Abandoned::PartnerGone.to_string(),
+        })
+    }
+
+    /// The actor, if it still is.
+    pub(super) fn ensure_actor(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
+        let used = self.next_use();
+        if let Some(cell) = self.actors.get_mut(&actor) {
+            cell.used = used;
+            return Ok(!cell.gone);
+        }
+        let Some(value) = self.shared.store.get(Table::Actors, &actor_key(actor))? else {
+            return Ok(false);
+        };
+        let record: ActorRecord = decode(&value.bytes)
+            .map_err(|cause| unreadable(&self.shared, Table::Actors, &cause))?;
+        let Some(service) = self.shared.registry.get(&record.service).cloned() else {
+            // Served when it was written: it waits for a program that serves it again, or for its deadline.
+            tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");
+            return Ok(false);
+        };
+        self.actors.insert(
+            actor,
+            ActorCell {
+                service,
+                record,
+                live: None,
+                armed: None,
+                used,
+                gone: false,
+            },
+        );
+        self.arm_actor(actor);
+        Ok(true)
+    }
+
+    /// Rolls a transaction back: its cells are read again from what the store last got.
+    pub(super) fn forget(&mut self, txn: &Txn<'_>) {
+        for address in &txn.endpoints {
+            if self
+                .endpoints
+                .get(address)
+                .is_some_and(|cell| !cell.is_volatile())
+            {
+                self.endpoints.remove(address);
+            }
+        }
+        for actor in &txn.actors {
+            self.actors.remove(actor);
+        }
+    }
+
+    /// Drops cells that were not used for long, if there are too many. What was not written yet is written first.
+    pub(super) fn sweep(&mut self) -> Result<(), StoreFault> {
+        if self.endpoints.len() + self.actors.len() <= 2 * MAX_CELLS {
+            return Ok(());
+        }
+        let horizon = self.uses.saturating_sub(MAX_CELLS as u64);
+        self.write_unwritten(|cell| cell.used < horizon)?;
+        self.endpoints.retain(|_, cell| {
+            cell.used >= horizon || cell.is_volatile() || !cell.waiters.is_empty()
+        });
+        self.actors.retain(|_, cell| cell.used >= horizon);
+        Ok(())
+    }
+
+    /// Writes what was put off, of the cells that `which` names.
+    fn write_unwritten(&mut self, which: impl Fn(&EndpointCell) -> bool) -> Result<(), StoreFault> {
+        let late: Vec<Address> = self
+            .endpoints
+            .iter()
+            .filter(|(_, cell)| cell.unwritten && !cell.is_volatile() && which(cell))
+            .map(|(address, _)| *address)
+            .collect();
+        if late.is_empty() {
+            return Ok(());
+        }
+        let mut txn = Txn::new(self.shared.clock.now_ms());
+        txn.dirty.extend(late);
+        self.commit(txn).map(drop)
+    }
+
+    pub(crate) fn write_all(&mut self) -> Result<(), StoreFault> {
+        self.write_unwritten(|_| true)
+    }
+
+    pub(super) fn arm_endpoint(&mut self, address: Address) {
+        let Some(cell) = self.endpoints.get(&address) else {
+            return;
+        };
+        let deadlines = cell
+            .record
+            .deadlines
+            .values()
+            .map(|due| self.patient(*due))
+            .min();
+        if let Some(due) = deadlines.into_iter().chain(cell.retry_at).min() {
+            self.arm(due, Who::Endpoint(address));
+        }
+    }
+
+    pub(super) fn arm_actor(&mut self, actor: DialogId) {
+        if let Some(due) = self
+            .actors
+            .get(&actor)
+            .and_then(|cell| cell.record.deadline())
+        {
+            self.arm(due, Who::Actor(actor));
+        }
+    }
+}
+
+/// A record that does not decode although its checksum holds: another program wrote it.
+fn unreadable(shared: &crate::node::Shared, table: Table, cause: &str) -> StoreFault {
+    StoreFault::Damaged {
+        path: format!("{} (table `{table}`)", shared.name),
+        detail: cause.to_owned(),
+    }
+}

@@ -1,0 +1,358 @@
+//! Carrying out what a handler asked for: answers, messages to partners, timers, endings.
+
+use std::{sync::Arc, time::Duration};
+
+use actor_store::{StoreFault, codec};
+use tracing::error;
+
+use super::{Shard, cells::EndpointCell, txn::Txn};
+use crate::{
+    dialog::{Command, Continuation, Encoded, OpenSpec, Outcome, Replied},
+    node::{
+        Shared,
+        address::{Address, token},
+        record::{AppTimer, Ask, EndpointRecord, Owner, Work},
+    },
+    protocol::{
+        Abandoned, Carrier, DialogId, Ending, Endpoint, FaultCode, Input, MAX_MESSAGE_BYTES,
+        Message, MessageKind, Outgoing, SendRefusal,
+    },
+};
+
+impl Shard {
+    pub(super) fn command(
+        &mut self,
+        shared: &Shared,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+        command: Command,
+    ) -> Result<(), StoreFault> {
+        let own = Address::target(actor);
+        match command {
+            Command::Open { dialog, spec } => {
+                txn.opens.insert(dialog, spec);
+                Ok(())
+            }
+            Command::Send { dialog, call, then } => {
+                self.send_to_partner(txn, actor, dialog, call, then)
+            }
+            Command::Reply { request, value } => self.keep_promise(txn, own, request, value),
+            Command::Arm {
+                timer,
+                delay,
+                context,
+                ..
+            } => {
+                self.set_timer(txn, actor, timer, delay, context);
+                Ok(())
+            }
+            Command::Disarm { timer } => {
+                if let Some(cell) = self.actors.get_mut(&actor) {
+                    cell.record.timers.remove(&timer);
+                }
+                Ok(())
+            }
+            // The end of the step closes: first all its answers and messages.
+            Command::Close => Ok(()),
+            Command::Abandon { why } => {
+                if let Some(cell) = self.actors.get_mut(&actor) {
+                    // The application gave up itself; nothing needs to tell it.
+                    cell.gone = true;
+                }
+                self.input(txn, own, Input::Abandon(FaultCode::Abandoned, why))
+            }
+            Command::CloseDialog { dialog } => {
+                let address = Address::initiator(dialog, own.slot);
+                self.ensure_endpoint(address)?;
+                self.input(txn, address, Input::Close)
+            }
+            Command::AbandonDialog { dialog, why } => {
+                let address = Address::initiator(dialog, own.slot);
+                self.ensure_endpoint(address)?;
+                self.input(txn, address, Input::Abandon(FaultCode::Abandoned, why))
+            }
+        }
+        .inspect(|()| debug_assert!(!shared.has_failed()))
+    }
+
+    /// The answer of the message that is being handled.
+    pub(super) fn answer(
+        &mut self,
+        txn: &mut Txn<'_>,
+        own: Address,
+        message: &Message,
+        reply: Replied,
+    ) -> Result<(), StoreFault> {
+        match reply {
+            Replied::Ok(body) => {
+                self.send_answer(txn, own, message.seq, MessageKind::AnswerOk, body)
+            }
+            Replied::Err(body) => {
+                self.send_answer(txn, own, message.seq, MessageKind::AnswerErr, body)
+            }
+            Replied::Later { fallible } => {
+                if let Some(cell) = self.endpoints.get_mut(&own) {
+                    cell.record.promised.insert(message.seq, fallible);
+                    txn.dirty.insert(own);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn keep_promise(
+        &mut self,
+        txn: &mut Txn<'_>,
+        own: Address,
+        request: u64,
+        value: Result<Vec<u8>, codec::CodecError>,
+    ) -> Result<(), StoreFault> {
+        let Some(cell) = self.endpoints.get_mut(&own) else {
+            return Ok(());
+        };
+        // The dialog, or this request, may have ended since: an answer nobody waits for is ignored.
+        if !cell.record.endpoint.owed().contains(&request) {
+            return Ok(());
+        }
+        let fallible = cell.record.promised.remove(&request).unwrap_or(false);
+        let value = match value {
+            Ok(value) => value,
+            Err(cause) => {
+                error!(target: "actor_core::dialog", dialog = %own.key.dialog, %cause, "an answer could not be encoded");
+                return self.send_answer(txn, own, request, MessageKind::NoAnswer, Vec::new());
+            }
+        };
+        match if fallible {
+            codec::split_result(&value)
+        } else {
+            None
+        } {
+            Some((true, refusal)) => {
+                self.send_answer(txn, own, request, MessageKind::AnswerErr, refusal.to_vec())
+            }
+            Some((false, answer)) => {
+                self.send_answer(txn, own, request, MessageKind::AnswerOk, answer.to_vec())
+            }
+            None => self.send_answer(txn, own, request, MessageKind::AnswerOk, value),
+        }
+    }
+
+    pub(super) fn send_answer(
+        &mut self,
+        txn: &mut Txn<'_>,
+        own: Address,
+        request: u64,
+        kind: MessageKind,
+        body: Vec<u8>,
+    ) -> Result<(), StoreFault> {
+        let (kind, body) = if body.len() > MAX_MESSAGE_BYTES {
+            error!(
+                target: "actor_core::dialog", dialog = %own.key.dialog, request, bytes = body.len(),
+                "an answer is longer than {MAX_MESSAGE_BYTES} bytes: its caller hears `NoAnswer`"
+            );
+            (MessageKind::NoAnswer, Vec::new())
+        } else {
+            (kind, body)
+        };
+        if let Some(cell) = self.endpoints.get_mut(&own) {
+            cell.record.promised.remove(&request);
+        }
+        let outgoing = Outgoing {
+            kind,
+            re: request,
+            handler: 0,
+            version: 1,
+            body: body.into(),
+        };
+        self.input(txn, own, Input::Send(outgoing))
+    }
+
+    fn set_timer(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+        timer: u32,
+        delay: Duration,
+        context: Result<Vec<u8>, codec::CodecError>,
+    ) {
+        let Some(cell) = self.actors.get_mut(&actor) else {
+            return;
+        };
+        let due = txn
+            .now
+            .saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        match context {
+            Ok(context) => _ = cell.record.timers.insert(timer, AppTimer { due, context }),
+            Err(cause) => {
+                error!(target: "actor_core::dialog", %actor, %cause, "a timer's context could not be encoded")
+            }
+        }
+    }
+
+    /// A handler's message to a partner, which it may just be opening.
+    fn send_to_partner(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+        dialog: DialogId,
+        call: Encoded,
+        then: Option<Continuation>,
+    ) -> Result<(), StoreFault> {
+        let address = Address::initiator(dialog, actor.slot());
+        let refused = match call.body {
+            Err(cause) => Some(Outcome::Codec(format!(
+                "the arguments of `{}`: {cause}",
+                call.name
+            ))),
+            Ok(body) => self.send_or_refuse(
+                txn,
+                actor,
+                address,
+                call.handler,
+                body,
+                call.closing,
+                then.as_ref(),
+            )?,
+        };
+        if let (Some(outcome), Some(then)) = (refused, then) {
+            let resume = Work::Resume {
+                resume: then.resume,
+                outcome,
+                partner: None,
+                context: then.context,
+            };
+            txn.work.push_back((actor, resume));
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
+    fn send_or_refuse(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+        address: Address,
+        handler: u32,
+        body: Vec<u8>,
+        closing: bool,
+        then: Option<&Continuation>,
+    ) -> Result<Option<Outcome>, StoreFault> {
+        if !self.ensure_endpoint(address)? {
+            let Some(spec) = txn.opens.get(&address.key.dialog).cloned() else {
+                return Ok(Some(Outcome::Closed));
+            };
+            if let Err(outcome) = self.open_initiator(txn, address, &spec, Owner::Child(actor))? {
+                return Ok(Some(outcome));
+            }
+            if let Some(cell) = self.actors.get_mut(&actor) {
+                cell.record.children.insert(address.key.dialog);
+            }
+        }
+        let kind = if then.is_some() {
+            MessageKind::Ask
+        } else {
+            MessageKind::Tell
+        };
+        let outgoing = Outgoing {
+            kind,
+            re: 0,
+            handler,
+            version: 1,
+            body: body.into(),
+        };
+        let ask = Ask {
+            then: then.cloned(),
+            name: None,
+        };
+        self.say(txn, address, outgoing, closing, ask)
+            .map(Result::err)
+    }
+
+    /// A new initiator, looking for a partner here or on the network.
+    pub(super) fn open_initiator(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        spec: &Arc<OpenSpec>,
+        owner: Owner,
+    ) -> Result<Result<(), Outcome>, StoreFault> {
+        let carrier = if self.shared.registry.get(spec.service).is_some() {
+            Carrier::Local
+        } else if self.shared.transport.serves(spec.service) {
+            Carrier::Remote
+        } else {
+            return Ok(Err(Outcome::NoRoute(spec.service.to_owned())));
+        };
+        let token = token(address.slot, self.shared.ids.random());
+        let (endpoint, effects) = Endpoint::initiate(
+            address.key.dialog,
+            token,
+            spec.service,
+            spec.mode,
+            carrier,
+            spec.timeouts,
+            spec.contract,
+            owner == Owner::Volatile,
+            &self.shared.env(),
+        );
+        let used = self.next_use();
+        self.endpoints.insert(
+            address,
+            EndpointCell::new(EndpointRecord::new(endpoint, owner, txn.now), used),
+        );
+        self.absorb(txn, address, effects)?;
+        Ok(Ok(()))
+    }
+
+    /// Puts a message into an initiator's outbox. The request's number, or why it was not taken.
+    pub(super) fn say(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        outgoing: Outgoing,
+        closing: bool,
+        ask: Ask,
+    ) -> Result<Result<u64, Outcome>, StoreFault> {
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return Ok(Err(Outcome::Closed));
+        };
+        let endpoint = &cell.record.endpoint;
+        let bytes = outgoing.body.len();
+        if let Err(refusal) = endpoint.can_send(bytes, &self.shared.limits) {
+            return Ok(Err(refusal_outcome(refusal, bytes, endpoint.ending())));
+        }
+        let request = endpoint.send_next();
+        let wants_answer = outgoing.kind == MessageKind::Ask;
+        self.input(txn, address, Input::Send(outgoing))?;
+        if wants_answer && let Some(cell) = self.endpoints.get_mut(&address) {
+            cell.record.asks.insert(request, ask);
+        }
+        if closing {
+            self.input(txn, address, Input::Close)?;
+        }
+        Ok(Ok(request))
+    }
+}
+
+fn refusal_outcome(refusal: SendRefusal, bytes: usize, ending: Option<&Ending>) -> Outcome {
+    match refusal {
+        SendRefusal::TooLarge => Outcome::TooLarge {
+            bytes: bytes as u64,
+            limit: MAX_MESSAGE_BYTES as u64,
+        },
+        SendRefusal::Closed => not_sent(ending),
+        _ => Outcome::Busy,
+    }
+}
+
+/// What a message to an ended dialog hears: it was certainly not sent.
+pub(super) fn not_sent(ending: Option<&Ending>) -> Outcome {
+    match ending {
+        Some(Ending::Abandoned(Abandoned::NeverReached)) => Outcome::NeverReached,
+        Some(Ending::Abandoned(why)) => Outcome::Abandoned {
+            why: why.clone(),
+            in_doubt: false,
+        },
+        _ => Outcome::Closed,
+    }
+}

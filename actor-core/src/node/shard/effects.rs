@@ -1,0 +1,252 @@
+//! From the protocol's effects to a transaction: frames, rows, timers, notices, answers.
+//!
+//! Owns the only call of [`Endpoint::step`](crate::protocol::Endpoint::step). Decides nothing the protocol decides.
+
+use std::time::Duration;
+
+use actor_store::{StoreFault, Table};
+use tracing::{debug, info};
+
+use super::{Shard, txn::Txn};
+use crate::{
+    dialog::{Heard, Knowledge, Outcome},
+    node::{
+        address::{Address, inbox_key},
+        record::{Owner, Work},
+        stats::add,
+    },
+    protocol::{
+        Carrier, Durability, Effects, EndpointKey, Input, Message, MessageKind, Notice, Role,
+        TimerKind, TimerOp,
+    },
+};
+
+impl Shard {
+    /// One input of one endpoint, and everything that follows from it inside this transaction.
+    pub(super) fn input(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        input: Input,
+    ) -> Result<(), StoreFault> {
+        let shared = std::sync::Arc::clone(&self.shared);
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return Ok(());
+        };
+        txn.endpoints.insert(address);
+        let before = cell.record.endpoint.recv_next();
+        let effects = cell.record.endpoint.step(input, &shared.env());
+        let consumed = before..cell.record.endpoint.recv_next();
+        if cell.record.endpoint.carrier() == Carrier::Local && cell.stores_rows() {
+            for seq in consumed {
+                txn.delete(Table::Inbox, inbox_key(address, seq));
+            }
+        }
+        self.absorb(txn, address, effects)
+    }
+
+    pub(super) fn absorb(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        effects: Effects,
+    ) -> Result<(), StoreFault> {
+        txn.endpoints.insert(address);
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return Ok(());
+        };
+        match effects.durability {
+            Durability::Durable => _ = txn.dirty.insert(address),
+            Durability::Lazy => cell.unwritten = true,
+            Durability::None => {}
+        }
+        let stored = cell.stores_rows();
+        let partner = partner_address(cell);
+        txn.output.frames.extend(effects.frames);
+        if let Some(partner) = partner {
+            txn.local.extend(
+                effects
+                    .local
+                    .into_iter()
+                    .map(|item| (partner, item, stored)),
+            );
+        }
+        if !effects.timers.is_empty() {
+            self.apply_timers(address, &effects.timers);
+            if let Some(cell) = self.endpoints.get_mut(&address) {
+                cell.unwritten = true;
+            }
+            self.arm_endpoint(address);
+        }
+        // `Confirmed` comes before what is delivered, everything else after it.
+        let (confirmed, notices): (Vec<_>, Vec<_>) = effects
+            .notices
+            .into_iter()
+            .partition(|notice| *notice == Notice::Confirmed);
+        for notice in confirmed {
+            self.notice(txn, address, notice)?;
+        }
+        if let Some(message) = effects.deliver {
+            self.deliver(txn, address, message);
+        }
+        for notice in notices {
+            self.notice(txn, address, notice)?;
+        }
+        if effects.locate {
+            self.locate(txn, address)?;
+        }
+        Ok(())
+    }
+
+    fn locate(&mut self, txn: &mut Txn<'_>, address: Address) -> Result<(), StoreFault> {
+        let peer = self
+            .endpoints
+            .get(&address)
+            .and_then(|cell| cell.record.endpoint.peer());
+        let Some(location) = peer.map(|peer| self.shared.transport.locate(peer.store, &peer.node))
+        else {
+            return Ok(());
+        };
+        self.input(txn, address, Input::Located(location))
+    }
+
+    pub(super) fn apply_timers(&mut self, address: Address, timers: &[TimerOp]) {
+        let now = self.shared.clock.now_ms();
+        let shared = std::sync::Arc::clone(&self.shared);
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return;
+        };
+        for timer in timers {
+            match *timer {
+                TimerOp::Arm(TimerKind::Retransmit, after) => {
+                    cell.retry_at = Some(now + jitter(after, shared.ids.random()[0]));
+                }
+                TimerOp::Cancel(TimerKind::Retransmit) => cell.retry_at = None,
+                TimerOp::Arm(kind, after) => {
+                    let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                    cell.record
+                        .deadlines
+                        .insert(kind, now.saturating_add(after));
+                }
+                TimerOp::Cancel(kind) => _ = cell.record.deadlines.remove(&kind),
+            }
+        }
+    }
+
+    fn deliver(&mut self, txn: &mut Txn<'_>, address: Address, message: Message) {
+        if address.key.role == Role::Target {
+            if message.kind != MessageKind::Empty {
+                txn.work
+                    .push_back((address.key.dialog, Work::Message(message)));
+            }
+            return;
+        }
+        let outcome = match message.kind {
+            MessageKind::AnswerOk => Outcome::Ok(message.body.to_vec()),
+            MessageKind::AnswerErr => Outcome::Err(message.body.to_vec()),
+            MessageKind::NoAnswer => Outcome::NoAnswer,
+            MessageKind::Empty | MessageKind::Tell | MessageKind::Ask => return,
+        };
+        self.answered(txn, address, message.re, outcome);
+    }
+
+    /// A request of this initiator has its outcome: record it, tell who waits.
+    pub(super) fn answered(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        request: u64,
+        outcome: Outcome,
+    ) {
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return;
+        };
+        txn.dirty.insert(address);
+        let ask = cell.record.asks.remove(&request).unwrap_or_default();
+        if let Some(named) = ask.name.and_then(|name| cell.record.named.get_mut(&name)) {
+            named.outcome = Some(outcome.clone());
+        }
+        if let Some(line) = &cell.line {
+            line.learn(Knowledge::Answered);
+        }
+        for waiter in cell.waiters.remove(&request).unwrap_or_default() {
+            txn.output
+                .answers
+                .push((waiter, Heard::Outcome(outcome.clone())));
+        }
+        if let (Some(then), Owner::Child(parent)) = (ask.then, &cell.record.owner) {
+            let partner = then.opening.then_some(address.key.dialog);
+            let resume = Work::Resume {
+                resume: then.resume,
+                outcome,
+                partner,
+                context: then.context,
+            };
+            txn.work.push_back((*parent, resume));
+        }
+    }
+
+    fn notice(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        notice: Notice,
+    ) -> Result<(), StoreFault> {
+        let EndpointKey { dialog, .. } = address.key;
+        let counters = &self.shared.counters;
+        match notice {
+            Notice::Bound => debug!(target: "actor_core::dialog", %dialog, "bound"),
+            Notice::Confirmed => {
+                txn.half_open -= 1;
+                txn.work.push_back((dialog, Work::Establish));
+            }
+            Notice::Established => debug!(target: "actor_core::dialog", %dialog, "established"),
+            Notice::PartnerClosed => self.fail_unanswered(txn, address, &Outcome::Closed),
+            Notice::Ended(ending) => return self.ended(txn, address, &ending),
+            Notice::Duplicate { seq } => {
+                add(&counters.duplicates_dropped, 1);
+                debug!(target: "actor_core::dialog", %dialog, seq, "duplicate");
+            }
+            Notice::Retransmit { messages, attempt } => {
+                add(&counters.retransmitted, messages as u64);
+                debug!(target: "actor_core::dialog", %dialog, messages, attempt, "retransmit");
+                if let Some(line) = self
+                    .endpoints
+                    .get(&address)
+                    .and_then(|cell| cell.line.as_ref())
+                {
+                    line.sent_again();
+                }
+            }
+            Notice::Superseded => {
+                debug!(target: "actor_core::dialog", %dialog, "superseded a twin")
+            }
+            Notice::Reset => info!(target: "actor_core::dialog", %dialog, "reset"),
+            Notice::TurnedAway { ending } => {
+                debug!(target: "actor_core::dialog", %dialog, %ending, "turned away")
+            }
+            Notice::Refused(why) => debug!(target: "actor_core::dialog", %dialog, %why, "not sent"),
+        }
+        Ok(())
+    }
+}
+
+/// The other side, if it lives in this store.
+fn partner_address(cell: &super::cells::EndpointCell) -> Option<Address> {
+    let endpoint = &cell.record.endpoint;
+    if endpoint.carrier() != Carrier::Local {
+        return None;
+    }
+    let EndpointKey { dialog, role } = endpoint.key();
+    match role {
+        Role::Initiator => Some(Address::target(dialog)),
+        Role::Target => Some(Address::initiator(dialog, endpoint.peer()?.token.slot())),
+    }
+}
+
+/// Retries of many dialogs must not march in step: 20 per cent either way.
+fn jitter(after: Duration, random: u8) -> u64 {
+    let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    let spread = millis / 5 * 2;
+    millis - millis / 5 + spread * u64::from(random) / 255
+}

@@ -1,0 +1,150 @@
+//! Endings: who is told, what is dropped, which partners of a finished actor are let go.
+
+use actor_store::StoreFault;
+use tracing::info;
+
+use super::{Shard, txn::Txn};
+use crate::{
+    dialog::{Knowledge, Outcome},
+    node::{
+        address::Address,
+        record::{Owner, Work},
+        stats::add,
+    },
+    protocol::{Abandoned, DialogId, Ending, FaultCode, Input, Role},
+};
+
+impl Shard {
+    /// An endpoint's dialog is over. Said once.
+    pub(super) fn ended(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        ending: &Ending,
+    ) -> Result<(), StoreFault> {
+        let dialog = address.key.dialog;
+        txn.dirty.insert(address);
+        let counters = &self.shared.counters;
+        match ending {
+            Ending::Abandoned(why) => {
+                add(&counters.abandoned, 1);
+                info!(target: "actor_core::dialog", %dialog, role = ?address.key.role, %why, "abandoned");
+            }
+            Ending::Discarded => {
+                add(&counters.discarded_pending, 1);
+                info!(target: "actor_core::dialog", %dialog, "discarded pending work");
+            }
+            _ => add(&counters.completed, 1),
+        }
+        match address.key.role {
+            Role::Initiator => self.initiator_ended(txn, address, ending),
+            Role::Target => return self.target_ended(txn, dialog, ending),
+        }
+        Ok(())
+    }
+
+    fn initiator_ended(&mut self, txn: &mut Txn<'_>, address: Address, ending: &Ending) {
+        let outcome = match ending {
+            Ending::Abandoned(Abandoned::NeverReached) => Outcome::NeverReached,
+            Ending::Abandoned(why) => Outcome::Abandoned {
+                why: why.clone(),
+                in_doubt: true,
+            },
+            _ => Outcome::Closed,
+        };
+        self.fail_unanswered(txn, address, &outcome);
+        let Some(cell) = self.endpoints.get(&address) else {
+            return;
+        };
+        if let Some(line) = &cell.line {
+            line.learn(Knowledge::Ended(ending.clone()));
+        }
+        if let Owner::Child(parent) = cell.record.owner
+            && let Some(parent_cell) = self.actors.get_mut(&parent)
+            && parent_cell.record.children.remove(&address.key.dialog)
+        {
+            txn.actors.insert(parent);
+            txn.dirty_actors.insert(parent);
+        }
+    }
+
+    /// What is still unanswered never will be.
+    pub(super) fn fail_unanswered(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        outcome: &Outcome,
+    ) {
+        let Some(cell) = self.endpoints.get(&address) else {
+            return;
+        };
+        let open: Vec<u64> = cell.record.asks.keys().copied().collect();
+        for request in open {
+            self.answered(txn, address, request, outcome.clone());
+        }
+    }
+
+    fn target_ended(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+        ending: &Ending,
+    ) -> Result<(), StoreFault> {
+        if !self.ensure_actor(actor)? {
+            return Ok(());
+        }
+        let Some(cell) = self.actors.get(&actor) else {
+            return Ok(());
+        };
+        if cell.record.pending {
+            txn.half_open -= 1;
+        }
+        match ending {
+            // Pending work is dropped without a word: nothing of it ever happened.
+            Ending::Abandoned(why) if !cell.record.pending => {
+                let why = why.clone();
+                txn.actors.insert(actor);
+                // Whatever waited will not be done any more; the end is told instead.
+                txn.work.retain(|(of, _)| *of != actor);
+                txn.work.push_back((actor, Work::Abandoned(why)));
+                Ok(())
+            }
+            _ => self.end_actor(txn, actor),
+        }
+    }
+
+    /// The actor is finished: its record goes, its partners are let go.
+    pub(super) fn end_actor(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+    ) -> Result<(), StoreFault> {
+        let Some(cell) = self.actors.get_mut(&actor) else {
+            return Ok(());
+        };
+        txn.actors.insert(actor);
+        txn.dirty_actors.insert(actor);
+        cell.gone = true;
+        cell.live = None;
+        for child in std::mem::take(&mut cell.record.children) {
+            let address = Address::initiator(child, actor.slot());
+            if !self.ensure_endpoint(address)? {
+                continue;
+            }
+            let waits = self
+                .endpoints
+                .get(&address)
+                .is_some_and(|cell| !cell.record.endpoint.unanswered().is_empty());
+            let input = if waits {
+                Input::Abandon(
+                    FaultCode::Abandoned,
+                    "the dialog that subcontracted this one has ended".to_owned(),
+                )
+            } else {
+                Input::Close
+            };
+            self.input(txn, address, input)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,183 @@
+//! Frames from other nodes: to the endpoint they name, to a new target, or refused without a trace.
+
+use std::sync::atomic::Ordering;
+
+use actor_store::StoreFault;
+
+use super::{Shard, cells::EndpointCell, txn::Txn};
+use crate::{
+    node::{
+        address::{Address, token},
+        record::{EndpointRecord, Owner},
+        stats::add,
+    },
+    protocol::{Destination, Endpoint, FaultCode, Frame, Input, Role, Stage, refuse, reject},
+};
+
+/// Targets that hold pending work of initiators who have not come back, at most; above it openings are refused without
+/// creating anything.
+pub(super) const MAX_HALF_OPEN: u64 = 100_000;
+
+impl Shard {
+    pub(super) fn on_frame(&mut self, frame: Frame) -> Result<(), StoreFault> {
+        let address = match (frame.to, frame.dst_token) {
+            (Role::Target, _) => Address::target(frame.dialog),
+            (Role::Initiator, Some(token)) => Address::initiator(frame.dialog, token.slot()),
+            // Only a target can be opened.
+            (Role::Initiator, None) => return Ok(()),
+        };
+        if !self.ensure_endpoint(address)? {
+            return match frame.dst_token {
+                Some(_) => self.reply(&frame, reject(&frame)),
+                None => self.on_opening(address, &frame),
+            };
+        }
+        if self.is_orphan(address) {
+            return Ok(());
+        }
+        self.transact(&|shard, txn| {
+            shard.ensure_endpoint(address)?;
+            shard.input(txn, address, Input::Frame(frame.clone()))?;
+            shard.consume(txn, address)
+        })?;
+        self.consume_rest(address)
+    }
+
+    /// A live target whose service this program does not serve: its messages are left to be said again, to a program
+    /// that does.
+    pub(super) fn is_orphan(&self, address: Address) -> bool {
+        let Some(cell) = self.endpoints.get(&address) else {
+            return false;
+        };
+        let endpoint = &cell.record.endpoint;
+        let orphan = address.key.role == Role::Target
+            && endpoint.ending().is_none()
+            && self.shared.registry.get(endpoint.service()).is_none();
+        if orphan {
+            tracing::warn!(
+                target: "actor_core::node", dialog = %address.key.dialog, service = endpoint.service(),
+                "a message waits for a dialog that is no longer served; add `.serve::<..>()`"
+            );
+        }
+        orphan
+    }
+
+    /// Pending work is consumed as a batch: all of it or nothing is answered. Established messages go one by one, each
+    /// its own transaction.
+    pub(super) fn consume(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+    ) -> Result<(), StoreFault> {
+        loop {
+            let Some(cell) = self.endpoints.get(&address) else {
+                return Ok(());
+            };
+            let batch = cell.record.endpoint.stage() == Stage::Accumulating;
+            let before = cell.record.endpoint.recv_next();
+            self.input(txn, address, Input::Consume)?;
+            let moved = self
+                .endpoints
+                .get(&address)
+                .is_some_and(|cell| cell.record.endpoint.recv_next() != before);
+            if !batch || !moved {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(super) fn consume_rest(&mut self, address: Address) -> Result<(), StoreFault> {
+        while self
+            .endpoints
+            .get(&address)
+            .is_some_and(|cell| cell.record.endpoint.has_next())
+        {
+            let changed = self.transact(&|shard, txn| {
+                shard.ensure_endpoint(address)?;
+                shard.input(txn, address, Input::Consume)
+            })?;
+            if !changed {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_opening(&mut self, address: Address, frame: &Frame) -> Result<(), StoreFault> {
+        let Some(service) = self.shared.registry.get(&frame.service).cloned() else {
+            let detail = format!(
+                "`{}` is not served by `{}`",
+                frame.service, self.shared.name
+            );
+            return self.reply(frame, Some(refuse(frame, FaultCode::NotServed, detail)));
+        };
+        if frame.contract != service.spec.contract {
+            let detail = format!(
+                "`{}` has other messages on `{}` than where it was opened",
+                frame.service, self.shared.name
+            );
+            return self.reply(frame, Some(refuse(frame, FaultCode::Incompatible, detail)));
+        }
+        if self.shared.half_open.load(Ordering::Relaxed) >= MAX_HALF_OPEN {
+            return self.reply(
+                frame,
+                Some(refuse(
+                    frame,
+                    FaultCode::Busy,
+                    "too many dialogs wait for their initiators",
+                )),
+            );
+        }
+        self.transact(&|shard, txn| {
+            let token = token(address.slot, shard.shared.ids.random());
+            let (endpoint, effects) = Endpoint::accept(
+                frame.clone(),
+                token,
+                service.spec.mode,
+                service.spec.timeouts,
+                &shard.shared.env(),
+            );
+            shard.new_target(txn, address, endpoint, &service);
+            txn.half_open += 1;
+            shard.absorb(txn, address, effects)?;
+            shard.consume(txn, address)
+        })?;
+        self.consume_rest(address)
+    }
+
+    /// The record of a new target and of its actor, which starts as pending work.
+    pub(super) fn new_target(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        endpoint: Endpoint,
+        service: &std::sync::Arc<crate::dialog::Service>,
+    ) {
+        let used = self.next_use();
+        let record = EndpointRecord::new(endpoint, Owner::Target, txn.now);
+        self.endpoints
+            .insert(address, EndpointCell::new(record, used));
+        self.new_actor(txn, address.key.dialog, service);
+    }
+
+    /// Counts targets whose initiators have not come back.
+    pub(super) fn half_open(&self, by: i64) {
+        let counter = &self.shared.half_open;
+        let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
+            Some(n.saturating_add_signed(by))
+        });
+    }
+
+    /// An answer to a frame that touches no record; it still queues behind what this node has not committed yet.
+    fn reply(&mut self, frame: &Frame, answer: Option<Frame>) -> Result<(), StoreFault> {
+        let Some(answer) = answer else { return Ok(()) };
+        add(&self.shared.counters.resets_sent, 1);
+        let to = Destination::Store {
+            store: frame.src_store,
+            node: frame.src_node.clone(),
+        };
+        let mut txn = Txn::new(self.shared.clock.now_ms());
+        txn.output.frames.push((to, answer));
+        self.commit(txn).map(drop)
+    }
+}

@@ -1,0 +1,178 @@
+//! Messages between endpoints of one store: the same engine, another carrier.
+//!
+//! A message is one row in its receiver's inbox, written with the sender's step and deleted with the receiver's; where
+//! one side is volatile there is no row at all. Items come in order and exactly once.
+
+use actor_store::{StoreFault, Table, Value, Write};
+
+use super::{Delivery, Shard, txn::Txn};
+use crate::{
+    node::{
+        address::{ADDRESS_BYTES, Address, inbox_key, token},
+        record::{decode, encode},
+    },
+    protocol::{Endpoint, FaultCode, Input, LocalItem, LocalOpen, Stage},
+};
+
+/// Place of the opening item, before the first message.
+const OPEN_SEQ: u64 = 0;
+
+fn seq(item: &LocalItem) -> u64 {
+    match item {
+        LocalItem::Open(_) => OPEN_SEQ,
+        LocalItem::Message(message) => message.seq,
+        LocalItem::Fault { seq, .. } => *seq,
+    }
+}
+
+pub(super) fn inbox_row(to: Address, item: &LocalItem) -> Result<Write, StoreFault> {
+    let bytes = encode(item).map_err(super::txn::encoding)?;
+    Ok(Write {
+        table: Table::Inbox,
+        key: inbox_key(to, seq(item)),
+        value: Some(Value::new(bytes)),
+    })
+}
+
+/// The deliveries that a restart finds in the inbox table.
+pub(crate) fn deliveries(rows: Vec<(Vec<u8>, Value)>) -> Result<Vec<Delivery>, String> {
+    let mut deliveries: Vec<Delivery> = Vec::new();
+    for (key, value) in rows {
+        let to = key
+            .get(..ADDRESS_BYTES)
+            .and_then(Address::from_bytes)
+            .ok_or("an inbox key is not an address")?;
+        let item: LocalItem = decode(&value.bytes)?;
+        match deliveries.last_mut() {
+            Some(last) if last.to == to => last.items.push(item),
+            _ => deliveries.push(Delivery {
+                to,
+                items: vec![item],
+                stored: true,
+            }),
+        }
+    }
+    Ok(deliveries)
+}
+
+impl Shard {
+    pub(super) fn on_delivery(&mut self, delivery: Delivery) -> Result<(), StoreFault> {
+        let Delivery { to, items, stored } = delivery;
+        let mut rest = items.as_slice();
+        while !rest.is_empty() {
+            let exists = self.ensure_endpoint(to)?;
+            if self.is_orphan(to) {
+                // Their rows stay for the next start.
+                return Ok(());
+            }
+            let count = if self.takes_batch(to, exists, rest) {
+                rest.len()
+            } else {
+                1 + usize::from(opens(&rest[0]))
+            };
+            let (now, later) = rest.split_at(count.min(rest.len()));
+            rest = later;
+            self.transact(&|shard, txn| {
+                for item in now {
+                    shard.take_item(txn, to, item, stored)?;
+                    shard.consume(txn, to)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// First messages to pending work are one step, as they are from afar.
+    fn takes_batch(&self, to: Address, exists: bool, items: &[LocalItem]) -> bool {
+        match items.first() {
+            Some(LocalItem::Open(open)) => open.mode == crate::protocol::Mode::Pending,
+            _ => {
+                exists
+                    && self
+                        .endpoints
+                        .get(&to)
+                        .is_some_and(|cell| cell.record.endpoint.stage() == Stage::Accumulating)
+            }
+        }
+    }
+
+    fn take_item(
+        &mut self,
+        txn: &mut Txn<'_>,
+        to: Address,
+        item: &LocalItem,
+        stored: bool,
+    ) -> Result<(), StoreFault> {
+        let exists = self.ensure_endpoint(to)?;
+        match item {
+            LocalItem::Open(open) if !exists => {
+                if stored {
+                    txn.delete(Table::Inbox, inbox_key(to, OPEN_SEQ));
+                }
+                self.open_target(txn, to, open, stored)
+            }
+            LocalItem::Message(_) | LocalItem::Fault { .. } if exists => {
+                let before = self
+                    .endpoints
+                    .get(&to)
+                    .map(|cell| cell.record.endpoint.recv_next());
+                self.input(txn, to, Input::Local(item.clone()))?;
+                // Consumed items delete their own rows; one from before a restart is only in the way.
+                if stored && before.is_some_and(|next| seq(item) < next) {
+                    txn.delete(Table::Inbox, inbox_key(to, seq(item)));
+                }
+                if matches!(item, LocalItem::Fault { .. }) && stored {
+                    txn.delete(Table::Inbox, inbox_key(to, seq(item)));
+                }
+                Ok(())
+            }
+            // Its receiver has ended and is forgotten, or was opened before: nothing is lost by dropping it.
+            _ => {
+                if stored {
+                    txn.delete(Table::Inbox, inbox_key(to, seq(item)));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn open_target(
+        &mut self,
+        txn: &mut Txn<'_>,
+        to: Address,
+        open: &LocalOpen,
+        stored: bool,
+    ) -> Result<(), StoreFault> {
+        let service = self.shared.registry.get(&open.service).cloned();
+        let initiator = Address::initiator(open.dialog, open.token.slot());
+        let Some(service) = service.filter(|service| service.spec.contract == open.contract) else {
+            // It was served when this was sent: the program has changed over a restart.
+            let detail = format!(
+                "`{}` is not served any more, or has other messages",
+                open.service
+            );
+            let fault = LocalItem::Fault {
+                seq: 1,
+                code: FaultCode::NotServed,
+                detail,
+            };
+            txn.local.push((initiator, fault, stored));
+            return Ok(());
+        };
+        let token = token(to.slot, self.shared.ids.random());
+        let (endpoint, effects) = Endpoint::accept_local(
+            open.clone(),
+            token,
+            service.spec.timeouts,
+            &self.shared.env(),
+        );
+        self.new_target(txn, to, endpoint, &service);
+        txn.half_open += 1;
+        self.absorb(txn, to, effects)
+    }
+}
+
+fn opens(item: &LocalItem) -> bool {
+    matches!(item, LocalItem::Open(_))
+}

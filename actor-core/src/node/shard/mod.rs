@@ -1,0 +1,187 @@
+//! One shard: the memory of the dialogs at home here, and one message at a time through protocol, handler and effects.
+//!
+//! Owns the records of its slots; nobody else writes them. Runs each message to completion: no task, mailbox or lock per
+//! dialog. Everything a message changes goes to the gate as one transaction; nothing leaves from here.
+
+mod calls;
+mod cells;
+mod commands;
+mod effects;
+mod ends;
+mod frames;
+mod local;
+mod timers;
+mod trouble;
+mod txn;
+mod work;
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    fmt,
+    sync::Arc,
+};
+
+use actor_store::StoreFault;
+use tokio::sync::oneshot;
+
+use super::{address::Address, shared::Shared};
+use crate::protocol::{DialogId, Frame, LocalItem};
+
+pub(crate) use calls::{LineState, PlainCall, PlainSpec};
+use cells::{ActorCell, EndpointCell};
+pub(crate) use local::deliveries;
+
+/// What reaches a shard.
+#[derive(Debug)]
+pub(crate) enum ShardMsg {
+    /// From another node.
+    Frame(Box<Frame>),
+    /// From an endpoint of this store.
+    Local(Delivery),
+    /// From plain code.
+    Call(Box<PlainCall>),
+    /// Plain code dropped its last handle of a volatile dialog.
+    Dropped(Address),
+    /// Plain code closes a dialog.
+    Close(Address),
+    /// Plain code gives a dialog up.
+    Abandon(Address, String),
+    /// Something may be due at this time.
+    Wake(u64, Who),
+    /// Tell how many messages were handled since the last one.
+    Barrier(oneshot::Sender<u64>),
+}
+
+/// Items for an endpoint of this store, in order.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) to: Address,
+    pub(crate) items: Vec<LocalItem>,
+    /// They lie in the inbox table and are deleted as they are consumed.
+    pub(crate) stored: bool,
+}
+
+/// Who has something due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Who {
+    Endpoint(Address),
+    Actor(DialogId),
+}
+
+impl Who {
+    pub(crate) fn slot(self) -> u16 {
+        match self {
+            Self::Endpoint(address) => address.slot,
+            Self::Actor(actor) => actor.slot(),
+        }
+    }
+}
+
+/// A shard, stepped by whoever owns it.
+pub(crate) struct Shard {
+    shared: Arc<Shared>,
+    index: usize,
+    endpoints: HashMap<Address, EndpointCell>,
+    actors: HashMap<DialogId, ActorCell>,
+    due: BinaryHeap<Reverse<(u64, Who)>>,
+    /// Taken from the mailbox and not yet handled.
+    taken: VecDeque<ShardMsg>,
+    /// Counts uses, to tell which cells were not used for long.
+    uses: u64,
+    /// Messages since the last barrier.
+    handled: u64,
+}
+
+impl Shard {
+    pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Self {
+        Self {
+            shared,
+            index,
+            endpoints: HashMap::new(),
+            actors: HashMap::new(),
+            due: BinaryHeap::new(),
+            taken: VecDeque::new(),
+            uses: 0,
+            handled: 0,
+        }
+    }
+
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Handles one message or one due timer. False if there was neither.
+    pub(crate) fn turn(&mut self) -> Result<bool, StoreFault> {
+        let now = self.shared.clock.now_ms();
+        if self.due.peek().is_some_and(|Reverse((due, _))| *due <= now) {
+            self.fire(now)?;
+            return Ok(true);
+        }
+        let next = self
+            .taken
+            .pop_front()
+            .or_else(|| self.shared.mailboxes[self.index].pop());
+        let Some(message) = next else {
+            return Ok(false);
+        };
+        self.handled += 1;
+        self.handle(message)?;
+        self.sweep()?;
+        Ok(true)
+    }
+
+    /// Waits for work and does all there is. False once the node stops and nothing is left.
+    pub(crate) fn run(&mut self) -> Result<bool, StoreFault> {
+        let shared = Arc::clone(&self.shared);
+        shared.gate.wait_below(super::shared::MAX_UNSYNCED_BYTES);
+        if self.taken.is_empty() {
+            let now = shared.clock.now_ms();
+            let patience = self
+                .next_due()
+                .map(|due| std::time::Duration::from_millis(due.saturating_sub(now)));
+            if !shared.mailboxes[self.index].take(&mut self.taken, patience) {
+                return Ok(false);
+            }
+        }
+        while !shared.has_failed() && self.turn()? {
+            shared.gate.wait_below(super::shared::MAX_UNSYNCED_BYTES);
+        }
+        Ok(true)
+    }
+
+    /// When this shard has something to do without being told.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        self.due.peek().map(|Reverse((due, _))| *due)
+    }
+
+    fn handle(&mut self, message: ShardMsg) -> Result<(), StoreFault> {
+        match message {
+            ShardMsg::Frame(frame) => self.on_frame(*frame),
+            ShardMsg::Local(delivery) => self.on_delivery(delivery),
+            ShardMsg::Call(call) => self.on_call(*call),
+            ShardMsg::Dropped(address) => self.on_dropped(address),
+            ShardMsg::Close(address) => self.on_close(address),
+            ShardMsg::Abandon(address, why) => self.on_abandon(address, &why),
+            ShardMsg::Wake(due, who) => {
+                self.arm(due, who);
+                Ok(())
+            }
+            ShardMsg::Barrier(done) => {
+                let _ = done.send(self.handled - 1);
+                self.handled = 0;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shard")
+            .field("index", &self.index)
+            .field("endpoints", &self.endpoints.len())
+            .field("actors", &self.actors.len())
+            .finish_non_exhaustive()
+    }
+}

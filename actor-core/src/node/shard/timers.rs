@@ -1,0 +1,159 @@
+//! What is due: retries and deadlines of endpoints, timers and second attempts of actors.
+//!
+//! Owns the heap. Entries may be early or stale; the record decides. Deadlines that lapsed while the node was down wait
+//! for a grace, so that what the partner said meanwhile is heard first.
+
+use std::cmp::Reverse;
+
+use actor_store::StoreFault;
+
+use super::{Shard, Who};
+use crate::{
+    node::{address::Address, record::Work, shared::GRACE},
+    protocol::{DialogId, Input, TimerKind},
+};
+
+impl Shard {
+    /// Notes that `who` wants to be looked at.
+    pub(super) fn arm(&mut self, due: u64, who: Who) {
+        let armed = match who {
+            Who::Endpoint(address) => self.endpoints.get_mut(&address).map(|cell| &mut cell.armed),
+            Who::Actor(actor) => self.actors.get_mut(&actor).map(|cell| &mut cell.armed),
+        };
+        if let Some(armed) = armed {
+            if armed.is_some_and(|earlier| earlier <= due) {
+                return;
+            }
+            *armed = Some(due);
+        }
+        self.due.push(Reverse((due, who)));
+    }
+
+    /// When a deadline counts as lapsed.
+    pub(super) fn patient(&self, deadline: u64) -> u64 {
+        if deadline < self.shared.started_ms {
+            self.shared.started_ms + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX)
+        } else {
+            deadline
+        }
+    }
+
+    /// Fires the first entry of the heap, which is due.
+    pub(super) fn fire(&mut self, now: u64) -> Result<(), StoreFault> {
+        let Some(Reverse((due, who))) = self.due.pop() else {
+            return Ok(());
+        };
+        match who {
+            Who::Endpoint(address) => self.fire_endpoint(now, due, address),
+            Who::Actor(actor) => self.fire_actor(now, due, actor),
+        }
+    }
+
+    fn fire_endpoint(&mut self, now: u64, due: u64, address: Address) -> Result<(), StoreFault> {
+        if !self.ensure_endpoint(address)? {
+            self.forget_row(
+                due,
+                actor_store::Table::Endpoints,
+                address.to_bytes().to_vec(),
+            );
+            return Ok(());
+        }
+        if let Some(item) = self.lost_partner(address) {
+            self.transact(&|shard, txn| {
+                shard.ensure_endpoint(address)?;
+                shard.input(txn, address, Input::Local(item.clone()))?;
+                shard.consume(txn, address)
+            })?;
+        }
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return Ok(());
+        };
+        if cell.armed == Some(due) {
+            cell.armed = None;
+        }
+        let again = cell.retry_at.is_some_and(|at| at <= now);
+        if again {
+            cell.retry_at = None;
+        }
+        let lapsed: Vec<TimerKind> =
+            cell.record.deadlines.iter().map(|(kind, at)| (*kind, *at)).collect::<Vec<_>>().into_iter()
+                .filter(|(kind, at)| if *kind == TimerKind::Linger { *at } else { self.patient(*at) } <= now)
+                .map(|(kind, _)| kind)
+                .collect();
+        for kind in lapsed
+            .into_iter()
+            .chain(again.then_some(TimerKind::Retransmit))
+        {
+            self.transact(&|shard, txn| {
+                if !shard.ensure_endpoint(address)? {
+                    return Ok(());
+                }
+                if let Some(cell) = shard.endpoints.get_mut(&address)
+                    && cell.record.deadlines.remove(&kind).is_some()
+                {
+                    txn.dirty.insert(address);
+                }
+                shard.input(txn, address, Input::Timer(kind))
+            })?;
+        }
+        self.arm_endpoint(address);
+        Ok(())
+    }
+
+    fn fire_actor(&mut self, now: u64, due: u64, actor: DialogId) -> Result<(), StoreFault> {
+        if !self.ensure_actor(actor)? {
+            self.forget_row(
+                due,
+                actor_store::Table::Actors,
+                crate::node::address::actor_key(actor),
+            );
+            return Ok(());
+        }
+        let Some(cell) = self.actors.get_mut(&actor) else {
+            return Ok(());
+        };
+        if cell.armed == Some(due) {
+            cell.armed = None;
+        }
+        if !cell.record.work.is_empty() && cell.record.retry_at <= now {
+            self.retry(actor)?;
+        }
+        let timers = self.actors.get(&actor).map(|cell| &cell.record.timers);
+        let lapsed: Vec<u32> = timers
+            .into_iter()
+            .flatten()
+            .filter_map(|(timer, set)| (set.due <= now).then_some(*timer))
+            .collect();
+        for timer in lapsed {
+            self.transact(&|shard, txn| {
+                if !shard.ensure_actor(actor)? {
+                    return Ok(());
+                }
+                let Some(cell) = shard.actors.get_mut(&actor) else {
+                    return Ok(());
+                };
+                if let Some(set) = cell.record.timers.remove(&timer) {
+                    txn.actors.insert(actor);
+                    txn.dirty_actors.insert(actor);
+                    txn.work.push_back((
+                        actor,
+                        Work::Timer {
+                            timer,
+                            context: set.context,
+                        },
+                    ));
+                }
+                Ok(())
+            })?;
+        }
+        self.arm_actor(actor);
+        Ok(())
+    }
+
+    /// A row of the deadline index led nowhere.
+    fn forget_row(&self, time: u64, table: actor_store::Table, key: Vec<u8>) {
+        self.shared
+            .store
+            .forget_index_row(&actor_store::IndexRow { time, table, key });
+    }
+}

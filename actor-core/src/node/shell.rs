@@ -1,0 +1,216 @@
+//! Threads around the machines: one per shard, one for the gate, one for folding.
+//!
+//! Owns waiting. Everything that happens on these threads is a step that a test can take on one.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use actor_store::FoldProgress;
+use tracing::debug;
+
+use super::{Cut, Shard, Shared, gate::Output, shard::Who, stats::add};
+
+/// The running threads of a node.
+#[derive(Debug)]
+pub(super) struct Shell {
+    shards: Vec<JoinHandle<()>>,
+    gate: Option<JoinHandle<()>>,
+    folder: Option<JoinHandle<()>>,
+    fold: Arc<FoldSignal>,
+}
+
+#[derive(Debug, Default)]
+struct FoldSignal {
+    stop: AtomicBool,
+    lock: Mutex<()>,
+    wake: Condvar,
+}
+
+impl Shell {
+    pub(super) fn start(shared: &Arc<Shared>, shards: Vec<Shard>) -> io::Result<Self> {
+        let fold = Arc::new(FoldSignal::default());
+        let gate = {
+            let (shared, fold) = (Arc::clone(shared), Arc::clone(&fold));
+            spawn("gate", move || run_gate(&shared, &fold))?
+        };
+        let folder = {
+            let (shared, fold) = (Arc::clone(shared), Arc::clone(&fold));
+            spawn("fold", move || run_folder(&shared, &fold))?
+        };
+        let mut shell = Self {
+            shards: Vec::new(),
+            gate: Some(gate),
+            folder: Some(folder),
+            fold,
+        };
+        for shard in shards {
+            let shared = Arc::clone(shared);
+            let name = format!("shard-{}", shard.index());
+            shell
+                .shards
+                .push(spawn(&name, move || run_shard(&shared, shard))?);
+        }
+        Ok(shell)
+    }
+
+    /// Waits until shards have done what they had and the gate has committed it.
+    pub(super) fn join(&mut self, shared: &Shared) {
+        shared.stop();
+        for shard in self.shards.drain(..) {
+            let _ = shard.join();
+        }
+        shared.gate.close();
+        if let Some(gate) = self.gate.take() {
+            let _ = gate.join();
+        }
+        self.fold.stop.store(true, Ordering::SeqCst);
+        self.fold.ring();
+        if let Some(folder) = self.folder.take() {
+            let _ = folder.join();
+        }
+    }
+}
+
+impl FoldSignal {
+    fn ring(&self) {
+        let _guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.wake.notify_one();
+    }
+
+    fn wait(&self, at_most: Duration) {
+        let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.stop.load(Ordering::SeqCst) {
+            drop(self.wake.wait_timeout(guard, at_most));
+        }
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(body)
+}
+
+fn run_shard(shared: &Shared, mut shard: Shard) {
+    let ran = loop {
+        match shard.run() {
+            Ok(true) if !shared.has_failed() => {}
+            Ok(_) => break Ok(()),
+            Err(fault) => break Err(fault),
+        }
+    };
+    // Whoever still waits for an answer hears that the node has stopped.
+    while shared.mailboxes[shard.index()].pop().is_some() {}
+    let ended = ran.and_then(|()| {
+        if shared.has_failed() {
+            Ok(())
+        } else {
+            shard.write_all()
+        }
+    });
+    if let Err(fault) = ended {
+        shared.fail(&fault);
+    }
+}
+
+fn run_gate(shared: &Shared, fold: &FoldSignal) {
+    let max_journal = shared.store.options().max_journal_bytes;
+    while let Some(cut) = shared.gate.next() {
+        // A journal at its cap bounds the time a restart takes: commits wait for the fold.
+        while shared.store.journal_bytes() > max_journal && !shared.has_failed() {
+            fold.ring();
+            fold.wait(Duration::from_millis(2));
+        }
+        if !commit(shared, cut) {
+            return;
+        }
+        if shared.store.wants_fold() {
+            fold.ring();
+        }
+    }
+}
+
+/// Commits a cut and releases what waited for it. False if the node stopped instead.
+pub(crate) fn commit(shared: &Shared, cut: Cut) -> bool {
+    let ticket = cut.ticket();
+    let Cut {
+        batch,
+        outputs,
+        steps,
+        ..
+    } = cut;
+    let (empty, bytes) = (batch.is_empty(), batch.bytes());
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "measures the commit for its event; decides nothing"
+    )]
+    let begun = std::time::Instant::now();
+    if let Err(fault) = shared.gate.commit(batch) {
+        outputs.into_iter().for_each(super::shared::refuse);
+        shared.fail(&fault);
+        return false;
+    }
+    if !empty {
+        add(&shared.counters.commits, 1);
+        let micros = begun.elapsed().as_micros() as u64;
+        debug!(target: "actor_core::gate", batch = steps, bytes, micros, "committed");
+    }
+    release(shared, outputs);
+    shared.gate.settle(ticket);
+    true
+}
+
+fn release(shared: &Shared, outputs: VecDeque<Output>) {
+    outputs
+        .into_iter()
+        .for_each(|output| shared.release(output));
+}
+
+/// How often the folder looks at the index of deadlines, and how far ahead.
+const SCAN_EVERY_MS: u64 = 60_000;
+
+fn run_folder(shared: &Shared, signal: &FoldSignal) {
+    let mut next_scan = 0;
+    while !signal.stop.load(Ordering::SeqCst) && !shared.has_failed() {
+        let worked = match shared.store.fold_step(false) {
+            Ok(FoldProgress::Idle) => false,
+            Ok(_) => true,
+            Err(fault) => return shared.fail(&fault),
+        };
+        let now = shared.clock.now_ms();
+        if now >= next_scan {
+            next_scan = now + SCAN_EVERY_MS;
+            if let Err(fault) = wake_due(shared, now + 2 * SCAN_EVERY_MS) {
+                return shared.fail(&fault);
+            }
+        }
+        if !worked {
+            signal.wait(Duration::from_millis(SCAN_EVERY_MS / 4));
+        }
+    }
+}
+
+/// Tells the shards what the index of deadlines says is due by then. Rows may be early or stale; the record decides.
+pub(crate) fn wake_due(shared: &Shared, up_to: u64) -> Result<(), actor_store::StoreFault> {
+    for row in shared.store.due(up_to, usize::MAX)? {
+        if let Some(who) = who(row.table, &row.key) {
+            shared.post(who.slot(), super::ShardMsg::Wake(row.time, who));
+        }
+    }
+    Ok(())
+}
+
+/// Whose record lies under this key.
+pub(crate) fn who(table: actor_store::Table, key: &[u8]) -> Option<Who> {
+    match table {
+        actor_store::Table::Endpoints => super::Address::from_bytes(key).map(Who::Endpoint),
+        actor_store::Table::Actors => super::address::actor_of(key).map(Who::Actor),
+        _ => None,
+    }
+}

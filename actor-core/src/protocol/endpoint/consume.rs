@@ -1,0 +1,108 @@
+//! What the application hears: one message in order per transaction (rows 7 and 15).
+
+use super::{Endpoint, Mode, Stage};
+use crate::protocol::effects::{Effects, Notice, TimerKind};
+use crate::protocol::ending::{Ending, FaultCode};
+use crate::protocol::ids::Role;
+use crate::protocol::limits::Env;
+use crate::protocol::message::{Message, MessageKind};
+
+impl Endpoint {
+    /// Hands out the next message in order, if it is here. What is not for the application is consumed on the way.
+    pub(super) fn consume(&mut self, env: &Env<'_>, eff: &mut Effects) {
+        while eff.deliver.is_none() && !self.is_ended() {
+            let Some(message) = self.now.held.remove(&self.recv_next) else {
+                self.meet_doom(env, eff);
+                return;
+            };
+            self.recv_next += 1;
+            self.now.need_ack = true;
+            self.now.heard = true;
+            Self::wrote(eff);
+            match self.role {
+                Role::Initiator => self.hear_target(message, env, eff),
+                Role::Target => self.hear_initiator(message, eff),
+            }
+            self.complete_if_done(env, eff);
+        }
+    }
+
+    fn hear_initiator(&mut self, message: Message, eff: &mut Effects) {
+        if message.fin {
+            self.fin_received = Some(message.seq);
+        }
+        // Row 24: after our goodbye nothing is answered any more, so nothing is begun.
+        if self.fin_sent.is_some() || message.kind == MessageKind::Empty {
+            return;
+        }
+        if message.kind == MessageKind::Ask {
+            self.owed.insert(message.seq);
+        }
+        eff.deliver = Some(message);
+    }
+
+    fn hear_target(&mut self, message: Message, env: &Env<'_>, eff: &mut Effects) {
+        let (kind, fin) = (message.kind, message.fin);
+        if kind.is_answer() {
+            self.unanswered.remove(&message.re);
+        }
+        if fin {
+            self.fin_received = Some(message.seq);
+        }
+        if kind != MessageKind::Empty {
+            eff.deliver = Some(message);
+        }
+        if self.stage == Stage::Bound {
+            match self.mode {
+                // H9: a refusal ends what never began; the partner hears it instead of a confirmation.
+                Mode::Pending if kind.is_refusal() => {
+                    let fault = Some((FaultCode::Declined, String::new()));
+                    self.end(Ending::Declined, fault, env, eff);
+                    return;
+                }
+                Mode::Pending => {
+                    eff.cancel(TimerKind::Initiation);
+                    self.now.attempt = 0;
+                    self.now.due = true;
+                    self.establish(eff);
+                }
+                Mode::Handshake if kind != MessageKind::Empty => self.establish(eff),
+                Mode::Handshake => {}
+            }
+        }
+        if fin {
+            eff.notices.push(Notice::PartnerClosed);
+        }
+    }
+
+    /// Row 7: "only after you have heard from the application on the other side may you exit the initiation stage".
+    fn establish(&mut self, eff: &mut Effects) {
+        self.stage = Stage::Established;
+        self.was_established = true;
+        eff.notices.push(Notice::Established);
+    }
+
+    /// Row 28: the partner's end is heard after everything it said before.
+    pub(super) fn meet_doom(&mut self, env: &Env<'_>, eff: &mut Effects) {
+        if self.now.held.contains_key(&self.recv_next) {
+            return;
+        }
+        let Some(doom) = self
+            .now
+            .doom
+            .take_if(|doom| doom.seq.is_none_or(|seq| seq == self.recv_next))
+        else {
+            return;
+        };
+        if doom.seq.is_some() {
+            self.recv_next += 1;
+        }
+        let ending = match doom.code {
+            Some(code) => code.heard(&doom.detail),
+            None if self.fin_sent.is_some() => Ending::CompletedUnconfirmed,
+            None => FaultCode::TimedOut.heard(""),
+        };
+        self.end(ending, None, env, eff);
+        self.now.need_ack = doom.code.is_some();
+    }
+}

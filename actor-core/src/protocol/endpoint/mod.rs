@@ -1,0 +1,429 @@
+//! One side of one dialog: everything it must remember, and the entry to every change of it.
+//!
+//! The record is plain data; what may be lost in a crash lives in [`Now`] and is never needed for safety: a node may
+//! at any time throw an endpoint away and decode its last durable bytes again.
+
+mod consume;
+mod end;
+mod flush;
+mod local;
+mod open;
+mod receive;
+mod reset;
+mod send;
+mod timer;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::effects::{Durability, Effects};
+use super::ending::{Ending, FaultCode};
+use super::ids::{DialogId, EndpointKey, Role, StoreId, Token};
+use super::input::Input;
+use super::limits::{Env, Timeouts};
+use super::message::Message;
+
+/// How a dialog begins (P5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Mode {
+    /// The plumbing finds the partner first, "without bothering the application" (TCP's trick); messages wait.
+    Handshake,
+    /// First messages are accumulated as pending work by whoever gets them; one partner is chosen by its answer.
+    Pending,
+}
+
+/// What carries the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Carrier {
+    /// Frames, between two stores.
+    Remote,
+    /// Rows of one store: no frames, no outbox copy, no acknowledgement, no retry, no tombstone (H5).
+    Local,
+}
+
+/// Where an endpoint stands (P4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Stage {
+    /// Initiator: looking for a partner.
+    Initiating,
+    /// Initiator: the partner is chosen, durably; its application has not been heard yet.
+    Bound,
+    /// Target: holds pending work; not known to be the chosen one.
+    Accumulating,
+    /// Both know each other.
+    Established,
+    /// We said our last message.
+    Closing,
+    /// Over; remembered for a while, to answer politely.
+    Ended,
+}
+
+/// The other side, as this side knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Peer {
+    /// Its endpoint.
+    pub token: Token,
+    /// Its memory.
+    pub store: StoreId,
+    /// The instance it answered from last.
+    pub node: String,
+    /// The life of its memory in which it was first heard.
+    pub incarnation: u64,
+}
+
+/// Why a message is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum SendRefusal {
+    /// Too much is waiting to be acknowledged; try again later.
+    Busy,
+    /// As much was said before the first answer as may be; wait for the answer.
+    InitWindowFull,
+    /// The dialog is closing or over.
+    Closed,
+    /// The message is longer than [`super::MAX_MESSAGE_BYTES`].
+    TooLarge,
+}
+
+impl fmt::Display for SendRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy => f.write_str(
+                "too many messages wait for the partner; try again when it has caught up",
+            ),
+            Self::InitWindowFull => {
+                f.write_str("too much was said before the first answer; await an answer first")
+            }
+            Self::Closed => f.write_str("the dialog is closing or over; open a new one"),
+            Self::TooLarge => {
+                write!(
+                    f,
+                    "the message is longer than {} bytes; send it in parts",
+                    super::MAX_MESSAGE_BYTES
+                )
+            }
+        }
+    }
+}
+
+/// One side of one dialog.
+///
+/// # Use
+///
+/// - Births: [`Self::initiate`], [`Self::accept`], [`Self::accept_local`].
+/// - Inputs: [`Self::step`], ending each transaction with [`Input::Flush`].
+/// - Questions: everything else; they change nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent durable facts; a combined enum would have all their combinations"
+)]
+pub struct Endpoint {
+    dialog: DialogId,
+    role: Role,
+    mode: Mode,
+    carrier: Carrier,
+    /// Never `Closing`: that is `Established` (or `Bound` after a handshake) with a `fin_sent`.
+    stage: Stage,
+    service: String,
+    token: Token,
+    contract: u64,
+    timeouts: Timeouts,
+    /// The initiator, whichever side it is, lives in memory only.
+    volatile: bool,
+    /// Set once, durably before any frame names it (S3). At a target: the initiator.
+    peer: Option<Peer>,
+    /// Initiator: a frame of the bound target said it is established.
+    partner_established: bool,
+    /// Next message to consume.
+    recv_next: u64,
+    /// Number of the next message to be said.
+    send_next: u64,
+    /// Highest of ours the partner consumed, and the age of the frame that said so (row 23).
+    acked: u64,
+    acked_at: (u64, u64),
+    /// Said and not acknowledged; always the contiguous `acked + 1 .. send_next`. Empty for the local carrier.
+    outbox: VecDeque<Message>,
+    outbox_bytes: usize,
+    /// Bytes said before the first answer (P6).
+    initiation_bytes: usize,
+    /// Target: requests consumed and not answered.
+    owed: BTreeSet<u64>,
+    /// Initiator: requests said and not answered.
+    unanswered: BTreeSet<u64>,
+    fin_sent: Option<u64>,
+    fin_received: Option<u64>,
+    silence_armed: bool,
+    closing_wait: Option<ClosingWait>,
+    ending: Option<Ending>,
+    /// What the partner must still be told about the ending.
+    fault: Option<Fault>,
+    /// A frame that could confirm the target may have left, or did arrive.
+    was_established: bool,
+    /// The ended record may be deleted.
+    forgotten: bool,
+    #[serde(skip)]
+    now: Now,
+}
+
+/// What a closing endpoint waits for; it decides how long (row 26).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+enum ClosingWait {
+    /// Only the goodbye itself: linger.
+    Goodbye,
+    /// Messages of the application are still on their way: as long as the partner may be silent.
+    LastMessages,
+}
+
+/// A FAULT that is said again until acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Fault {
+    code: FaultCode,
+    detail: String,
+    acked: bool,
+}
+
+/// What an endpoint knows only while it is in memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about this transaction, each with one reader"
+)]
+struct Now {
+    /// Received, not consumed, not acknowledged (M9).
+    held: BTreeMap<u64, Message>,
+    /// The partner's FAULT, waiting for the messages before it to be consumed (row 28).
+    doom: Option<Doom>,
+    /// Highest of ours put into a frame since this record was read.
+    transmitted: u64,
+    /// Messages queued since the last flush: the only ones a FIN may still ride on (S20).
+    fresh: usize,
+    /// Say everything outstanding again with the next flush.
+    due: bool,
+    /// Retries without progress.
+    attempt: u32,
+    retry: RetryTimer,
+    /// The application will say nothing after this transaction.
+    close_wanted: bool,
+    need_ack: bool,
+    /// Ended: a late frame is answered with the FAULT.
+    answer_with_fault: bool,
+    /// A frame that names the partner's token has left since this record was read.
+    named_partner: bool,
+    /// A message was consumed since the last flush: the silence clock starts anew.
+    heard: bool,
+    /// Initiator, unbound: those who acknowledged. They slow the timer and release nothing (row 4).
+    candidates: BTreeSet<Token>,
+    /// Initiator, unbound: who turned us away.
+    turned_away: Option<TurnedAway>,
+    /// Counts rounds of initiation.
+    round: u32,
+}
+
+/// What the node was last told about the retry timer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum RetryTimer {
+    #[default]
+    Off,
+    Armed,
+    /// Armed with a delay that no longer fits.
+    Outdated,
+}
+
+impl RetryTimer {
+    fn outdate(&mut self) {
+        if *self == Self::Armed {
+            *self = Self::Outdated;
+        }
+    }
+}
+
+/// The partner's end, in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Doom {
+    /// Local carrier: the place; remote: after everything held in order.
+    seq: Option<u64>,
+    /// `None`: it said goodbye and has ended.
+    code: Option<FaultCode>,
+    detail: String,
+}
+
+/// Refusals of initiating frames.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct TurnedAway {
+    code: FaultCode,
+    detail: String,
+    /// The last round in which it was heard, and how many rounds in a row.
+    round: u32,
+    rounds: u32,
+}
+
+impl Endpoint {
+    /// Changes the endpoint by one input. Never fails: what cannot be accepted has no effect or a [`super::Notice`].
+    pub fn step(&mut self, input: Input, env: &Env<'_>) -> Effects {
+        let mut effects = Effects::default();
+        let eff = &mut effects;
+        match input {
+            Input::Frame(frame) => self.receive(frame, env, eff),
+            Input::Local(item) => self.receive_local(item),
+            Input::Consume => self.consume(env, eff),
+            Input::Send(outgoing) => self.send(outgoing, env, eff),
+            Input::Close => self.now.close_wanted = true,
+            Input::Abandon(code, detail) => self.give_up(code, detail, env, eff),
+            Input::Timer(kind) => self.timer(kind, env, eff),
+            Input::Restarted => self.restarted(env, eff),
+            Input::Located(location) => self.located(location, env, eff),
+            Input::Flush => self.flush(env, eff),
+        }
+        effects
+    }
+
+    /// The key of its record.
+    pub fn key(&self) -> EndpointKey {
+        EndpointKey {
+            dialog: self.dialog,
+            role: self.role,
+        }
+    }
+
+    /// Which side it is.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Where it stands.
+    pub fn stage(&self) -> Stage {
+        if self.is_settled() && self.fin_sent.is_some() {
+            Stage::Closing
+        } else {
+            self.stage
+        }
+    }
+
+    /// How the dialog begins.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// What carries the messages.
+    pub fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
+    /// The name of this remembered conversation.
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// The partner, once known. `None` for the local carrier: the partner is the other record of this store.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.peer.as_ref()
+    }
+
+    /// The service that was asked for.
+    pub fn service(&self) -> &str {
+        &self.service
+    }
+
+    /// Fingerprint of the contract.
+    pub fn contract(&self) -> u64 {
+        self.contract
+    }
+
+    /// The agreed deadlines.
+    pub fn timeouts(&self) -> &Timeouts {
+        &self.timeouts
+    }
+
+    /// Is this the initiator, in memory only (H4)?
+    pub fn is_volatile(&self) -> bool {
+        self.volatile && self.role == Role::Initiator
+    }
+
+    /// Target: the partner lives in memory only, in this life of its store (H4).
+    pub fn volatile_partner(&self) -> Option<u64> {
+        let peer = self.peer.as_ref()?;
+        (self.volatile && self.role == Role::Target).then_some(peer.incarnation)
+    }
+
+    /// What was said and is not acknowledged, oldest first.
+    pub fn outbox(&self) -> impl Iterator<Item = &Message> {
+        self.outbox.iter()
+    }
+
+    /// Target: requests that wait for our answer. Initiator: empty.
+    pub fn owed(&self) -> &BTreeSet<u64> {
+        &self.owed
+    }
+
+    /// Initiator: requests that wait for the partner's answer. Kept when the dialog ends, for the node to report.
+    pub fn unanswered(&self) -> &BTreeSet<u64> {
+        &self.unanswered
+    }
+
+    /// How the dialog ended, if it has.
+    pub fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
+    /// The number of the next message to be consumed.
+    pub fn recv_next(&self) -> u64 {
+        self.recv_next
+    }
+
+    /// The number the next message to be said will get.
+    pub fn send_next(&self) -> u64 {
+        self.send_next
+    }
+
+    /// Is the partner chosen? (Local carrier: from birth.)
+    pub fn is_bound(&self) -> bool {
+        self.carrier == Carrier::Local
+            || (self.peer.is_some() && self.role == Role::Initiator)
+            || self.is_settled()
+    }
+
+    /// Is there a next message in order for [`Input::Consume`]?
+    pub fn has_next(&self) -> bool {
+        self.now.held.contains_key(&self.recv_next)
+            || self
+                .now
+                .doom
+                .as_ref()
+                .is_some_and(|doom| doom.seq.is_none_or(|seq| seq == self.recv_next))
+    }
+
+    /// May the record be deleted? Local: as soon as it ended. Remote: when the tombstone's linger is over.
+    pub fn fully_over(&self) -> bool {
+        self.stage == Stage::Ended && (self.carrier == Carrier::Local || self.forgotten)
+    }
+
+    /// Did the dialog ever get past the point where pending work could become permanent? An initiator's dialog that
+    /// ended without it has certainly had no permanent effect, now or ever (S8).
+    pub fn was_established(&self) -> bool {
+        self.was_established
+    }
+
+    fn is_remote(&self) -> bool {
+        self.carrier == Carrier::Remote
+    }
+
+    /// Past every doubt about who the partner is: frames that name it may leave, and confirm it.
+    fn is_settled(&self) -> bool {
+        match self.stage {
+            Stage::Bound => self.mode == Mode::Handshake,
+            Stage::Established => true,
+            _ => false,
+        }
+    }
+
+    fn is_ended(&self) -> bool {
+        self.stage == Stage::Ended
+    }
+
+    fn wrote(eff: &mut Effects) {
+        eff.at_least(Durability::Durable);
+    }
+}

@@ -1,0 +1,329 @@
+//! Frames from the partner, from twins of the partner, and from the past (rows 4 to 6, 9, 10, 13, 15 to 18, 28, 29).
+//!
+//! Messages go to the backlog; nothing is consumed here.
+
+use super::{Carrier, Doom, Endpoint, Mode, Peer, Stage, TurnedAway};
+use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
+use crate::protocol::ending::FaultCode;
+use crate::protocol::frame::{Frame, FrameKind, ResetReason};
+use crate::protocol::ids::Role;
+use crate::protocol::limits::Env;
+use crate::protocol::message::Message;
+use crate::protocol::stateless::{reject, reset};
+
+/// Row 4: an acknowledged batch is repeated as if it had been repeated this often in vain.
+const SLOW_ATTEMPT: u32 = 5;
+/// A refusal heard in this many rounds in a row, with nobody accepting, ends the search early.
+const CONVINCING_REFUSALS: u32 = 3;
+
+impl Endpoint {
+    pub(super) fn receive(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
+        if frame.key() != self.key() {
+            return;
+        }
+        if self.carrier == Carrier::Local
+            || frame.dst_token.is_some_and(|token| token != self.token)
+        {
+            // Row 19: it is for another memory of this dialog, or for one that never had an address.
+            eff.frames
+                .extend(reject(&frame).map(|reset| (frame.reply_to(), reset)));
+            return;
+        }
+        if matches!(frame.kind, FrameKind::Reset { .. }) {
+            return self.receive_reset(&frame, env, eff);
+        }
+        match (self.role, self.stage) {
+            (Role::Initiator, _) if frame.is_initiating() => {}
+            (Role::Initiator, Stage::Ended) => self.late_for_initiator(&frame, eff),
+            (Role::Initiator, Stage::Initiating) => self.hear_candidate(frame, env, eff),
+            (Role::Initiator, _) if self.is_from_twin(&frame) => Self::supersede(&frame, eff),
+            // Another initiator's dialog under our id: nothing to say to it.
+            (Role::Target, _) if self.is_from_twin(&frame) => {}
+            (Role::Target, Stage::Ended) => self.late(&frame, eff),
+            (Role::Target, _) if frame.is_initiating() => {
+                self.hear_unbound_initiator(frame, env, eff);
+            }
+            _ => self.hear_partner(frame, env, eff),
+        }
+    }
+
+    fn is_from_twin(&self, frame: &Frame) -> bool {
+        self.peer
+            .as_ref()
+            .is_none_or(|peer| peer.token != frame.src_token)
+    }
+
+    /// Rows 4 and 5. "The first attempt will not be correlated with the second attempt": whoever answers first,
+    /// durably recorded here, is the partner.
+    fn hear_candidate(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
+        match &frame.kind {
+            FrameKind::Ack => {
+                if self.now.candidates.insert(frame.src_token) {
+                    self.slow_down();
+                }
+            }
+            FrameKind::SynAck | FrameKind::Data if frame.contract != self.contract => {
+                let detail = format!(
+                    "it speaks {:016x}, we speak {:016x}",
+                    frame.contract, self.contract
+                );
+                self.turned_away(&frame, FaultCode::Incompatible, detail, env, eff);
+            }
+            FrameKind::SynAck | FrameKind::Data => {
+                self.bind(&frame, eff);
+                self.hear_partner(frame, env, eff);
+            }
+            FrameKind::Fault { code, detail } => {
+                let (code, detail) = (*code, detail.clone());
+                self.turned_away(&frame, code, detail, env, eff);
+            }
+            FrameKind::Syn | FrameKind::Bound | FrameKind::Reset { .. } | FrameKind::Ping => {}
+        }
+    }
+
+    /// Row 5: set once, and durable before any frame names it (S3). The window begins with the binding: nothing an
+    /// unbound twin said was ever put into it.
+    fn bind(&mut self, frame: &Frame, eff: &mut Effects) {
+        self.peer = Some(Peer {
+            token: frame.src_token,
+            store: frame.src_store,
+            node: frame.src_node.clone(),
+            incarnation: frame.incarnation,
+        });
+        self.stage = Stage::Bound;
+        self.now.candidates.clear();
+        self.now.turned_away = None;
+        self.progress();
+        if self.mode == Mode::Handshake {
+            self.was_established = true;
+            eff.cancel(TimerKind::Initiation);
+        }
+        eff.notices.push(Notice::Bound);
+        Self::wrote(eff);
+    }
+
+    /// Nobody is bound yet, so one refusal decides nothing: others may serve. All of it is certain: nothing happened.
+    fn turned_away(
+        &mut self,
+        frame: &Frame,
+        code: FaultCode,
+        detail: String,
+        env: &Env<'_>,
+        eff: &mut Effects,
+    ) {
+        self.now.candidates.remove(&frame.src_token);
+        // One that remembers this dialog repeats its FAULT until somebody answers.
+        eff.frames
+            .extend(reset(frame, ResetReason::Superseded).map(|reset| (frame.reply_to(), reset)));
+        if code == FaultCode::Busy {
+            self.slow_down();
+        }
+        let round = self.now.round;
+        let rounds = match &self.now.turned_away {
+            Some(last) if last.code == code && last.round == round => last.rounds,
+            Some(last) if last.code == code && last.round.wrapping_add(1) == round => {
+                last.rounds + 1
+            }
+            _ => 1,
+        };
+        let ending = code.heard(&detail);
+        eff.notices.push(Notice::TurnedAway {
+            ending: ending.clone(),
+        });
+        self.now.turned_away = Some(TurnedAway {
+            code,
+            detail,
+            round,
+            rounds,
+        });
+        if code != FaultCode::Busy
+            && rounds >= CONVINCING_REFUSALS
+            && self.now.candidates.is_empty()
+        {
+            self.end(ending, None, env, eff);
+        }
+    }
+
+    fn slow_down(&mut self) {
+        if self.now.attempt < SLOW_ATTEMPT {
+            self.now.attempt = SLOW_ATTEMPT;
+            self.now.retry.outdate();
+        }
+    }
+
+    /// Row 6: its work is not a problem; it is told to drop it.
+    fn supersede(frame: &Frame, eff: &mut Effects) {
+        if let Some(reset) = reset(frame, ResetReason::Superseded) {
+            eff.frames.push((frame.reply_to(), reset));
+            eff.notices.push(Notice::Superseded);
+        }
+    }
+
+    /// Rows 9, 10 and 18: the initiator does not know us yet, or this frame is from when it did not.
+    fn hear_unbound_initiator(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
+        if !matches!(frame.kind, FrameKind::Syn | FrameKind::Data) {
+            return;
+        }
+        self.now.need_ack = true;
+        // It has not heard our answers: say them again.
+        self.now.due = true;
+        if self.mode == Mode::Pending {
+            self.hold(frame.messages, env, eff);
+        }
+    }
+
+    /// Everything from the one partner that names us.
+    fn hear_partner(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
+        if self
+            .peer_store()
+            .is_some_and(|store| store != frame.src_store)
+        {
+            // The memory was copied under a new name: whatever it says, it is a twin.
+            return;
+        }
+        if let FrameKind::Fault { code, detail } = frame.kind {
+            self.now.doom = Some(Doom {
+                seq: None,
+                code: Some(code),
+                detail,
+            });
+            return self.meet_doom(env, eff);
+        }
+        if frame.ack >= self.send_next {
+            // Row 23, seen from the other side: it knows what we do not remember saying.
+            return self.contradiction(env, eff);
+        }
+        if self.stage == Stage::Accumulating {
+            // Row 13: only the initiator that chose us knows our token.
+            self.confirmed(eff);
+            self.progress();
+        }
+        self.learn_address(&frame, eff);
+        self.acknowledged(&frame, env, eff);
+        if self.is_ended() {
+            return;
+        }
+        if frame.flags.established && self.must_say_bound() {
+            self.partner_established = true;
+            eff.at_least(Durability::Lazy);
+        }
+        if !matches!(frame.kind, FrameKind::Ack) && frame.messages.is_empty() {
+            self.now.need_ack = true;
+        }
+        self.hold(frame.messages, env, eff);
+        self.complete_if_done(env, eff);
+        if frame.flags.ended && !self.is_ended() {
+            self.now.doom = Some(Doom {
+                seq: None,
+                code: None,
+                detail: String::new(),
+            });
+            self.meet_doom(env, eff);
+        }
+    }
+
+    fn learn_address(&mut self, frame: &Frame, eff: &mut Effects) {
+        let is_newer = frame.age() > self.acked_at;
+        if let Some(peer) = self
+            .peer
+            .as_mut()
+            .filter(|peer| is_newer && peer.node != frame.src_node)
+        {
+            peer.node.clone_from(&frame.src_node);
+            eff.at_least(Durability::Lazy);
+        }
+    }
+
+    /// S6: the only place where something said is forgotten. Row 23: a newer frame that knows less than an older one
+    /// did comes from a memory that went back in time.
+    ///
+    /// (A frame of an older life that arrives late is no such evidence: gnomes hold frames back. So it is not the
+    /// incarnation alone that decides.)
+    fn acknowledged(&mut self, frame: &Frame, env: &Env<'_>, eff: &mut Effects) {
+        if frame.ack < self.acked && frame.age() > self.acked_at {
+            return self.contradiction(env, eff);
+        }
+        if frame.ack <= self.acked {
+            return;
+        }
+        while self
+            .outbox
+            .front()
+            .is_some_and(|message| message.seq <= frame.ack)
+        {
+            if let Some(message) = self.outbox.pop_front() {
+                self.outbox_bytes = self.outbox_bytes.saturating_sub(message.body.len());
+            }
+        }
+        self.acked = frame.ack;
+        self.acked_at = frame.age();
+        self.progress();
+        eff.at_least(Durability::Lazy);
+    }
+
+    /// The partner moves: retries start small again.
+    fn progress(&mut self) {
+        self.now.attempt = 0;
+        self.now.retry.outdate();
+    }
+
+    /// Rows 15 to 17: into the backlog, if new and within the window. Not acknowledged before consumed.
+    fn hold(&mut self, messages: Vec<Message>, env: &Env<'_>, eff: &mut Effects) {
+        let end = self.recv_next.saturating_add(env.limits.window);
+        let mut bytes: usize = self
+            .now
+            .held
+            .values()
+            .map(|message| message.body.len())
+            .sum();
+        for message in messages {
+            let seq = message.seq;
+            if seq < self.recv_next {
+                self.now.need_ack = true;
+                eff.notices.push(Notice::Duplicate { seq });
+            } else if seq >= end {
+                self.now.need_ack = true;
+            } else if !self.now.held.contains_key(&seq) {
+                let fits = bytes + message.body.len() <= env.limits.max_outbox_bytes;
+                if fits || seq == self.recv_next {
+                    bytes += message.body.len();
+                    self.now.held.insert(seq, message);
+                }
+            }
+        }
+    }
+
+    /// Row 29 at the initiator: whoever was not chosen still drops its pending work.
+    fn late_for_initiator(&mut self, frame: &Frame, eff: &mut Effects) {
+        if self.is_from_twin(frame) {
+            Self::supersede(frame, eff);
+        } else {
+            self.late(frame, eff);
+        }
+    }
+
+    /// Row 29: the tombstone answers. Acknowledgements and RESETs are not answered, so that two tombstones fall silent.
+    fn late(&mut self, frame: &Frame, eff: &mut Effects) {
+        let told = matches!(frame.kind, FrameKind::Fault { .. });
+        if told || frame.flags.ended {
+            self.fault_heard(eff);
+        }
+        if told
+            || self
+                .ending
+                .as_ref()
+                .is_some_and(super::Ending::is_completed)
+        {
+            self.now.need_ack |= frame.kind != FrameKind::Ack;
+        } else if frame.kind != FrameKind::Ack {
+            self.now.answer_with_fault = true;
+        }
+    }
+
+    pub(super) fn fault_heard(&mut self, eff: &mut Effects) {
+        if let Some(fault) = self.fault.as_mut().filter(|fault| !fault.acked) {
+            fault.acked = true;
+            eff.at_least(Durability::Lazy);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! What the application says: numbering, limits, and the goodbye (rows 2, 12, 24).
+//!
+//! Nothing leaves here; `flush.rs` makes frames.
+
+use super::{Carrier, Endpoint, Mode, SendRefusal, Stage};
+use crate::protocol::codec::{MAX_FRAME_BYTES, MAX_FRAME_MESSAGES};
+use crate::protocol::effects::{Effects, Notice};
+use crate::protocol::ids::Role;
+use crate::protocol::limits::{Env, Limits, MAX_MESSAGE_BYTES};
+use crate::protocol::message::{Message, MessageKind, Outgoing};
+
+/// However large the limits, the first messages must fit into one frame, with its header and a goodbye.
+const MAX_INITIATION_BYTES: usize = MAX_FRAME_BYTES - 64 * 1024;
+const MAX_INITIATION_MESSAGES: u64 = MAX_FRAME_MESSAGES as u64 - 1;
+
+impl Endpoint {
+    /// May the application say a message of this many bytes now? Answers are admitted even when this says
+    /// [`SendRefusal::Busy`], so that two full sides cannot block each other (P8, M13).
+    pub fn can_send(&self, bytes: usize, limits: &Limits) -> Result<(), SendRefusal> {
+        let partner_left = self.role == Role::Initiator && self.fin_received.is_some();
+        if self.is_ended() || self.fin_sent.is_some() || partner_left {
+            return Err(SendRefusal::Closed);
+        }
+        if bytes > MAX_MESSAGE_BYTES {
+            return Err(SendRefusal::TooLarge);
+        }
+        if self.is_before_first_answer() {
+            let messages = limits.max_initiation_messages.min(MAX_INITIATION_MESSAGES);
+            let total = limits.max_initiation_bytes.min(MAX_INITIATION_BYTES);
+            if self.send_next > messages || self.initiation_bytes + bytes > total {
+                return Err(SendRefusal::InitWindowFull);
+            }
+        } else if self.outbox.len() >= limits.max_outbox_messages
+            || self.outbox_bytes + bytes > limits.max_outbox_bytes
+        {
+            return Err(SendRefusal::Busy);
+        }
+        Ok(())
+    }
+
+    /// P6: everything said now may have to be said again, to another instance.
+    fn is_before_first_answer(&self) -> bool {
+        self.role == Role::Initiator
+            && self.mode == Mode::Pending
+            && matches!(self.stage, Stage::Initiating | Stage::Bound)
+    }
+
+    /// Rows 2 and 12, and every message after them.
+    pub(super) fn send(&mut self, outgoing: Outgoing, env: &Env<'_>, eff: &mut Effects) {
+        match self.can_send(outgoing.body.len(), env.limits) {
+            Ok(()) => {}
+            Err(SendRefusal::Busy) if outgoing.kind.is_answer() => {}
+            Err(refusal) => {
+                eff.notices.push(Notice::Refused(refusal));
+                return;
+            }
+        }
+        self.queue(outgoing, env, eff);
+    }
+
+    /// Row 24: the goodbye rides on the last message of this transaction, or travels alone. It never rides on an
+    /// older message: the same number must carry the same bytes for ever (S20).
+    ///
+    /// A target says goodbye by itself once the initiator has and nothing is owed; an initiator, once the target has.
+    pub(super) fn say_goodbye_if_due(&mut self, env: &Env<'_>, eff: &mut Effects) {
+        let answering =
+            self.fin_received.is_some() && (self.role == Role::Initiator || self.owed.is_empty());
+        if self.fin_sent.is_some() || !(self.now.close_wanted || answering) {
+            return;
+        }
+        if self.now.fresh == 0 {
+            let goodbye = Outgoing {
+                kind: MessageKind::Empty,
+                re: 0,
+                handler: 0,
+                version: 0,
+                body: [].into(),
+            };
+            self.queue(goodbye, env, eff);
+        }
+        if let Some(last) = self.outbox.back_mut() {
+            last.fin = true;
+            self.fin_sent = Some(last.seq);
+            Self::wrote(eff);
+        }
+    }
+
+    fn queue(&mut self, outgoing: Outgoing, env: &Env<'_>, eff: &mut Effects) {
+        let Outgoing {
+            kind,
+            re,
+            handler,
+            version,
+            body,
+        } = outgoing;
+        let seq = self.send_next;
+        self.send_next += 1;
+        match self.role {
+            Role::Initiator if kind == MessageKind::Ask => _ = self.unanswered.insert(seq),
+            Role::Target if kind.is_answer() => _ = self.owed.remove(&re),
+            _ => {}
+        }
+        if self.is_before_first_answer() {
+            self.initiation_bytes += body.len();
+        }
+        self.outbox_bytes += body.len();
+        self.outbox.push_back(Message {
+            seq,
+            fin: false,
+            kind,
+            re,
+            handler,
+            version,
+            body,
+        });
+        self.now.fresh += 1;
+        Self::wrote(eff);
+        if self.carrier == Carrier::Local && self.stage == Stage::Accumulating {
+            self.answer_pending_work_locally(kind, env, eff);
+        }
+    }
+}

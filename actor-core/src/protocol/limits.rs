@@ -1,0 +1,71 @@
+//! What bounds a dialog: agreed deadlines, local limits, and the little an endpoint must know about its node.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::StoreId;
+
+/// Largest body of one message, in bytes.
+pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+
+/// The deadlines of the contract; both endpoints know the same values (H10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// How long an initiator looks for a partner, and how long a target keeps pending work unconfirmed.
+    pub initiation: Duration,
+    /// How long one side waits for the other while it has reason to wait.
+    pub silence: Duration,
+    /// How long the dialog may exist at all.
+    pub lifetime: Duration,
+}
+
+/// Local limits, the same for all dialogs of a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Limits {
+    /// Delay before the first retry; doubled each time (P9). The node adds jitter.
+    pub first_retry: Duration,
+    /// Longest delay between retries while looking for a partner.
+    pub max_retry_initiating: Duration,
+    /// Longest delay between retries to a bound partner.
+    pub max_retry_established: Duration,
+    /// How long an ended endpoint is remembered, and how long a goodbye is waited for (P13, M8).
+    pub linger: Duration,
+    /// Messages in flight per direction, and messages held out of order.
+    pub window: u64,
+    /// Messages waiting for an acknowledgement before `send` is refused as busy.
+    pub max_outbox_messages: usize,
+    /// Bytes waiting for an acknowledgement before `send` is refused as busy.
+    pub max_outbox_bytes: usize,
+    /// Messages that may be said before the first answer (P6).
+    pub max_initiation_messages: u64,
+    /// Bytes that may be said before the first answer (P6); one frame must hold them all.
+    pub max_initiation_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            first_retry: Duration::from_millis(200),
+            max_retry_initiating: Duration::from_secs(60),
+            max_retry_established: Duration::from_secs(30),
+            linger: Duration::from_secs(600),
+            window: 64,
+            max_outbox_messages: 1024,
+            max_outbox_bytes: 4 * 1024 * 1024,
+            max_initiation_messages: 64,
+            max_initiation_bytes: 256 * 1024,
+        }
+    }
+}
+
+/// What a step may know about its node.
+#[derive(Clone, Copy, Debug)]
+pub struct Env<'a> {
+    /// The node's limits.
+    pub limits: &'a Limits,
+    /// The node's memory.
+    pub store: StoreId,
+    /// Which life of that memory this is: raised durably before the first frame of each start (P1).
+    pub incarnation: u64,
+}

@@ -1,0 +1,106 @@
+//! Who is where: instance names, stores and services.
+//!
+//! Owns the routing tables between nodes. Remembers services and stores of members that left: silence is not absence.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{Inbound, Member};
+use crate::protocol::{Destination, Location, StoreId};
+
+/// Every node that ever joined.
+#[derive(Default)]
+pub(crate) struct Directory {
+    nodes: BTreeMap<String, Entry>,
+    services: BTreeMap<&'static str, BTreeSet<String>>,
+    /// Round-robin over the pools, so that a retry lands elsewhere.
+    turn: usize,
+}
+
+struct Entry {
+    store: StoreId,
+    inbound: Option<Arc<dyn Inbound>>,
+}
+
+impl Directory {
+    pub(crate) fn join(&mut self, member: Member) -> bool {
+        if self
+            .nodes
+            .get(&member.name)
+            .is_some_and(|entry| entry.inbound.is_some())
+        {
+            return false;
+        }
+        // What this name served before, it may serve no longer.
+        for members in self.services.values_mut() {
+            members.remove(&member.name);
+        }
+        for service in &member.services {
+            self.services
+                .entry(service)
+                .or_default()
+                .insert(member.name.clone());
+        }
+        self.nodes.insert(
+            member.name,
+            Entry {
+                store: member.store,
+                inbound: Some(member.inbound),
+            },
+        );
+        true
+    }
+
+    pub(crate) fn leave(&mut self, name: &str) {
+        if let Some(entry) = self.nodes.get_mut(name) {
+            entry.inbound = None;
+        }
+    }
+
+    pub(crate) fn serves(&self, service: &str) -> bool {
+        self.services.contains_key(service)
+    }
+
+    pub(crate) fn locate(&self, store: StoreId, node: &str) -> Location {
+        if let Some((name, _)) = self.nodes.iter().find(|(_, entry)| entry.store == store) {
+            return Location::Bound { node: name.clone() };
+        }
+        match self.nodes.get(node) {
+            Some(entry) => Location::ReplacedBy(entry.store),
+            None => Location::Unknown,
+        }
+    }
+
+    /// One member to take a frame: any of a pool that is up, or the one that has the store.
+    pub(crate) fn resolve(&mut self, to: &Destination) -> Option<(String, Arc<dyn Inbound>)> {
+        match to {
+            Destination::Service(service) => {
+                let pool = self.services.get(service.as_str())?;
+                let up = |name: &&String| {
+                    self.nodes
+                        .get(*name)
+                        .is_some_and(|entry| entry.inbound.is_some())
+                };
+                let pool: Vec<&String> = pool.iter().filter(up).collect();
+                self.turn = self.turn.wrapping_add(1);
+                self.inbound(pool.get(self.turn.checked_rem(pool.len())?)?)
+            }
+            Destination::Store { store, node } => {
+                // By store where it is known, else by the name it answered under: whoever is there now will say
+                // that it does not know the endpoint.
+                let holder = self
+                    .nodes
+                    .iter()
+                    .find(|(_, entry)| entry.store == *store)
+                    .map(|(name, _)| name);
+                self.inbound(holder.unwrap_or(node))
+            }
+        }
+    }
+
+    fn inbound(&self, name: &str) -> Option<(String, Arc<dyn Inbound>)> {
+        Some((name.to_owned(), self.nodes.get(name)?.inbound.clone()?))
+    }
+}

@@ -1,0 +1,238 @@
+//! Rules between the methods of a block, and between the block and its arguments.
+//!
+//! Owns no syntax: everything here is said of a [`DialogImpl`] that could be read.
+
+use std::collections::HashMap;
+
+use proc_macro2::Span;
+
+use crate::{
+    ast::{DialogImpl, Handler, Named},
+    attr::Args,
+    errors::Errors,
+    signature::{Context, Receiver},
+};
+
+/// Whether the arguments fit the half they are written on.
+pub(crate) fn args(args: &Args, errors: &mut Errors) {
+    if args.timeout.is_none() && !args.timeout_is_wrong {
+        let what = if args.is_pending() {
+            "pending work is kept"
+        } else {
+            "this dialog waits for a silent partner"
+        };
+        errors.here(
+            Span::call_site(),
+            format!("say how long {what}: `timeout = \"2 days\"`; whoever wants for ever says \"30 years\""),
+        );
+    }
+    if !args.is_pending() {
+        return;
+    }
+    if let Some(name) = &args.name {
+        errors.at(
+            name,
+            "the established block names the dialog: move `name` there",
+        );
+    }
+    if let Some((_, place)) = args.lifetime {
+        errors.here(
+            place,
+            "pending work has only `timeout`: move `lifetime` to the established block",
+        );
+    }
+}
+
+/// Whether the methods fit each other.
+pub(crate) fn dialog(dialog: &DialogImpl, methods: usize, errors: &mut Errors) {
+    if methods == 0 {
+        let advice = if dialog.is_pending() {
+            "a dialog without first messages needs no pending block"
+        } else {
+            "a dialog without messages cannot be talked to"
+        };
+        errors.at(
+            &dialog.self_ty,
+            format!("no method here is a `#[handler]`: mark the messages with it; {advice}"),
+        );
+    }
+    if dialog.is_pending() {
+        pending(dialog, errors);
+    } else {
+        established(dialog, errors);
+    }
+    for handler in &dialog.handlers {
+        if handler.method.name == "dialog"
+            || (dialog.is_pending() && handler.method.name == "established")
+        {
+            let name = &handler.method.name;
+            errors.at(
+                &handler.method.ident,
+                format!(
+                    "`{name}` is the plumbing's own word on a client: give the handler another name"
+                ),
+            );
+        }
+    }
+    wire_ids(
+        dialog.handlers.iter().map(|handler| &handler.method),
+        errors,
+    );
+    wire_ids(dialog.resumes.iter().map(|resume| &resume.method), errors);
+}
+
+fn pending(dialog: &DialogImpl, errors: &mut Errors) {
+    for handler in &dialog.handlers {
+        if handler.receiver == Receiver::Take {
+            errors.at(&handler.method.ident, "a first message cannot end a dialog that is not established: take `&mut self` or `&self`");
+        }
+        if let Some(cx) = &handler.cx {
+            if !cx.pending {
+                errors.at(
+                    &cx.ty,
+                    "pending work cannot cause effects: take `&PendingCx<'_>`",
+                );
+            } else if cx.mutable {
+                errors.at(
+                    &cx.ty,
+                    "pending work only reads its context: take `&PendingCx<'_>`",
+                );
+            }
+        }
+        if handler.reply.comes_later() {
+            errors.at(handler.answer(), "a first message is answered at once, because nothing is kept before the first answer: answer later in the established block");
+        }
+    }
+    match &dialog.establish[..] {
+        [] => errors.at(
+            &dialog.self_ty,
+            "pending work needs one `#[establish]` method that turns it into the dialog: `#[establish] fn establish(self, cx: &mut Cx<'_, Checkout>) -> Checkout`",
+        ),
+        [establish, more @ ..] => {
+            established_context(establish.cx.as_ref(), errors);
+            let second = more.iter().find(|second| second.method.cfgs.is_empty());
+            if let Some(second) = second.filter(|_| establish.method.cfgs.is_empty()) {
+                errors.at(&second.method.ident, format!("pending work becomes permanent in one place: `{}` is `#[establish]` already", establish.method.name));
+            }
+        }
+    }
+    let strays = dialog
+        .resumes
+        .iter()
+        .map(|resume| (&resume.method, "resume"));
+    for (method, role) in strays.chain(
+        dialog
+            .abandoned
+            .iter()
+            .map(|abandoned| (&abandoned.method, "abandoned")),
+    ) {
+        errors.at(&method.ident, format!("`#[{role}]` belongs to the established block: pending work causes no effects, and is dropped without a word"));
+    }
+}
+
+fn established(dialog: &DialogImpl, errors: &mut Errors) {
+    for establish in &dialog.establish {
+        errors.at(
+            &establish.method.ident,
+            "`#[establish]` belongs to the pending block, `#[dialog(pending, ..)]`: move it there",
+        );
+    }
+    for handler in &dialog.handlers {
+        handler_context(handler, errors);
+        if handler.receiver == Receiver::Take && handler.reply.comes_later() {
+            errors.at(handler.answer(), "nobody is left to answer after a handler that takes `self`; answer later, then close: take `&mut self` and call `cx.close()`");
+        }
+    }
+    for resume in &dialog.resumes {
+        established_context(resume.cx.as_ref(), errors);
+    }
+    let mut constants: HashMap<String, &Named> = HashMap::new();
+    for resume in dialog
+        .resumes
+        .iter()
+        .filter(|resume| resume.method.cfgs.is_empty())
+    {
+        let constant = resume.method.constant();
+        // Two methods of one name are the compiler's to report.
+        if let Some(other) = constants
+            .insert(constant.to_string(), &resume.method)
+            .filter(|other| other.name != resume.method.name)
+        {
+            errors.at(
+                &resume.method.ident,
+                format!(
+                    "`{}` and this would both be continued as `Self::{constant}`: rename one",
+                    other.name
+                ),
+            );
+        }
+    }
+    for (index, abandoned) in dialog.abandoned.iter().enumerate() {
+        established_context(abandoned.cx.as_ref(), errors);
+        if index > 0 && abandoned.method.cfgs.is_empty() {
+            errors.at(
+                &abandoned.method.ident,
+                "an abandoned dialog is told once: keep one `#[abandoned]` method",
+            );
+        }
+    }
+}
+
+fn handler_context(handler: &Handler, errors: &mut Errors) {
+    established_context(handler.cx.as_ref(), errors);
+    if let (Receiver::Read, Some(cx)) = (handler.receiver, &handler.cx)
+        && cx.mutable
+    {
+        errors.at(
+            &cx.ty,
+            "a `&self` handler only reads: take `&Cx<'_, Self>`, or `&mut self` to cause effects",
+        );
+    }
+}
+
+fn established_context(cx: Option<&Context>, errors: &mut Errors) {
+    if let Some(cx) = cx.filter(|cx| cx.pending) {
+        errors.at(
+            &cx.ty,
+            "nothing is pending any more here: take `&mut Cx<'_, ..>` of the established dialog",
+        );
+    }
+}
+
+/// Names travel as 32-bit numbers, which must differ within a dialog.
+fn wire_ids<'a>(methods: impl Iterator<Item = &'a Named>, errors: &mut Errors) {
+    let mut seen: HashMap<u32, &Named> = HashMap::new();
+    for method in methods {
+        if let Some(other) = seen
+            .insert(wire_id(&method.name), method)
+            .filter(|other| other.name != method.name)
+        {
+            errors.at(
+                &method.ident,
+                format!(
+                    "`{}` and `{}` have the same number on the wire: rename one",
+                    other.name, method.name
+                ),
+            );
+        }
+    }
+}
+
+/// `handler_id` of `actor-core`, which generated code calls: 32-bit FNV-1a, never zero.
+fn wire_id(name: &str) -> u32 {
+    let hash = name.bytes().fold(0x811c_9dc5, |hash: u32, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    hash.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wire_id;
+
+    #[test]
+    fn a_wire_id_is_the_one_of_the_core() {
+        assert_eq!(wire_id(""), 0x811c_9dc5);
+        assert_eq!(wire_id("foobar"), 0xbf9c_f968);
+    }
+}

@@ -1,0 +1,189 @@
+//! One commit's worth of writes, as one journal row.
+//!
+//! Owns the layout of a row: `crc32c | batch number | entries`, each entry `table | flags | key | value`
+//! with lengths before the bytes. Never orders or filters entries; the overlay has done that.
+
+use std::sync::Arc;
+
+use crate::stored;
+use crate::table::{Table, Value};
+
+const SUM_BYTES: usize = 4;
+const HEAD_BYTES: usize = SUM_BYTES + 8;
+/// Set in an entry's table byte when it deletes; a value follows otherwise.
+const DELETES: u8 = 0x80;
+
+/// Key and new value of one changed record.
+pub(crate) type Change = (Table, Arc<[u8]>, Option<Value>);
+
+/// All writes published between two cuts, ready to be committed as one.
+#[derive(Debug)]
+#[must_use = "a batch that is not committed stops the store at the next commit"]
+pub struct Batch {
+    number: u64,
+    row: Vec<u8>,
+    entries: usize,
+    unsynced_bytes: u64,
+}
+
+impl Batch {
+    pub(crate) fn new(number: u64, changes: &[Change], unsynced_bytes: u64) -> Self {
+        // 16: table, flags and two lengths, with room for a deadline.
+        let size = HEAD_BYTES + unsynced_bytes as usize + 16 * changes.len();
+        let mut row = Vec::with_capacity(size);
+        row.extend_from_slice(&[0; SUM_BYTES]);
+        row.extend_from_slice(&number.to_le_bytes());
+        for (table, key, value) in changes {
+            put_entry(&mut row, *table, key, value.as_ref());
+        }
+        let sum = crc32c::crc32c(&row[SUM_BYTES..]);
+        row[..SUM_BYTES].copy_from_slice(&sum.to_le_bytes());
+        Self {
+            number,
+            row,
+            entries: changes.len(),
+            unsynced_bytes,
+        }
+    }
+
+    /// Nothing was published since the last cut: committing it costs nothing.
+    pub fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    /// Bytes of the journal row.
+    pub fn bytes(&self) -> usize {
+        if self.is_empty() { 0 } else { self.row.len() }
+    }
+
+    /// Records changed.
+    pub fn records(&self) -> usize {
+        self.entries
+    }
+
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(crate) fn row(&self) -> &[u8] {
+        &self.row
+    }
+
+    pub(crate) fn unsynced_bytes(&self) -> u64 {
+        self.unsynced_bytes
+    }
+}
+
+/// Number of a row's batch and its changes; `None` if the row is damaged.
+pub(crate) fn decode_row(row: &[u8]) -> Option<(u64, Vec<Change>)> {
+    let (sum, rest) = row.split_first_chunk::<SUM_BYTES>()?;
+    if u32::from_le_bytes(*sum) != crc32c::crc32c(rest) {
+        return None;
+    }
+    let (number, mut rest) = rest.split_first_chunk()?;
+    let mut changes = Vec::new();
+    while !rest.is_empty() {
+        changes.push(take_entry(&mut rest)?);
+    }
+    Some((u64::from_le_bytes(*number), changes))
+}
+
+fn put_entry(row: &mut Vec<u8>, table: Table, key: &[u8], value: Option<&Value>) {
+    let Some(value) = value else {
+        row.push(table.tag() | DELETES);
+        put_bytes(row, key);
+        return;
+    };
+    row.push(table.tag());
+    put_bytes(row, key);
+    stored::put_index(row, value.index);
+    put_bytes(row, &value.bytes);
+}
+
+fn take_entry(rest: &mut &[u8]) -> Option<Change> {
+    let (tag, after) = rest.split_first()?;
+    *rest = after;
+    let table = Table::from_tag(tag & !DELETES)?;
+    let key = take_bytes(rest)?.into();
+    if tag & DELETES != 0 {
+        return Some((table, key, None));
+    }
+    let (index, after) = stored::take_index(rest)?;
+    *rest = after;
+    let bytes = take_bytes(rest)?.into();
+    Some((table, key, Some(Value { bytes, index })))
+}
+
+// Lengths in groups of seven bits, lowest first: one byte for nearly every key.
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    let mut left = bytes.len();
+    while left >= 0x80 {
+        out.push((left & 0x7f) as u8 | 0x80);
+        left >>= 7;
+    }
+    out.push(left as u8);
+    out.extend_from_slice(bytes);
+}
+
+fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let mut len: u64 = 0;
+    let mut shift = 0;
+    loop {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        len |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            break;
+        }
+        if shift > 56 {
+            return None;
+        }
+    }
+    let (bytes, after) = rest.split_at_checked(usize::try_from(len).ok()?)?;
+    *rest = after;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Index;
+
+    fn changes() -> Vec<Change> {
+        let long = Value {
+            bytes: vec![5; 70_000].into(),
+            index: Index {
+                deadline: Some(u64::MAX),
+                busy: true,
+            },
+        };
+        vec![
+            (Table::App, (*b"").into(), Some(Value::new(*b""))),
+            (Table::Inbox, vec![0; 300].into(), None),
+            (Table::Node, (*b"k").into(), Some(long)),
+        ]
+    }
+
+    #[test]
+    fn a_row_comes_back_as_it_was_and_any_damage_is_noticed() {
+        let batch = Batch::new(42, &changes(), 0);
+        assert_eq!(decode_row(batch.row()), Some((42, changes())));
+        for at in (0..batch.row().len()).step_by(97).chain(0..64) {
+            let mut bad = batch.row().to_vec();
+            bad[at] ^= 1;
+            assert_eq!(decode_row(&bad), None, "byte {at}");
+            assert_eq!(decode_row(&batch.row()[..at]), None, "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_small_change_costs_four_bytes_besides_key_and_value() {
+        let one = [(
+            Table::Actors,
+            Arc::from(*b"key"),
+            Some(Value::new(*b"value")),
+        )];
+        assert_eq!(Batch::new(1, &one, 8).bytes(), HEAD_BYTES + 4 + 8);
+    }
+}

@@ -1,0 +1,237 @@
+//! Values as bytes, and the only place that knows which codec makes them.
+//!
+//! Owns the layout of every stored and sent payload: bincode 2, variable integers, little endian.
+//! Never accepts bytes left over, and never allocates much more than it was given.
+
+use std::fmt;
+
+use bincode::config;
+use bincode::error::DecodeError;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The largest value that is decoded, in bytes.
+pub const MAX_DECODED_BYTES: usize = 64 * 1024 * 1024;
+
+/// Why a value could not be turned into bytes or back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// The value's `Serialize` refused.
+    Encode {
+        /// The type.
+        what: &'static str,
+        /// What it said.
+        detail: String,
+    },
+    /// The bytes are not such a value, or the value's `Deserialize` refused them.
+    Decode {
+        /// The type.
+        what: &'static str,
+        /// What it said.
+        detail: String,
+    },
+    /// A value was found, and bytes were left over.
+    LeftOver {
+        /// The type.
+        what: &'static str,
+        /// How many bytes too many.
+        bytes: usize,
+    },
+    /// More bytes than any value may have.
+    TooLarge {
+        /// The type.
+        what: &'static str,
+        /// How many bytes there are.
+        bytes: usize,
+    },
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encode { what, detail } => write!(
+                f,
+                "a `{what}` could not be encoded ({detail}): use plain derived `Serialize`, without flatten or skip attributes"
+            ),
+            Self::Decode { what, detail } => write!(
+                f,
+                "the bytes are no `{what}` ({detail}): were they written by another version of the type, or by one with flatten, untagged or skip attributes?"
+            ),
+            Self::LeftOver { what, bytes } => write!(
+                f,
+                "{bytes} bytes are left over after a `{what}`: they were written by another version of the type"
+            ),
+            Self::TooLarge { what, bytes } => write!(
+                f,
+                "{bytes} bytes are too many for a `{what}`, the limit is {MAX_DECODED_BYTES}: split the value"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for CodecError {}
+
+/// The bytes of a value.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
+    bincode::serde::encode_to_vec(value, config::standard()).map_err(|error| CodecError::Encode {
+        what: std::any::type_name::<T>(),
+        detail: error.to_string(),
+    })
+}
+
+/// The value of these bytes, all of which it must take.
+///
+/// What it allocates is bounded by a small multiple of the bytes given, whatever lengths they claim. Its
+/// depth is not: a type that contains itself without a limit can be nested as deep as there are bytes,
+/// and a sequence of empty values can be as long as it claims. Do not receive such types from strangers.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    let what = std::any::type_name::<T>();
+    let (value, read) = decode_prefix(bytes)
+        .ok_or(CodecError::TooLarge {
+            what,
+            bytes: bytes.len(),
+        })?
+        .map_err(|error| CodecError::Decode {
+            what,
+            detail: error.to_string(),
+        })?;
+    if read == bytes.len() {
+        Ok(value)
+    } else {
+        Err(CodecError::LeftOver {
+            what,
+            bytes: bytes.len() - read,
+        })
+    }
+}
+
+// bincode counts an integer by its full width though it may lie in one byte, so an honest value needs
+// up to 16 times its length. The limit is a constant of the type, hence the steps.
+fn decode_prefix<T: DeserializeOwned>(bytes: &[u8]) -> Option<Result<(T, usize), DecodeError>> {
+    macro_rules! first_that_fits {
+        ($($limit:expr),*) => {$(
+            if bytes.len() <= $limit {
+                let config = config::standard().with_limit::<{ $limit * 16 }>();
+                return Some(bincode::serde::decode_from_slice(bytes, config));
+            }
+        )*};
+    }
+    first_that_fits!(256, 4 * 1024, 64 * 1024, 1024 * 1024, MAX_DECODED_BYTES);
+    None
+}
+
+/// Takes an encoded `Result` apart without knowing its types: whether it is an error, and the encoded
+/// value or error itself. `None` if these bytes are no encoded `Result`.
+pub fn split_result(bytes: &[u8]) -> Option<(bool, &[u8])> {
+    match bytes.split_first()? {
+        (0, payload) => Some((false, payload)),
+        (1, payload) => Some((true, payload)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use std::collections::{BTreeMap, HashMap};
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Clone)]
+    enum Stage {
+        Open,
+        Paying { cents: u64, by: Option<String> },
+        Done(i32, bool),
+    }
+
+    #[derive(Serialize, Deserialize, PartialEq, Debug, Clone)]
+    struct Sample {
+        name: String,
+        stage: Vec<Stage>,
+        note: Option<Box<Sample>>,
+        map: BTreeMap<u8, [u8; 2]>,
+    }
+
+    fn sample() -> Sample {
+        let inner = Sample {
+            name: String::new(),
+            stage: vec![],
+            note: None,
+            map: BTreeMap::new(),
+        };
+        Sample {
+            name: "ab".to_owned(),
+            stage: vec![
+                Stage::Open,
+                Stage::Paying {
+                    cents: 300,
+                    by: Some("x".to_owned()),
+                },
+                Stage::Done(-1, true),
+            ],
+            note: Some(Box::new(inner)),
+            map: BTreeMap::from([(7, [1, 2])]),
+        }
+    }
+
+    #[test]
+    fn the_bytes_of_a_value_are_what_they_were_when_the_format_was_fixed() {
+        let golden = [
+            2, b'a', b'b', 3, 0, 1, 251, 44, 1, 1, 1, b'x', 2, 1, 1, 1, 0, 0, 0, 0, 1, 7, 1, 2,
+        ];
+        assert_eq!(encode(&sample()).unwrap(), golden);
+        assert_eq!(decode::<Sample>(&golden).unwrap(), sample());
+    }
+
+    #[test]
+    fn every_byte_must_be_taken_and_every_cut_is_an_error() {
+        let bytes = encode(&sample()).unwrap();
+        for len in 0..bytes.len() {
+            assert!(decode::<Sample>(&bytes[..len]).is_err(), "cut at {len}");
+        }
+        let mut longer = bytes;
+        longer.push(0);
+        let error = decode::<Sample>(&longer).unwrap_err();
+        assert!(matches!(error, CodecError::LeftOver { bytes: 1, .. }));
+    }
+
+    #[test]
+    fn a_hostile_length_is_refused_without_allocating_it() {
+        for width in [251_u8, 252, 253] {
+            let hostile = [width, 255, 255, 255, 255, 255, 255, 255, 127, 1, 2, 3];
+            assert!(decode::<String>(&hostile).is_err());
+            assert!(decode::<Vec<u64>>(&hostile).is_err());
+            assert!(decode::<Vec<String>>(&hostile).is_err());
+            assert!(decode::<HashMap<u64, String>>(&hostile).is_err());
+        }
+    }
+
+    #[test]
+    fn small_numbers_in_large_collections_stay_within_the_limit() {
+        for len in [0_usize, 1, 255, 256, 5_000, 300_000] {
+            let wide = vec![1_u128; len];
+            assert_eq!(decode::<Vec<u128>>(&encode(&wide).unwrap()).unwrap(), wide);
+        }
+    }
+
+    #[test]
+    fn a_result_begins_with_which_it_is() {
+        let good: Result<u32, String> = Ok(5);
+        let bad: Result<u32, String> = Err("no".to_owned());
+        let (good, bad) = (encode(&good).unwrap(), encode(&bad).unwrap());
+        assert_eq!(
+            split_result(&good),
+            Some((false, &encode(&5_u32).unwrap()[..]))
+        );
+        assert_eq!(
+            split_result(&bad),
+            Some((true, &encode(&"no").unwrap()[..]))
+        );
+        assert_eq!(
+            split_result(&encode(&Ok::<(), ()>(())).unwrap()),
+            Some((false, &[][..]))
+        );
+        assert_eq!(split_result(&[]), None);
+        assert_eq!(split_result(&[2]), None);
+    }
+}

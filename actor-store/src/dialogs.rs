@@ -1,0 +1,232 @@
+//! `dialogs.redb`: the tables, the two indexes and the header.
+//!
+//! Owns how rows lie in the database and how they are read. Only a fold writes them; see [`crate::fold`].
+
+use std::ops::Bound;
+
+use redb::{
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction,
+};
+
+use crate::fault::{Boundary, StoreFault, Trouble};
+use crate::header::{HEADER_KEY, HEADER_TABLE, Header, Kind};
+use crate::merge;
+use crate::stored;
+use crate::table::{Table, Value};
+
+pub(crate) type Bytes = &'static [u8];
+
+const HEADERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new(HEADER_TABLE);
+/// `time BE | table | key`, see [`crate::index_rows`].
+pub(crate) const DEADLINES: TableDefinition<'_, Bytes, ()> = TableDefinition::new("deadlines");
+/// `table | key`.
+pub(crate) const BUSY: TableDefinition<'_, Bytes, ()> = TableDefinition::new("busy");
+
+pub(crate) fn definition(table: Table) -> TableDefinition<'static, Bytes, Bytes> {
+    TableDefinition::new(table.name())
+}
+
+/// The tables of an open store.
+#[derive(Debug)]
+pub(crate) struct Dialogs {
+    boundary: Boundary,
+    // `None` only while it is being dropped.
+    db: Option<Database>,
+}
+
+impl Dialogs {
+    pub(crate) fn new(boundary: Boundary, db: Database) -> Self {
+        Self {
+            boundary,
+            db: Some(db),
+        }
+    }
+
+    /// Creates all tables and the header, in one durable transaction.
+    pub(crate) fn create(&self, header: &Header) -> Result<(), StoreFault> {
+        self.write(|txn| {
+            for table in Table::ALL {
+                txn.open_table(definition(table))?;
+            }
+            txn.open_table(DEADLINES)?;
+            txn.open_table(BUSY)?;
+            write_header(txn, Kind::Dialogs, header)
+        })
+    }
+
+    /// Runs `work` in one durable transaction from which opening after a crash takes milliseconds.
+    pub(crate) fn write<T>(
+        &self,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, Trouble>,
+    ) -> Result<T, StoreFault> {
+        self.boundary.run(|| {
+            let db = self.db.as_ref().ok_or(StoreFault::Stopped)?;
+            let mut txn = db.begin_write()?;
+            // Only valid if the last commit had it, so every commit of this file has it.
+            txn.set_quick_repair(true);
+            let done = work(&txn)?;
+            txn.commit()?;
+            Ok(done)
+        })
+    }
+
+    /// A view of the tables as they are now.
+    pub(crate) fn view(&self) -> Result<View, StoreFault> {
+        let txn = self.boundary.run(|| {
+            let db = self.db.as_ref().ok_or(StoreFault::Stopped)?;
+            Ok(db.begin_read()?)
+        })?;
+        Ok(View {
+            boundary: self.boundary.clone(),
+            txn: Some(txn),
+        })
+    }
+
+    pub(crate) fn boundary(&self) -> &Boundary {
+        &self.boundary
+    }
+}
+
+impl Drop for Dialogs {
+    fn drop(&mut self) {
+        let db = self.db.take();
+        self.boundary.release(db);
+    }
+}
+
+/// A consistent view of the tables. Keep it short: pages freed meanwhile cannot be used again.
+#[derive(Debug)]
+pub(crate) struct View {
+    boundary: Boundary,
+    // `None` only while it is being dropped.
+    txn: Option<ReadTransaction>,
+}
+
+impl View {
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
+        self.boundary.run(|| {
+            let rows = self.open(definition(table))?;
+            let Some(row) = rows.get(key)? else {
+                return Ok(None);
+            };
+            Ok(Some(stored::decode_value(table, key, row.value())?))
+        })
+    }
+
+    /// The rows of `[from, to)` under the records of memory.
+    pub(crate) fn range(
+        &self,
+        table: Table,
+        memory: merge::Layered,
+        from: &[u8],
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Value)>, StoreFault> {
+        if merge::is_void(from, to) || limit == 0 {
+            return Ok(Vec::new());
+        }
+        self.boundary.run(|| {
+            let rows = self.open(definition(table))?;
+            let range = rows.range::<&[u8]>((Bound::Included(from), to))?;
+            let decoded = range.map(|row| {
+                let (key, row) = row?;
+                let key = key.value().to_vec();
+                let value = stored::decode_value(table, &key, row.value())?;
+                Ok::<_, Trouble>((key, value))
+            });
+            merge::over_table(memory, decoded, limit)
+        })
+    }
+
+    /// Up to `limit` keys of an index from `from` on, while `wanted` says so.
+    pub(crate) fn index(
+        &self,
+        index: TableDefinition<'static, Bytes, ()>,
+        from: Bound<&[u8]>,
+        limit: usize,
+        mut wanted: impl FnMut(&[u8]) -> Wanted,
+    ) -> Result<Vec<Vec<u8>>, StoreFault> {
+        self.boundary.run(|| {
+            let mut keys = Vec::new();
+            if limit == 0 {
+                return Ok(keys);
+            }
+            let rows = self.open(index)?;
+            for row in rows.range::<&[u8]>((from, Bound::Unbounded))? {
+                let (key, ()) = (row?.0, ());
+                match wanted(key.value()) {
+                    Wanted::Yes => keys.push(key.value().to_vec()),
+                    Wanted::Skip => {}
+                    Wanted::End => break,
+                }
+                if keys.len() == limit {
+                    break;
+                }
+            }
+            Ok(keys)
+        })
+    }
+
+    fn open<V: redb::Value + 'static>(
+        &self,
+        definition: TableDefinition<'static, Bytes, V>,
+    ) -> Result<ReadOnlyTable<Bytes, V>, Trouble> {
+        let txn = self.txn.as_ref().ok_or(StoreFault::Stopped)?;
+        Ok(txn.open_table(definition)?)
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        let txn = self.txn.take();
+        self.boundary.release(txn);
+    }
+}
+
+/// What to do with a row of an index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wanted {
+    Yes,
+    Skip,
+    End,
+}
+
+/// Puts the header row into the transaction.
+pub(crate) fn write_header(
+    txn: &WriteTransaction,
+    kind: Kind,
+    header: &Header,
+) -> Result<(), Trouble> {
+    let row = header.encode(kind);
+    txn.open_table(HEADERS)?
+        .insert(HEADER_KEY, row.as_slice())?;
+    Ok(())
+}
+
+/// What a database contains, as far as opening cares.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// No table at all: its creation was interrupted.
+    Nothing,
+    /// Tables, and no header row among them.
+    Foreign,
+    /// A header row, not yet decoded.
+    Row(Vec<u8>),
+}
+
+pub(crate) fn read_header(db: &Database, boundary: &Boundary) -> Result<Content, StoreFault> {
+    boundary.run(|| {
+        let txn = db.begin_read()?;
+        let headers = match txn.open_table(HEADERS) {
+            Ok(headers) => headers,
+            Err(redb::TableError::Storage(error)) => return Err(error.into()),
+            Err(redb::TableError::TableDoesNotExist(_)) if txn.list_tables()?.next().is_none() => {
+                return Ok(Content::Nothing);
+            }
+            // A table of this name and another type is somebody else's.
+            Err(_) => return Ok(Content::Foreign),
+        };
+        let row = headers.get(HEADER_KEY)?;
+        Ok(row.map_or(Content::Foreign, |row| Content::Row(row.value().to_vec())))
+    })
+}

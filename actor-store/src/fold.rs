@@ -1,0 +1,268 @@
+//! Folding: moving a frozen generation into the tables, chunk by chunk.
+//!
+//! Owns the order in which this happens and the derivation of both indexes. Each chunk is a small
+//! durable transaction, so that a commit of the journal never waits long; the watermark goes with the
+//! last chunk. A crash in between costs nothing: the journal still has every row, and folding a record
+//! twice gives the same record.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use redb::{Table as RedbTable, WriteTransaction};
+
+use crate::dialogs::{BUSY, Bytes, DEADLINES, definition, write_header};
+use crate::fault::Trouble;
+use crate::header::{Header, Kind};
+use crate::index_rows::{IndexRow, busy_key, deadline_key};
+use crate::options::Options;
+use crate::overlay::{Entry, Frozen};
+use crate::stored;
+use crate::table::{Index, Table};
+
+/// What a call of [`crate::Store::fold_step`] did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum FoldProgress {
+    /// Nothing to fold now.
+    Idle,
+    /// One chunk was folded; more of this generation is left.
+    Worked,
+    /// One chunk was folded and it was the last of its generation.
+    Finished,
+}
+
+/// Where folding stands.
+#[derive(Debug, Default)]
+pub(crate) struct FoldState {
+    current: Option<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    frozen: Arc<Frozen>,
+    // Everything up to here is in the tables.
+    done: Option<(Table, Arc<[u8]>)>,
+}
+
+/// What one chunk wrote.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    pub(crate) records: u64,
+    pub(crate) healed: u64,
+    /// Deadline rows whose record was folded: they are worth reporting again.
+    pub(crate) refreshed: Vec<Vec<u8>>,
+    /// Set if this was the last chunk: the watermark it wrote.
+    pub(crate) watermark: Option<u64>,
+}
+
+impl FoldState {
+    pub(crate) fn is_busy(&self) -> bool {
+        self.current.is_some()
+    }
+
+    pub(crate) fn begin(&mut self, frozen: Arc<Frozen>) {
+        self.current = Some(Current { frozen, done: None });
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.current = None;
+    }
+
+    /// The next records to fold, and whether they are the last.
+    pub(crate) fn next(&mut self, options: &Options) -> Option<Part> {
+        let current = self.current.as_mut()?;
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        let mut is_full = false;
+        let mut is_last = true;
+        let first = current
+            .done
+            .as_ref()
+            .map_or(Table::Node, |(table, _)| *table);
+        'all: for table in Table::ALL.into_iter().filter(|table| *table >= first) {
+            let from = match &current.done {
+                Some((done, key)) if *done == table => Bound::Excluded(Arc::clone(key)),
+                _ => Bound::Unbounded,
+            };
+            for (key, entry) in current
+                .frozen
+                .generation
+                .rows(table)
+                .range((from, Bound::Unbounded))
+            {
+                if is_full {
+                    is_last = false;
+                    break 'all;
+                }
+                bytes += entry.value.as_ref().map_or(0, |value| value.bytes.len());
+                records.push((table, Arc::clone(key), entry.clone()));
+                is_full = records.len() >= options.fold_chunk.max(1)
+                    || bytes >= Options::MAX_FOLD_CHUNK_BYTES;
+            }
+        }
+        if let Some((table, key, _)) = records.last() {
+            current.done = Some((*table, Arc::clone(key)));
+        }
+        Some(Part {
+            records,
+            watermark: is_last.then_some(current.frozen.through),
+        })
+    }
+}
+
+/// Records of one chunk.
+#[derive(Debug)]
+pub(crate) struct Part {
+    records: Vec<(Table, Arc<[u8]>, Entry)>,
+    watermark: Option<u64>,
+}
+
+impl Part {
+    /// Writes the chunk into the transaction; `header` is written with the last one.
+    pub(crate) fn write(
+        self,
+        txn: &WriteTransaction,
+        forgotten: &[IndexRow],
+        header: Header,
+    ) -> Result<Chunk, Trouble> {
+        let mut chunk = Chunk {
+            watermark: self.watermark,
+            records: self.records.len() as u64,
+            ..Chunk::default()
+        };
+        let mut indexes = Indexes {
+            deadlines: txn.open_table(DEADLINES)?,
+            busy: txn.open_table(BUSY)?,
+        };
+        for of_one_table in self.records.chunk_by(|a, b| a.0 == b.0) {
+            let Some((table, ..)) = of_one_table.first() else {
+                continue;
+            };
+            let mut rows = txn.open_table(definition(*table))?;
+            for (table, key, entry) in of_one_table {
+                fold_record(&mut rows, &mut indexes, *table, key, entry, &mut chunk)?;
+            }
+        }
+        for row in forgotten {
+            indexes.forget(txn, row)?;
+        }
+        if let Some(watermark) = self.watermark {
+            let header = Header {
+                watermark,
+                ..header
+            };
+            write_header(txn, Kind::Dialogs, &header)?;
+        }
+        Ok(chunk)
+    }
+}
+
+type Rows<'txn> = RedbTable<'txn, Bytes, Bytes>;
+
+fn fold_record(
+    rows: &mut Rows<'_>,
+    indexes: &mut Indexes<'_>,
+    table: Table,
+    key: &[u8],
+    entry: &Entry,
+    chunk: &mut Chunk,
+) -> Result<(), Trouble> {
+    let Some(value) = &entry.value else {
+        if entry.is_fresh {
+            // Inserted and deleted between two folds: the tables never heard of it.
+            return Ok(());
+        }
+        let old = rows.remove(key)?;
+        let old = old.map(|row| old_index(table, key, row.value(), chunk));
+        return indexes.change(table, key, old.unwrap_or_default(), Index::default(), chunk);
+    };
+    let row = stored::encode(table, key, value);
+    let old = rows.insert(key, row.as_slice())?;
+    debug_assert!(
+        !(entry.is_fresh && old.is_some()),
+        "keys of `{table}` are used once: a rewritten one could come back after its deletion"
+    );
+    let old = old.map(|row| old_index(table, key, row.value(), chunk));
+    indexes.change(table, key, old.unwrap_or_default(), value.index, chunk)
+}
+
+// A damaged old value is replaced by a good one; only its index rows are unknown. A deadline row left
+// behind is stale, which readers of the index expect.
+fn old_index(table: Table, key: &[u8], row: &[u8], chunk: &mut Chunk) -> OldIndex {
+    if let Ok((index, _)) = stored::decode(table, key, row) {
+        return OldIndex::Known(index);
+    }
+    chunk.healed += 1;
+    OldIndex::Unknown
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OldIndex {
+    Known(Index),
+    Unknown,
+}
+
+impl Default for OldIndex {
+    fn default() -> Self {
+        Self::Known(Index::default())
+    }
+}
+
+struct Indexes<'txn> {
+    deadlines: RedbTable<'txn, Bytes, ()>,
+    busy: RedbTable<'txn, Bytes, ()>,
+}
+
+impl Indexes<'_> {
+    fn change(
+        &mut self,
+        table: Table,
+        key: &[u8],
+        old: OldIndex,
+        new: Index,
+        chunk: &mut Chunk,
+    ) -> Result<(), Trouble> {
+        let known = match old {
+            OldIndex::Known(index) => Some(index),
+            OldIndex::Unknown => None,
+        };
+        let old_deadline = known.and_then(|index| index.deadline);
+        if let Some(time) = old_deadline {
+            let row = deadline_key(time, table, key);
+            if new.deadline != Some(time) {
+                self.deadlines.remove(row.as_slice())?;
+            }
+            chunk.refreshed.push(row);
+        }
+        if let Some(time) = new.deadline
+            && old_deadline != Some(time)
+        {
+            let row = deadline_key(time, table, key);
+            self.deadlines.insert(row.as_slice(), ())?;
+            chunk.refreshed.push(row);
+        }
+        if known.map(|index| index.busy) != Some(new.busy) {
+            let row = busy_key(table, key);
+            if new.busy {
+                self.busy.insert(row.as_slice(), ())?;
+            } else {
+                self.busy.remove(row.as_slice())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a row unless the record stands by it: then it would be missed after a restart.
+    fn forget(&mut self, txn: &WriteTransaction, row: &IndexRow) -> Result<(), Trouble> {
+        let rows = txn.open_table(definition(row.table))?;
+        let stored = redb::ReadableTable::get(&rows, row.key.as_slice())?;
+        let deadline = stored.and_then(|stored| {
+            let (index, _) = stored::decode(row.table, &row.key, stored.value()).ok()?;
+            index.deadline
+        });
+        if deadline != Some(row.time) {
+            self.deadlines.remove(row.encode().as_slice())?;
+        }
+        Ok(())
+    }
+}

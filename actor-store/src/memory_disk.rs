@@ -1,0 +1,291 @@
+//! A disk in memory that crashes, fails and counts, for tests of what survives.
+//!
+//! Owns several [`File`]s that share one plan of faults. Writes go to a volatile cache and become
+//! durable with `sync_data` only. Never loses what was synced.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use redb::StorageBackend;
+
+use crate::disk::{Disk, LockError};
+use crate::fault::lock;
+use crate::memory_file::{File, Random};
+
+/// What a crash does to writes that were not yet synced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Crash {
+    /// Loses all of them.
+    LoseUnsynced,
+    /// Keeps an arbitrary part of them, torn at borders of 512 bytes, the same for the same seed.
+    KeepSome(u64),
+    /// Keeps all but the last, of which an arbitrary number of 512-byte sectors arrived.
+    TearLast(u64),
+    /// Keeps all of them: the process died and the machine did not.
+    KeepAll,
+}
+
+/// What went to a file, or to all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Calls of `sync_data`, failed ones included.
+    pub syncs: u64,
+    /// Calls of `write`, failed ones included.
+    pub writes: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+}
+
+impl Counts {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.syncs += other.syncs;
+        self.writes += other.writes;
+        self.bytes_written += other.bytes_written;
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    files: BTreeMap<String, File>,
+    syncs_left: Option<u64>,
+    bytes_left: Option<u64>,
+    locked: bool,
+}
+
+/// A disk in memory. Clones share the files; so do the backends of open stores.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryDisk {
+    state: Arc<Mutex<State>>,
+}
+
+impl MemoryDisk {
+    /// An empty disk.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A disk with these files, all of them durable.
+    pub fn from_images(images: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        let disk = Self::new();
+        let files = images
+            .into_iter()
+            .map(|(name, image)| (name, File::new(image)));
+        lock(&disk.state).files.extend(files);
+        disk
+    }
+
+    /// What a restarted machine finds if it crashed now: another disk, unlocked and without faults.
+    /// This one is left as it is.
+    #[must_use]
+    pub fn crash(&self, how: Crash) -> Self {
+        let state = lock(&self.state);
+        let mut random = Random::new(match how {
+            Crash::KeepSome(seed) | Crash::TearLast(seed) => seed,
+            Crash::LoseUnsynced | Crash::KeepAll => 0,
+        });
+        let images = state
+            .files
+            .iter()
+            .map(|(name, file)| (name.clone(), file.survivor(how, &mut random)));
+        Self::from_images(images)
+    }
+
+    /// The `k`-th sync from now, counted over all files and from 1, fails and makes nothing durable, and
+    /// so does every later one.
+    pub fn fail_sync_at(&self, k: u64) {
+        lock(&self.state).syncs_left = Some(k.saturating_sub(1));
+    }
+
+    /// After `bytes` more bytes every write fails for lack of space.
+    pub fn fail_write_after(&self, bytes: u64) {
+        lock(&self.state).bytes_left = Some(bytes);
+    }
+
+    /// What went to one file.
+    pub fn counts(&self, file: &str) -> Counts {
+        let state = lock(&self.state);
+        state
+            .files
+            .get(file)
+            .map_or_else(Counts::default, |file| file.counts)
+    }
+
+    /// What went to all files.
+    pub fn total(&self) -> Counts {
+        let mut total = Counts::default();
+        for file in lock(&self.state).files.values() {
+            total.add(file.counts);
+        }
+        total
+    }
+
+    /// Syncs of all files.
+    pub fn syncs(&self) -> u64 {
+        self.total().syncs
+    }
+
+    /// Writes to all files.
+    pub fn writes(&self) -> u64 {
+        self.total().writes
+    }
+
+    /// Bytes written to all files.
+    pub fn bytes_written(&self) -> u64 {
+        self.total().bytes_written
+    }
+
+    /// Damages a file, durably: `change` gets the bytes from `offset` on, none if the file is shorter.
+    pub fn corrupt(&self, file: &str, offset: usize, change: impl FnOnce(&mut [u8])) {
+        let mut state = lock(&self.state);
+        if let Some(file) = state.files.get_mut(file) {
+            let mut image = file.image().to_vec();
+            change(image.get_mut(offset..).unwrap_or_default());
+            file.replace(image);
+        }
+    }
+
+    /// Cuts a file to `length` bytes, durably.
+    pub fn truncate(&self, file: &str, length: usize) {
+        let mut state = lock(&self.state);
+        if let Some(file) = state.files.get_mut(file) {
+            let mut image = file.image().to_vec();
+            image.truncate(length);
+            file.replace(image);
+        }
+    }
+
+    /// What a reader of the file sees now, unsynced writes included; empty if there is no such file.
+    pub fn image(&self, file: &str) -> Vec<u8> {
+        let state = lock(&self.state);
+        state
+            .files
+            .get(file)
+            .map_or_else(Vec::new, |file| file.image().to_vec())
+    }
+
+    /// All files as a reader sees them now, for [`MemoryDisk::from_images`].
+    pub fn images(&self) -> Vec<(String, Vec<u8>)> {
+        let state = lock(&self.state);
+        let images = state.files.iter();
+        images
+            .map(|(name, file)| (name.clone(), file.image().to_vec()))
+            .collect()
+    }
+}
+
+impl Disk for MemoryDisk {
+    fn open(&self, name: &str) -> io::Result<Box<dyn StorageBackend>> {
+        lock(&self.state).files.entry(name.to_owned()).or_default();
+        Ok(Box::new(Handle {
+            state: Arc::clone(&self.state),
+            name: name.to_owned(),
+        }))
+    }
+
+    fn lock(&self) -> Result<Box<dyn Any + Send + Sync>, LockError> {
+        let mut state = lock(&self.state);
+        if state.locked {
+            return Err(LockError::Held {
+                at: self.describe(),
+            });
+        }
+        state.locked = true;
+        Ok(Box::new(Guard(Arc::clone(&self.state))))
+    }
+
+    fn describe(&self) -> String {
+        "memory".to_owned()
+    }
+}
+
+struct Guard(Arc<Mutex<State>>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        lock(&self.0).locked = false;
+    }
+}
+
+#[derive(Debug)]
+struct Handle {
+    state: Arc<Mutex<State>>,
+    name: String,
+}
+
+impl Handle {
+    fn with<T>(&self, work: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
+        let mut state = lock(&self.state);
+        let file = state.files.get_mut(&self.name);
+        work(file.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?)
+    }
+}
+
+impl StorageBackend for Handle {
+    fn len(&self) -> io::Result<u64> {
+        self.with(|file| Ok(file.image().len() as u64))
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.with(|file| file.read(offset, out))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.with(|file| {
+            file.set_len(len);
+            Ok(())
+        })
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        let fails = match &mut state.syncs_left {
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        };
+        drop(state);
+        self.with(|file| {
+            file.counts.syncs += 1;
+            if fails {
+                return Err(io::Error::other("injected: sync failed"));
+            }
+            file.sync();
+            Ok(())
+        })
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        let len = data.len() as u64;
+        let is_full = match &mut state.bytes_left {
+            Some(left) if *left < len => {
+                *left = 0;
+                true
+            }
+            Some(left) => {
+                *left -= len;
+                false
+            }
+            None => false,
+        };
+        drop(state);
+        self.with(|file| {
+            file.counts.writes += 1;
+            if is_full {
+                return Err(io::Error::new(
+                    io::ErrorKind::StorageFull,
+                    "injected: no space left on device",
+                ));
+            }
+            file.counts.bytes_written += len;
+            file.write(offset, data)
+        })
+    }
+}

@@ -1,0 +1,301 @@
+//! Opening a store: telling a new one from an old one, an interrupted creation from damage, and files
+//! that belong together from files that do not.
+//!
+//! Owns the order of creation, which makes every interruption recognizable: the journal's header is
+//! durable before `dialogs.redb` is touched, and the first incarnation is counted only after the header
+//! of `dialogs.redb` is durable. Never throws away a file that was in use.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use redb::{Database, StorageBackend};
+
+use crate::backend::{Backend, Meter};
+use crate::dialogs::{Content, Dialogs, read_header};
+use crate::disk::Disk;
+use crate::fault::{Boundary, Stop};
+use crate::header::{FORMAT, Header, HeaderError, Kind};
+use crate::journal::{Journal, Tail, TailError};
+use crate::open_error::OpenError;
+use crate::options::Options;
+use crate::overlay::Overlay;
+use crate::table::StoreId;
+
+/// The journal is small and hot: it needs little of the cache.
+const JOURNAL_CACHE_SHARE: usize = 8;
+/// What redb writes first into a file, and last when it creates one.
+const REDB_MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1A, 0x0A, 0xA9, 0x0D, 0x0A];
+
+/// The parts of an open store, in the order in which they must be dropped.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) journal: Journal,
+    pub(crate) dialogs: Dialogs,
+    pub(crate) overlay: Overlay,
+    pub(crate) header: Header,
+    pub(crate) stop: Arc<Stop>,
+    pub(crate) lock: Box<dyn Any + Send + Sync>,
+}
+
+pub(crate) fn open(
+    disk: &Arc<dyn Disk>,
+    options: &Options,
+    fresh_id: StoreId,
+) -> Result<Parts, OpenError> {
+    let lock = disk.lock()?;
+    disk.settle().map_err(|cause| OpenError::Io {
+        path: disk.describe(),
+        cause,
+    })?;
+    let meters = [Arc::new(Meter::default()), Arc::new(Meter::default())];
+    let stop = Arc::new(Stop::new(Arc::clone(disk), meters.to_vec()));
+    let [journal_meter, dialogs_meter] = meters;
+    let journal_file = File::probe(disk, Kind::Journal, journal_meter, &stop)?;
+    let dialogs_file = File::probe(disk, Kind::Dialogs, dialogs_meter, &stop)?;
+
+    let (journal, journal_header) = open_journal(journal_file, &dialogs_file, options, fresh_id)?;
+    let (dialogs, dialogs_header) = open_dialogs(
+        dialogs_file,
+        journal.boundary().path(),
+        journal_header,
+        options,
+    )?;
+    if journal_header.store != dialogs_header.store {
+        return Err(OpenError::DifferentStores {
+            at: disk.describe(),
+        });
+    }
+    if dialogs_header.incarnation > journal_header.incarnation {
+        return Err(OpenError::DifferentDays {
+            at: disk.describe(),
+            detail: format!(
+                "the tables were written in incarnation {}, the journal in {}",
+                dialogs_header.incarnation, journal_header.incarnation
+            ),
+        });
+    }
+    let tail = recover(disk.as_ref(), &journal, dialogs_header.watermark)?;
+
+    let header = Header {
+        incarnation: journal_header.incarnation + 1,
+        ..dialogs_header
+    };
+    // Durable before anything of this incarnation can leave.
+    journal.write_header(&Header {
+        watermark: 0,
+        ..header
+    })?;
+    Ok(Parts {
+        journal,
+        dialogs,
+        overlay: Overlay::recover(tail.last, tail.changes),
+        header,
+        stop,
+        lock,
+    })
+}
+
+fn recover(disk: &dyn Disk, journal: &Journal, watermark: u64) -> Result<Tail, OpenError> {
+    journal.recover(watermark).map_err(|error| match error {
+        TailError::Fault(fault) => fault.into(),
+        TailError::Damaged(detail) => OpenError::Damaged {
+            path: journal.boundary().path().to_owned(),
+            detail,
+        },
+        TailError::Gap(detail) => OpenError::DifferentDays {
+            at: disk.describe(),
+            detail,
+        },
+    })
+}
+
+fn open_journal(
+    file: File,
+    dialogs: &File,
+    options: &Options,
+    fresh_id: StoreId,
+) -> Result<(Journal, Header), OpenError> {
+    // The journal is created first: as long as `dialogs.redb` is untouched, an unfinished journal is
+    // an interrupted creation and nothing was ever in it.
+    let may_be_new = dialogs.state == State::Empty;
+    if !may_be_new && file.state == State::Empty {
+        return Err(OpenError::Missing {
+            path: file.boundary.path().to_owned(),
+            other: dialogs.boundary.path().to_owned(),
+        });
+    }
+    let cache = options.cache_bytes / JOURNAL_CACHE_SHARE;
+    let (boundary, db) = file.open(may_be_new, cache, true)?;
+    let content = read_header(&db, &boundary);
+    let journal = Journal::new(boundary, db);
+    let header = match content? {
+        Content::Row(row) => decode_header(journal.boundary(), Kind::Journal, &row)?,
+        Content::Nothing if may_be_new => {
+            let header = Header {
+                store: fresh_id,
+                incarnation: 0,
+                watermark: 0,
+            };
+            journal.write_header(&header)?;
+            header
+        }
+        Content::Nothing | Content::Foreign => return Err(foreign(journal.boundary())),
+    };
+    Ok((journal, header))
+}
+
+fn open_dialogs(
+    file: File,
+    journal_path: &str,
+    journal: Header,
+    options: &Options,
+) -> Result<(Dialogs, Header), OpenError> {
+    // Until the first incarnation is counted, an unfinished file is an interrupted creation.
+    let may_be_new = journal.incarnation == 0;
+    if !may_be_new && file.state == State::Empty {
+        return Err(OpenError::Missing {
+            path: file.boundary.path().to_owned(),
+            other: journal_path.to_owned(),
+        });
+    }
+    let (boundary, db) = file.open(may_be_new, options.cache_bytes, options.verify_on_open)?;
+    let content = read_header(&db, &boundary);
+    let dialogs = Dialogs::new(boundary, db);
+    let header = match content? {
+        Content::Row(row) => decode_header(dialogs.boundary(), Kind::Dialogs, &row)?,
+        Content::Nothing if may_be_new => {
+            dialogs.create(&journal)?;
+            journal
+        }
+        Content::Nothing | Content::Foreign => return Err(foreign(dialogs.boundary())),
+    };
+    Ok((dialogs, header))
+}
+
+fn foreign(boundary: &Boundary) -> OpenError {
+    OpenError::NotAStore {
+        path: boundary.path().to_owned(),
+        detail: "a redb database without our header",
+    }
+}
+
+fn decode_header(boundary: &Boundary, kind: Kind, row: &[u8]) -> Result<Header, OpenError> {
+    Header::decode(kind, row).map_err(|error| match error {
+        HeaderError::Foreign => OpenError::NotAStore {
+            path: boundary.path().to_owned(),
+            detail: "its header is another program's, or that of the other file",
+        },
+        HeaderError::Newer(found) => OpenError::Newer {
+            path: boundary.path().to_owned(),
+            found,
+            known: FORMAT,
+        },
+        HeaderError::Damaged => OpenError::Damaged {
+            path: boundary.path().to_owned(),
+            detail: "the header row does not match its checksum".to_owned(),
+        },
+    })
+}
+
+/// What the first bytes of a file say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Empty,
+    /// Zeros where the magic number should be: creation was interrupted, or the page was lost.
+    Blank,
+    Redb,
+    Foreign,
+}
+
+/// A file of the store before redb has seen it.
+struct File {
+    boundary: Boundary,
+    backend: Backend,
+    length: u64,
+    state: State,
+}
+
+impl File {
+    fn probe(
+        disk: &Arc<dyn Disk>,
+        kind: Kind,
+        meter: Arc<Meter>,
+        stop: &Arc<Stop>,
+    ) -> Result<Self, OpenError> {
+        let path = format!("{}/{}", disk.describe(), kind.file());
+        let failed = |cause| OpenError::Io {
+            path: path.clone(),
+            cause,
+        };
+        let backend = Backend::new(disk.open(kind.file()).map_err(failed)?, Arc::clone(&meter));
+        let length = backend.len().map_err(failed)?;
+        let mut start = [0; REDB_MAGIC.len()];
+        let present = start
+            .len()
+            .min(usize::try_from(length).unwrap_or(usize::MAX));
+        backend.read(0, &mut start[..present]).map_err(failed)?;
+        let state = match start {
+            _ if length == 0 => State::Empty,
+            REDB_MAGIC => State::Redb,
+            _ if start.iter().all(|byte| *byte == 0) => State::Blank,
+            _ => State::Foreign,
+        };
+        Ok(Self {
+            boundary: Boundary::new(&path, meter, Arc::clone(stop)),
+            backend,
+            length,
+            state,
+        })
+    }
+
+    /// Opens the database, creating it if it is empty, or unfinished and `may_be_new`.
+    fn open(
+        self,
+        may_be_new: bool,
+        cache_bytes: usize,
+        verify: bool,
+    ) -> Result<(Boundary, Database), OpenError> {
+        let path = self.boundary.path().to_owned();
+        match self.state {
+            State::Foreign => {
+                return Err(OpenError::NotAStore {
+                    path,
+                    detail: "not a redb database",
+                });
+            }
+            State::Blank if may_be_new => {
+                // redb writes its magic number last, after a sync: nothing was ever committed here.
+                let emptied = self.backend.set_len(0);
+                emptied.map_err(|cause| OpenError::Io { path, cause })?;
+            }
+            State::Blank => return Err(OpenError::Blank { path }),
+            State::Empty | State::Redb => {}
+        }
+        let Self {
+            boundary,
+            backend,
+            length,
+            ..
+        } = self;
+        let opened = boundary.run(|| {
+            let mut builder = Database::builder();
+            builder.set_cache_size(cache_bytes);
+            builder.set_check_integrity_on_open(verify);
+            Ok(builder.create_with_backend(backend)?)
+        });
+        match opened {
+            Ok(db) => Ok((boundary, db)),
+            Err(fault) => Err(explain(fault.into(), length)),
+        }
+    }
+}
+
+// The words are redb's. Should they change, the file is still refused, as damaged.
+fn explain(error: OpenError, length: u64) -> OpenError {
+    match error {
+        OpenError::Damaged { path, detail } if detail.contains("truncated") => {
+            OpenError::Truncated { path, length }
+        }
+        other => other,
+    }
+}

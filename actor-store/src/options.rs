@@ -1,0 +1,75 @@
+//! Sizes and thresholds of a store, and the counters it keeps.
+//!
+//! Owns the numbers and their units; never acts on them.
+
+/// Sizes and thresholds. [`Options::default`] suits a node with some thousand messages a second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Bytes of page cache for `dialogs.redb`; `journal.redb` takes an eighth of it.
+    pub cache_bytes: usize,
+    /// Records in memory from which folding begins.
+    pub fold_records: usize,
+    /// Records a fold transaction writes at most. Larger chunks fold faster and hold up commits longer.
+    pub fold_chunk: usize,
+    /// Bytes of journal from which folding begins.
+    pub fold_journal_bytes: u64,
+    /// Bytes of journal from which the caller should admit no new work; bounds the time of a restart.
+    pub max_journal_bytes: u64,
+    /// Read and verify every page of `dialogs.redb` at open (about 3 s per million dialogs from a cold
+    /// disk). Without it a damaged value is still always reported, but a damaged page may hide keys.
+    /// `journal.redb` is always verified.
+    pub verify_on_open: bool,
+}
+
+impl Options {
+    /// Bytes of values a fold transaction writes at most, whatever [`Options::fold_chunk`] says: a
+    /// chunk of large values would hold up the journal's sync just as many small ones do.
+    pub const MAX_FOLD_CHUNK_BYTES: usize = 4 * 1024 * 1024;
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            cache_bytes: 64 * 1024 * 1024,
+            fold_records: 20_000,
+            fold_chunk: 2_000,
+            fold_journal_bytes: 16 * 1024 * 1024,
+            max_journal_bytes: 256 * 1024 * 1024,
+            verify_on_open: false,
+        }
+    }
+}
+
+/// What a store has done since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreStats {
+    /// Batches committed.
+    pub commits: u64,
+    /// Syncs of `journal.redb` since the store was opened, those of opening included.
+    pub journal_syncs: u64,
+    /// Syncs of `dialogs.redb` since the store was opened, those of opening included.
+    pub dialogs_syncs: u64,
+    /// Bytes written to `journal.redb`.
+    pub journal_bytes_written: u64,
+    /// Bytes written to `dialogs.redb`.
+    pub dialogs_bytes_written: u64,
+    /// Generations folded to the end.
+    pub folds: u64,
+    /// Fold transactions.
+    pub fold_chunks: u64,
+    /// Records folded.
+    pub folded_records: u64,
+    /// Damaged values that a fold replaced by good ones.
+    pub healed: u64,
+    /// Journal rows whose batch is not yet folded.
+    pub journal_rows: u64,
+    /// Row keys the journal has ever needed; it grows only with `journal_rows`.
+    pub journal_slots: u64,
+    /// Number of the last committed batch, counted from the store's creation.
+    pub last_batch: u64,
+    /// Number of the last batch that is wholly in the tables.
+    pub folded_batch: u64,
+    /// Records in memory that are not yet in the tables.
+    pub overlay_records: u64,
+}

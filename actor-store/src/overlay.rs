@@ -1,0 +1,335 @@
+//! What is published and not yet in the tables: generations of records in memory.
+//!
+//! Owns visibility, coalescing and the decision which records may be folded. Never touches a file.
+//! Reads go active, frozen, tables. The frozen generation holds whole batches only and becomes
+//! foldable once the last of them is committed: a future that a crash may still take back never
+//! reaches the tables.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::batch::{Batch, Change};
+use crate::merge;
+use crate::options::Options;
+use crate::table::{Index, TABLES, Table, Value, Write};
+
+/// The state of one key in one generation.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// `None`: deleted.
+    pub(crate) value: Option<Value>,
+    /// The key is known to be absent from everything older than this generation.
+    pub(crate) is_fresh: bool,
+    /// The batch that created this entry, and the last one that changed it; 0 for recovered ones.
+    born: u64,
+    batch: u64,
+}
+
+pub(crate) type Rows = BTreeMap<Arc<[u8]>, Entry>;
+
+/// Records of consecutive batches. Each table is shared with the snapshots that saw it and copied at
+/// the next write to it while one of them lives.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Generation {
+    tables: [Arc<Rows>; TABLES],
+    pub(crate) records: usize,
+    pub(crate) bytes: u64,
+}
+
+impl Generation {
+    pub(crate) fn rows(&self, table: Table) -> &Rows {
+        &self.tables[usize::from(table.tag())]
+    }
+
+    fn rows_mut(&mut self, table: Table) -> &mut Rows {
+        Arc::make_mut(&mut self.tables[usize::from(table.tag())])
+    }
+
+    fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+}
+
+/// A generation that takes no more writes.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    pub(crate) generation: Generation,
+    /// Its last batch: the watermark once it is folded.
+    pub(crate) through: u64,
+}
+
+/// The generations of a moment, for a snapshot or a read.
+#[derive(Clone, Debug)]
+pub(crate) struct Layers {
+    pub(crate) active: Generation,
+    pub(crate) frozen: Option<Arc<Frozen>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Overlay {
+    active: Generation,
+    frozen: Option<Arc<Frozen>>,
+    /// Keys changed since the last cut; a key may be listed twice after it vanished in between.
+    pending: Vec<(Table, Arc<[u8]>)>,
+    pending_bytes: u64,
+    has_vanished: bool,
+    /// Bytes cut and not yet committed.
+    in_flight_bytes: u64,
+    /// The batch that the next cut will close, and the last one that is durable.
+    next: u64,
+    committed: u64,
+    freeze_asked: bool,
+}
+
+fn size(key: &[u8], value: Option<&Value>) -> u64 {
+    (key.len() + value.map_or(0, |value| value.bytes.len())) as u64
+}
+
+impl Overlay {
+    /// Starts after batch `committed`, with the changes of the batches that are not yet folded.
+    pub(crate) fn recover(committed: u64, changes: Vec<Change>) -> Self {
+        let mut active = Generation::default();
+        for (table, key, value) in changes {
+            active.bytes += size(&key, value.as_ref());
+            let entry = Entry {
+                value,
+                is_fresh: false,
+                born: 0,
+                batch: 0,
+            };
+            match active.rows_mut(table).insert(Arc::clone(&key), entry) {
+                None => active.records += 1,
+                Some(old) => active.bytes -= size(&key, old.value.as_ref()),
+            }
+        }
+        Self {
+            active,
+            frozen: None,
+            pending: Vec::new(),
+            pending_bytes: 0,
+            has_vanished: false,
+            in_flight_bytes: 0,
+            next: committed + 1,
+            committed,
+            freeze_asked: false,
+        }
+    }
+
+    pub(crate) fn publish(&mut self, write: Write) {
+        let Write { table, key, value } = write;
+        let bytes = size(&key, value.as_ref());
+        let next = self.next;
+        let is_held_below = table.has_fresh_keys()
+            && self
+                .frozen
+                .as_ref()
+                .is_some_and(|frozen| frozen.generation.rows(table).contains_key(key.as_slice()));
+        let active = &mut self.active;
+        let rows = Arc::make_mut(&mut active.tables[usize::from(table.tag())]);
+        if let Some(entry) = rows.get_mut(key.as_slice()) {
+            let old_bytes = size(&key, entry.value.as_ref());
+            active.bytes -= old_bytes;
+            let is_pending = entry.batch == next;
+            if is_pending {
+                self.pending_bytes -= old_bytes;
+            }
+            if value.is_none() && is_pending && entry.is_fresh && entry.born == next {
+                // Nobody else has seen it: neither the journal nor the tables will.
+                rows.remove(key.as_slice());
+                active.records -= 1;
+                self.has_vanished = true;
+                return;
+            }
+            entry.value = value;
+            entry.batch = next;
+            active.bytes += bytes;
+            self.pending_bytes += bytes;
+            if !is_pending {
+                self.pending.push((table, key.into()));
+            }
+            return;
+        }
+        let key: Arc<[u8]> = key.into();
+        let entry = Entry {
+            is_fresh: table.has_fresh_keys() && value.is_some() && !is_held_below,
+            value,
+            born: next,
+            batch: next,
+        };
+        rows.insert(Arc::clone(&key), entry);
+        active.records += 1;
+        active.bytes += bytes;
+        self.pending_bytes += bytes;
+        self.pending.push((table, key));
+    }
+
+    /// Closes the batch: its number and changes, to be encoded without the lock. Freezes the active
+    /// generation if the thresholds say so, which is sound just here: every record in it belongs to a
+    /// batch that is now closed.
+    pub(crate) fn cut(&mut self, options: &Options, journal_bytes: u64) -> Cut {
+        let mut pending = std::mem::take(&mut self.pending);
+        if std::mem::take(&mut self.has_vanished) {
+            pending.sort_unstable();
+            pending.dedup();
+        }
+        let mut changes = Vec::with_capacity(pending.len());
+        for (table, key) in pending {
+            if let Some(entry) = self.active.rows(table).get(&key)
+                && entry.batch == self.next
+            {
+                let value = entry.value.clone();
+                changes.push((table, key, value));
+            }
+        }
+        let number = self.next;
+        let unsynced_bytes = std::mem::take(&mut self.pending_bytes);
+        if !changes.is_empty() {
+            self.next += 1;
+            self.in_flight_bytes += unsynced_bytes;
+        }
+        if self.freeze_asked || self.is_large(options, journal_bytes) {
+            self.freeze();
+        }
+        Cut {
+            number,
+            changes,
+            unsynced_bytes,
+        }
+    }
+
+    /// The batch that must be committed next.
+    pub(crate) fn due_batch(&self) -> u64 {
+        self.committed + 1
+    }
+
+    pub(crate) fn committed(&mut self, batch: &Batch) {
+        self.committed = batch.number();
+        self.in_flight_bytes -= batch.unsynced_bytes();
+    }
+
+    /// The frozen generation if it may be folded now. `force` and the thresholds freeze one, at once if
+    /// everything is durable and else with the next cut.
+    pub(crate) fn foldable(
+        &mut self,
+        options: &Options,
+        journal_bytes: u64,
+        force: bool,
+    ) -> Option<Arc<Frozen>> {
+        if self.frozen.is_none() && (force || self.is_large(options, journal_bytes)) {
+            let is_all_durable = self.pending.is_empty() && self.committed + 1 == self.next;
+            if is_all_durable {
+                self.freeze();
+            } else {
+                self.freeze_asked = true;
+            }
+        }
+        self.frozen
+            .as_ref()
+            .filter(|frozen| frozen.through <= self.committed)
+            .map(Arc::clone)
+    }
+
+    pub(crate) fn wants_fold(&self, options: &Options, journal_bytes: u64) -> bool {
+        match &self.frozen {
+            Some(frozen) => frozen.through <= self.committed,
+            None => self.is_large(options, journal_bytes),
+        }
+    }
+
+    /// The frozen generation is in the tables. The caller drops what it gets outside the lock.
+    pub(crate) fn folded(&mut self) -> Option<Arc<Frozen>> {
+        self.frozen.take()
+    }
+
+    fn is_large(&self, options: &Options, journal_bytes: u64) -> bool {
+        self.active.records >= options.fold_records.max(1)
+            || (!self.active.is_empty() && journal_bytes >= options.fold_journal_bytes)
+    }
+
+    fn freeze(&mut self) {
+        if self.frozen.is_some() {
+            return;
+        }
+        self.freeze_asked = false;
+        let through = self.next - 1;
+        if self.active.is_empty() {
+            // Every batch leaves a record, if only of a deletion: nothing was committed since.
+            return;
+        }
+        self.frozen = Some(Arc::new(Frozen {
+            generation: std::mem::take(&mut self.active),
+            through,
+        }));
+    }
+
+    /// The newest state of a key, if it is in memory.
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Option<&Entry> {
+        self.active
+            .rows(table)
+            .get(key)
+            .or_else(|| self.frozen_rows(table)?.get(key))
+    }
+
+    /// See [`merge::layered`].
+    pub(crate) fn range(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> merge::Layered {
+        let frozen = self.frozen_rows(table);
+        merge::layered(self.active.rows(table), frozen, from, to, limit)
+    }
+
+    fn frozen_rows(&self, table: Table) -> Option<&Rows> {
+        Some(self.frozen.as_ref()?.generation.rows(table))
+    }
+
+    pub(crate) fn layers(&self) -> Layers {
+        Layers {
+            active: self.active.clone(),
+            frozen: self.frozen.clone(),
+        }
+    }
+
+    /// Every living record of the active generation: after a restart, what came out of the journal.
+    pub(crate) fn living(&self) -> Vec<(Table, Vec<u8>, Index)> {
+        let mut living = Vec::new();
+        for table in Table::ALL {
+            for (key, entry) in self.active.rows(table) {
+                if let Some(value) = &entry.value {
+                    living.push((table, key.to_vec(), value.index));
+                }
+            }
+        }
+        living
+    }
+
+    pub(crate) fn records(&self) -> usize {
+        let frozen = self.frozen.as_ref();
+        self.active.records + frozen.map_or(0, |frozen| frozen.generation.records)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        let frozen = self.frozen.as_ref();
+        self.active.bytes + frozen.map_or(0, |frozen| frozen.generation.bytes)
+    }
+
+    pub(crate) fn unsynced_bytes(&self) -> u64 {
+        self.pending_bytes + self.in_flight_bytes
+    }
+
+    pub(crate) fn last_committed(&self) -> u64 {
+        self.committed
+    }
+}
+
+/// What a cut took, not yet encoded.
+#[derive(Debug)]
+pub(crate) struct Cut {
+    pub(crate) number: u64,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) unsynced_bytes: u64,
+}

@@ -1,0 +1,369 @@
+//! The store as the node sees it.
+//!
+//! Owns how the parts work together: which lock is held over what. The overlay's lock is the short one
+//! of the hot path and never held over a sync; the fold's lock is held over a whole chunk; a view of the
+//! tables is opened under the overlay's lock, so that memory and tables fit together.
+
+use std::any::Any;
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::batch::Batch;
+use crate::dialogs::{BUSY, DEADLINES, Dialogs, View, Wanted};
+use crate::disk::Disk;
+use crate::fault::{Stop, StoreFault, lock};
+use crate::fold::{FoldProgress, FoldState};
+use crate::header::Header;
+use crate::index_rows::{self, Forgotten, IndexRow};
+use crate::journal::Journal;
+use crate::open::{self, Parts};
+use crate::open_error::OpenError;
+use crate::options::{Options, StoreStats};
+use crate::overlay::{Frozen, Overlay};
+use crate::snapshot::Snapshot;
+use crate::table::{Index, StoreId, Table, TypeRecord, Value, Write};
+use crate::type_check;
+
+/// A store that is open. Clones share it; it closes when the last clone and snapshot are dropped.
+#[derive(Clone, Debug)]
+pub struct Store {
+    shared: Arc<Shared>,
+}
+
+// The fields drop in this order: databases first, then the lock.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    journal: Journal,
+    dialogs: Dialogs,
+    overlay: Mutex<Overlay>,
+    fold: Mutex<FoldState>,
+    forgotten: Mutex<Forgotten>,
+    recovered: Vec<(Table, Vec<u8>, Index)>,
+    header: Header,
+    options: Options,
+    counters: Counters,
+    stop: Arc<Stop>,
+    _lock: Box<dyn Any + Send + Sync>,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    commits: AtomicU64,
+    folds: AtomicU64,
+    fold_chunks: AtomicU64,
+    folded_records: AtomicU64,
+    folded_batch: AtomicU64,
+    healed: AtomicU64,
+}
+
+impl Store {
+    /// Locks the store, opens or creates its files, checks that they belong together, reads the
+    /// journal's tail back into memory and counts the incarnation, durably.
+    ///
+    /// `fresh_id` names the store if it is created now. A refusal loses nothing.
+    #[expect(clippy::needless_pass_by_value, reason = "the store keeps its disk")]
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        fresh_id: StoreId,
+    ) -> Result<Self, OpenError> {
+        let Parts {
+            journal,
+            dialogs,
+            overlay,
+            header,
+            stop,
+            lock,
+        } = open::open(&disk, &options, fresh_id)?;
+        let counters = Counters {
+            folded_batch: AtomicU64::new(header.watermark),
+            ..Counters::default()
+        };
+        let shared = Shared {
+            recovered: overlay.living(),
+            journal,
+            dialogs,
+            overlay: Mutex::new(overlay),
+            fold: Mutex::default(),
+            forgotten: Mutex::default(),
+            header,
+            options,
+            counters,
+            stop,
+            _lock: lock,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The store's name, the same for ever.
+    pub fn id(&self) -> StoreId {
+        self.shared.header.store
+    }
+
+    /// How often the store was opened, this time included; durable before `open` returned.
+    pub fn incarnation(&self) -> u64 {
+        self.shared.header.incarnation
+    }
+
+    /// Why the store stopped, if it did.
+    pub fn stopped_because(&self) -> Option<StoreFault> {
+        self.shared.stop.because()
+    }
+
+    /// The options it was opened with.
+    pub fn options(&self) -> &Options {
+        &self.shared.options
+    }
+
+    /// Compares name, version and shape of all types with those stored, and stores the new ones,
+    /// durably. Refuses a changed shape under the same version and a stored version newer than ours.
+    ///
+    /// Call it before anything else is published: it cuts and commits a batch of its own.
+    pub fn check_types(&self, types: &[TypeRecord]) -> Result<(), OpenError> {
+        let writes = type_check::compare(self, types)?;
+        self.publish(writes);
+        self.commit(self.cut()).map_err(OpenError::from)
+    }
+
+    /// Makes writes visible to every reader and queues them for the next cut. The order of calls is the
+    /// order of commit. Takes one short lock and copies nothing but keys.
+    pub fn publish(&self, writes: Vec<Write>) {
+        let mut overlay = lock(&self.shared.overlay);
+        for write in writes {
+            overlay.publish(write);
+        }
+    }
+
+    /// Takes everything published since the last cut as one batch, the last write of each key only. An
+    /// insert into a table of fresh keys that was deleted again is not part of it.
+    pub fn cut(&self) -> Batch {
+        let journal_bytes = self.shared.journal.bytes();
+        let cut = lock(&self.shared.overlay).cut(&self.shared.options, journal_bytes);
+        Batch::new(cut.number, &cut.changes, cut.unsynced_bytes)
+    }
+
+    /// Makes a batch durable: one journal row, one sync. Batches are committed in the order of cutting,
+    /// each once, by one thread at a time.
+    ///
+    /// On any error the store is stopped for ever, and whether the batch is durable is in doubt until
+    /// the store is opened again.
+    #[expect(clippy::needless_pass_by_value, reason = "a batch is committed once")]
+    pub fn commit(&self, batch: Batch) -> Result<(), StoreFault> {
+        let shared = &*self.shared;
+        shared.stop.check()?;
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let expected = lock(&shared.overlay).due_batch();
+        if expected != batch.number() {
+            let fault = StoreFault::OutOfTurn {
+                expected,
+                found: batch.number(),
+            };
+            shared.stop.stop(&fault);
+            return Err(fault);
+        }
+        shared.journal.append(batch.number(), batch.row())?;
+        lock(&shared.overlay).committed(&batch);
+        shared.counters.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// The newest published value of a key.
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
+        self.shared.stop.check()?;
+        if let Some(entry) = lock(&self.shared.overlay).get(table, key) {
+            return Ok(entry.value.clone());
+        }
+        // Whatever is folded meanwhile is newer, and was published before this returns.
+        self.shared.dialogs.view()?.get(table, key)
+    }
+
+    /// The newest published keys from `from` on and before `to`, in the order of their bytes, `limit`
+    /// at most.
+    pub fn range(
+        &self,
+        table: Table,
+        from: &[u8],
+        to: Bound<&[u8]>,
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Value)>, StoreFault> {
+        let (view, memory) = self.with_view(|overlay| overlay.range(table, from, to, limit))?;
+        view.range(table, memory, from, to, limit)
+    }
+
+    /// A consistent view of everything published so far, whether or not it is durable yet: hand it out
+    /// once everything published before is.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreFault> {
+        let (view, layers) = self.with_view(Overlay::layers)?;
+        Ok(Snapshot::new(view, layers, Arc::clone(&self.shared)))
+    }
+
+    // A view of the tables that fits what `read` finds in memory: a fold drops its generation from
+    // memory under this lock, after the tables have it.
+    fn with_view<T>(&self, read: impl FnOnce(&Overlay) -> T) -> Result<(View, T), StoreFault> {
+        let overlay = lock(&self.shared.overlay);
+        let view = self.shared.dialogs.view()?;
+        Ok((view, read(&overlay)))
+    }
+
+    /// Folds one chunk if a generation is frozen, or the thresholds freeze one, or `force` does. With
+    /// uncommitted writes about, freezing waits for the next cut.
+    ///
+    /// Call it from a thread of its own: a chunk takes milliseconds and syncs `dialogs.redb` twice.
+    pub fn fold_step(&self, force: bool) -> Result<FoldProgress, StoreFault> {
+        let shared = &*self.shared;
+        shared.stop.check()?;
+        let mut fold = lock(&shared.fold);
+        if !fold.is_busy() {
+            let journal_bytes = shared.journal.bytes();
+            let foldable = lock(&shared.overlay).foldable(&shared.options, journal_bytes, force);
+            match foldable {
+                Some(frozen) => fold.begin(frozen),
+                None => return Ok(FoldProgress::Idle),
+            }
+        }
+        let Some(part) = fold.next(&shared.options) else {
+            return Ok(FoldProgress::Idle);
+        };
+        let forgotten = lock(&shared.forgotten).take_fresh();
+        let chunk = shared
+            .dialogs
+            .write(|txn| part.write(txn, &forgotten, shared.header))?;
+
+        let counters = &shared.counters;
+        counters.fold_chunks.fetch_add(1, Ordering::Relaxed);
+        counters
+            .folded_records
+            .fetch_add(chunk.records, Ordering::Relaxed);
+        counters.healed.fetch_add(chunk.healed, Ordering::Relaxed);
+        shared.show_again(&chunk.refreshed);
+        let Some(watermark) = chunk.watermark else {
+            return Ok(FoldProgress::Worked);
+        };
+        fold.end();
+        let folded: Option<Arc<Frozen>> = lock(&shared.overlay).folded();
+        // Outside the lock: freeing many records takes a while.
+        drop(folded);
+        shared.journal.trim(watermark);
+        counters.folded_batch.store(watermark, Ordering::Relaxed);
+        counters.folds.fetch_add(1, Ordering::Relaxed);
+        Ok(FoldProgress::Finished)
+    }
+
+    /// Whether [`Store::fold_step`] would find work without being forced.
+    pub fn wants_fold(&self) -> bool {
+        let journal_bytes = self.shared.journal.bytes();
+        lock(&self.shared.overlay).wants_fold(&self.shared.options, journal_bytes)
+    }
+
+    /// Bytes of journal rows whose batches are not yet folded; what a restart would read.
+    pub fn journal_bytes(&self) -> u64 {
+        self.shared.journal.bytes()
+    }
+
+    /// Bytes of keys and values in memory that are not yet in the tables.
+    pub fn overlay_bytes(&self) -> u64 {
+        lock(&self.shared.overlay).bytes()
+    }
+
+    /// Bytes of keys and values published and not yet durable.
+    pub fn unsynced_bytes(&self) -> u64 {
+        lock(&self.shared.overlay).unsynced_bytes()
+    }
+
+    /// Rows of the deadline index with a time up to `up_to`, earliest first. It knows folded records
+    /// only, and a row may be early or stale: the record decides.
+    pub fn due(&self, up_to: u64, limit: usize) -> Result<Vec<IndexRow>, StoreFault> {
+        let view = self.shared.dialogs.view()?;
+        let forgotten = lock(&self.shared.forgotten);
+        let rows = view.index(DEADLINES, Bound::Unbounded, limit, |row| {
+            if index_rows::time_of(row).is_none_or(|time| time > up_to) {
+                Wanted::End
+            } else if forgotten.hides(row) {
+                Wanted::Skip
+            } else {
+                Wanted::Yes
+            }
+        })?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| IndexRow::decode(row))
+            .collect())
+    }
+
+    /// The time of the earliest row of the deadline index.
+    pub fn next_due(&self) -> Result<Option<u64>, StoreFault> {
+        Ok(self.due(u64::MAX, 1)?.first().map(|row| row.time))
+    }
+
+    /// Hides a row that turned out early or stale until its record is folded again, and has the next
+    /// fold chunk remove it. A row the folded record still stands by stays in the file, so that it is
+    /// found again after a restart.
+    pub fn forget_index_row(&self, row: &IndexRow) {
+        lock(&self.shared.forgotten).add(row);
+    }
+
+    /// Folded records that were busy, in the order of table and key, from behind `after` on. The record
+    /// decides whether it still is.
+    pub fn busy(
+        &self,
+        after: Option<(Table, Vec<u8>)>,
+        limit: usize,
+    ) -> Result<Vec<(Table, Vec<u8>)>, StoreFault> {
+        let after = after.map(|(table, key)| index_rows::busy_key(table, &key));
+        let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        let view = self.shared.dialogs.view()?;
+        let rows = view.index(BUSY, from, limit, |_| Wanted::Yes)?;
+        Ok(rows
+            .iter()
+            .filter_map(|row| index_rows::decode_busy(row))
+            .collect())
+    }
+
+    /// Records that opening found in the journal's tail, and that the indexes may not know: the caller
+    /// arms them. Deleted records are not among them.
+    pub fn recovered(&self) -> Vec<(Table, Vec<u8>, Index)> {
+        self.shared.recovered.clone()
+    }
+
+    /// What the store has done since it was opened.
+    pub fn stats(&self) -> StoreStats {
+        let shared = &*self.shared;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let journal = shared.journal.boundary().meter();
+        let dialogs = shared.dialogs.boundary().meter();
+        let (journal_rows, journal_slots) = shared.journal.counts();
+        let overlay = lock(&shared.overlay);
+        StoreStats {
+            commits: read(&shared.counters.commits),
+            journal_syncs: read(&journal.syncs),
+            dialogs_syncs: read(&dialogs.syncs),
+            journal_bytes_written: read(&journal.bytes_written),
+            dialogs_bytes_written: read(&dialogs.bytes_written),
+            folds: read(&shared.counters.folds),
+            fold_chunks: read(&shared.counters.fold_chunks),
+            folded_records: read(&shared.counters.folded_records),
+            healed: read(&shared.counters.healed),
+            journal_rows,
+            journal_slots,
+            last_batch: overlay.last_committed(),
+            folded_batch: read(&shared.counters.folded_batch),
+            overlay_records: overlay.records() as u64,
+        }
+    }
+}
+
+impl Shared {
+    fn show_again(&self, refreshed: &[Vec<u8>]) {
+        let mut forgotten = lock(&self.forgotten);
+        if !forgotten.is_empty() {
+            for row in refreshed {
+                forgotten.settle(row);
+            }
+        }
+    }
+}

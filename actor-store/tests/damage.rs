@@ -1,0 +1,428 @@
+//! Damaged, foreign, newer and mismatched files: one clear refusal or a reported fault, never a wrong value.
+#![cfg(feature = "test-util")]
+
+mod support;
+
+use std::sync::Arc;
+
+use actor_store::{Crash, MemoryDisk, OpenError, Options, Store, StoreFault, Table};
+use redb::{Database, StorageBackend, TableDefinition};
+use support::{ID, Model, Random, Work, commit, dump, fold_all, open, options, put};
+
+const FILES: [&str; 2] = ["journal.redb", "dialogs.redb"];
+
+/// A store with records in both files, closed cleanly; and what is in it.
+fn filled(seed: u64) -> (MemoryDisk, Model) {
+    let disk = MemoryDisk::new();
+    let store = open(&disk).expect("open");
+    let mut work = Work::new(seed);
+    work.run(&store, 60).expect("work");
+    work.commit(&store).expect("commit");
+    drop(store);
+    (disk, work.committed)
+}
+
+fn copy(disk: &MemoryDisk) -> MemoryDisk {
+    disk.crash(Crash::KeepAll)
+}
+
+fn refusal(disk: &MemoryDisk) -> OpenError {
+    let before = disk.images();
+    let error = open(disk).expect_err("this must not open");
+    let text = error.to_string();
+    assert!(!text.contains('\n'), "one line: {text}");
+    assert!(text.contains(".redb"), "names the file: {text}");
+    let mut refused = before.into_iter().filter(|(name, _)| text.contains(name));
+    assert!(
+        refused.all(|(name, image)| disk.image(&name) == image),
+        "changed: {text}"
+    );
+    error
+}
+
+#[test]
+fn a_file_cut_at_any_length_is_refused_or_whole() {
+    let (disk, model) = filled(1);
+    let mut random = Random::new(2);
+    for file in FILES {
+        let whole = disk.image(file).len();
+        for round in 0..100 {
+            // The ends of the file are the interesting places.
+            let length = match round % 4 {
+                0 => random.below(5_000).min(whole as u64 - 1) as usize,
+                1 => whole - 1 - random.below(5_000) as usize % whole,
+                _ => random.below(whole as u64) as usize,
+            };
+            let cut = copy(&disk);
+            cut.truncate(file, length);
+            let error = open(&cut).expect_err("a part is missing");
+            let text = error.to_string();
+            let is_named = text.contains(file) && text.contains("restore both");
+            assert!(is_named, "{length}: {text}");
+        }
+    }
+    assert_eq!(dump(&open(&disk).expect("whole")).expect("dump"), model);
+}
+
+#[test]
+fn a_file_cut_within_its_pages_is_called_truncated() {
+    let (disk, _) = filled(1);
+    for file in FILES {
+        let cut = copy(&disk);
+        cut.truncate(file, disk.image(file).len() - 4096);
+        let error = refusal(&cut);
+        assert!(matches!(error, OpenError::Truncated { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn a_first_page_of_zeros_is_refused_in_one_line() {
+    let (disk, _) = filled(3);
+    for file in FILES {
+        let blank = copy(&disk);
+        blank.corrupt(file, 0, |bytes| bytes[..4096].fill(0));
+        let error = refusal(&blank);
+        assert!(matches!(error, OpenError::Blank { .. }), "{error:?}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_refused_and_not_created_anew() {
+    let (disk, _) = filled(4);
+    for file in FILES {
+        let images = disk.images().into_iter().filter(|(name, _)| name != file);
+        let error = open(&MemoryDisk::from_images(images)).expect_err("half a store");
+        assert!(matches!(error, OpenError::Missing { .. }), "{error:?}");
+        assert!(error.to_string().contains("restore both files"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_database_or_not_ours_is_refused_and_left_alone() {
+    let text = b"dear diary, this is not a database\n".repeat(500);
+    let other = MemoryDisk::new();
+    write_row(&other, "journal.redb", "mine", "row", b"theirs");
+    for foreign in [text, other.image("journal.redb")] {
+        let alone = MemoryDisk::from_images([("journal.redb".to_owned(), foreign.clone())]);
+        let error = open(&alone).expect_err("foreign");
+        assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
+        assert!(alone.image("journal.redb").starts_with(&foreign[..9]));
+        for file in FILES {
+            let (disk, _) = filled(5);
+            disk.corrupt(file, 0, |_| {});
+            let images = disk.images().into_iter().map(|(name, image)| {
+                let image = if name == file { foreign.clone() } else { image };
+                (name, image)
+            });
+            let error = open(&MemoryDisk::from_images(images)).expect_err("foreign");
+            assert!(matches!(error, OpenError::NotAStore { .. }), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn swapped_files_are_refused() {
+    let (disk, _) = filled(6);
+    let swapped = MemoryDisk::from_images([
+        (FILES[0].to_owned(), disk.image(FILES[1])),
+        (FILES[1].to_owned(), disk.image(FILES[0])),
+    ]);
+    assert!(matches!(open(&swapped), Err(OpenError::NotAStore { .. })));
+}
+
+#[test]
+fn a_newer_format_is_refused_by_name() {
+    for file in FILES {
+        let (disk, _) = filled(7);
+        let mut row = read_row(&disk, file, "header", "store");
+        row[11] += 1;
+        write_row(&disk, file, "header", "store", &row);
+        let error = open(&disk).expect_err("newer");
+        assert!(
+            matches!(
+                error,
+                OpenError::Newer {
+                    found: 2,
+                    known: 1,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+        assert!(
+            error.to_string().contains("start the newer build"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn files_of_two_stores_are_refused() {
+    let (one, _) = filled(8);
+    let two = MemoryDisk::new();
+    let store = Store::open(Arc::new(two.clone()), options(), [9; 16]).expect("open");
+    assert_eq!(store.id(), [9; 16]);
+    drop(store);
+    let mixed = MemoryDisk::from_images([
+        (FILES[0].to_owned(), one.image(FILES[0])),
+        (FILES[1].to_owned(), two.image(FILES[1])),
+    ]);
+    let error = open(&mixed).expect_err("two stores");
+    assert!(
+        matches!(error, OpenError::DifferentStores { .. }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn files_of_different_days_are_refused_unless_nothing_is_lost() {
+    let disk = MemoryDisk::new();
+    let mut work = Work::new(10);
+    let mut days = Vec::new();
+    for _ in 0..6 {
+        let store = open(&disk).expect("open");
+        work.run(&store, 15).expect("work");
+        work.commit(&store).expect("commit");
+        drop(store);
+        days.push((copy(&disk), work.committed.clone()));
+    }
+    let mut refused = 0;
+    for (journal_day, (journal, model)) in days.iter().enumerate() {
+        for (dialogs_day, (dialogs, _)) in days.iter().enumerate() {
+            let mixed = MemoryDisk::from_images([
+                (FILES[0].to_owned(), journal.image(FILES[0])),
+                (FILES[1].to_owned(), dialogs.image(FILES[1])),
+            ]);
+            match open(&mixed) {
+                // Old tables and a journal that still has all that happened since are no loss.
+                Ok(store) => {
+                    assert!(dialogs_day <= journal_day);
+                    assert_eq!(&dump(&store).expect("dump"), model);
+                }
+                Err(OpenError::DifferentDays { .. }) => refused += 1,
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(
+        refused >= 15,
+        "a journal older than its tables was accepted"
+    );
+}
+
+#[test]
+fn a_journal_from_before_the_last_fold_is_refused_even_on_the_same_day() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk).expect("open");
+    commit(&store, vec![put(Table::Actors, b"key", b"morning")]);
+    let morning = copy(&disk);
+    commit(&store, vec![put(Table::Actors, b"key", b"evening")]);
+    fold_all(&store).expect("fold");
+    let evening = copy(&disk);
+    let mixed = MemoryDisk::from_images([
+        (FILES[0].to_owned(), morning.image(FILES[0])),
+        (FILES[1].to_owned(), evening.image(FILES[1])),
+    ]);
+    let error = open(&mixed).expect_err("the journal lacks a batch");
+    assert!(
+        matches!(error, OpenError::DifferentDays { .. }),
+        "{error:?}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("batch 2, the journal ends at batch 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_flipped_byte_in_a_stored_value_is_an_error_and_not_another_value() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk).expect("open");
+    let needle = b"a value nobody else would think of";
+    commit(
+        &store,
+        vec![
+            put(Table::Actors, b"key", needle),
+            put(Table::Actors, b"other", b"fine"),
+        ],
+    );
+    fold_all(&store).expect("fold");
+    drop(store);
+    let image = disk.image(FILES[1]);
+    let places = image.windows(needle.len()).enumerate();
+    let places: Vec<_> = places
+        .filter(|(_, bytes)| bytes == needle)
+        .map(|(at, _)| at)
+        .collect();
+    assert!(!places.is_empty());
+    for at in places {
+        disk.corrupt(FILES[1], at + 5, |bytes| bytes[0] ^= 4);
+    }
+    let store = open(&disk).expect("open");
+    let fault = store.get(Table::Actors, b"key").expect_err("damaged");
+    let key = b"key".to_vec();
+    assert_eq!(
+        fault,
+        StoreFault::Corrupt {
+            table: Table::Actors,
+            key
+        }
+    );
+    assert!(
+        fault.to_string().contains("0x6b6579 in table `actors`"),
+        "{fault}"
+    );
+    // One damaged value stops its reader only; writing a good one heals it.
+    assert!(store.get(Table::Actors, b"other").expect("fine").is_some());
+    commit(&store, vec![put(Table::Actors, b"key", b"new")]);
+    fold_all(&store).expect("fold");
+    assert_eq!(store.stats().healed, 1);
+    assert_eq!(
+        &*store
+            .get(Table::Actors, b"key")
+            .expect("healed")
+            .expect("there")
+            .bytes,
+        b"new"
+    );
+    drop(store);
+
+    let mut verifying = options();
+    verifying.verify_on_open = true;
+    disk.corrupt(FILES[1], image.len() / 2, |bytes| bytes.fill(0x55));
+    let opened = Store::open(Arc::new(disk), verifying, ID);
+    assert!(
+        matches!(opened, Err(OpenError::Damaged { .. })),
+        "{opened:?}"
+    );
+}
+
+/// Zeroes, flips or shuffles a page or a few bits.
+fn damage(disk: &MemoryDisk, random: &mut Random) {
+    let file = FILES[random.below(2) as usize];
+    let len = disk.image(file).len() as u64;
+    let page = (random.below(len / 4096) * 4096) as usize;
+    let from = (random.below(len / 4096) * 4096) as usize;
+    let at = random.below(len) as usize;
+    let image = disk.image(file);
+    match random.below(4) {
+        0 if page > 0 => disk.corrupt(file, page, |bytes| bytes[..4096].fill(0)),
+        1 => disk.corrupt(file, at, |bytes| bytes[0] ^= 1 << random.below(8)),
+        2 => disk.corrupt(file, page, |bytes| {
+            bytes[..4096].copy_from_slice(&image[from..from + 4096]);
+        }),
+        _ => disk.corrupt(file, page, |bytes| {
+            bytes[..4096]
+                .iter_mut()
+                .for_each(|byte| *byte = random.below(256) as u8);
+        }),
+    }
+}
+
+#[test]
+fn any_damage_gives_an_error_or_the_right_value() {
+    let (disk, model) = filled(11);
+    let mut random = Random::new(12);
+    let (mut refused, mut faults, mut hidden) = (0, 0, 0);
+    for round in 0..600 {
+        let damaged = copy(&disk);
+        (0..=round % 8).for_each(|_| damage(&damaged, &mut random));
+        let Ok(store) = open(&damaged) else {
+            refused += 1;
+            continue;
+        };
+        for ((table, key), value) in &model {
+            match store.get(*table, key) {
+                Ok(Some(found)) => assert_eq!(&found, value, "a wrong value"),
+                // Only a verified open promises that a damaged page hides no key.
+                Ok(None) => hidden += 1,
+                Err(_) => faults += 1,
+            }
+        }
+        for table in Table::ALL {
+            let Ok(rows) = store.range(table, b"", std::ops::Bound::Unbounded, 100) else {
+                continue;
+            };
+            for (key, value) in rows {
+                assert_eq!(model.get(&(table, key)), Some(&value), "a wrong row");
+            }
+        }
+    }
+    assert!(
+        refused > 0 && faults > 0,
+        "{refused} refused, {faults} faults, {hidden} hidden"
+    );
+}
+
+#[test]
+fn a_verified_open_refuses_all_damage_that_matters() {
+    let (disk, model) = filled(13);
+    let mut random = Random::new(14);
+    let mut verifying: Options = options();
+    verifying.verify_on_open = true;
+    let mut refused = 0;
+    for _ in 0..200 {
+        let damaged = copy(&disk);
+        damage(&damaged, &mut random);
+        match Store::open(Arc::new(damaged), verifying.clone(), ID) {
+            Ok(store) => assert_eq!(dump(&store).expect("dump"), model),
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(refused > 20, "{refused}");
+}
+
+// The files as another program sees them.
+
+#[derive(Debug)]
+struct Boxed(Box<dyn StorageBackend>);
+
+impl StorageBackend for Boxed {
+    fn len(&self) -> std::io::Result<u64> {
+        self.0.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.0.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync_data(&self) -> std::io::Result<()> {
+        self.0.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        self.0.write(offset, data)
+    }
+}
+
+fn database(disk: &MemoryDisk, file: &str) -> Database {
+    let backend = actor_store::Disk::open(disk, file).expect("file");
+    Database::builder()
+        .create_with_backend(Boxed(backend))
+        .expect("database")
+}
+
+fn read_row(disk: &MemoryDisk, file: &str, table: &str, key: &str) -> Vec<u8> {
+    use redb::ReadableDatabase;
+    let db = database(disk, file);
+    let txn = db.begin_read().expect("read");
+    let table = txn
+        .open_table(TableDefinition::<&str, &[u8]>::new(table))
+        .expect("table");
+    table.get(key).expect("get").expect("row").value().to_vec()
+}
+
+fn write_row(disk: &MemoryDisk, file: &str, table: &str, key: &str, row: &[u8]) {
+    let db = database(disk, file);
+    let txn = db.begin_write().expect("write");
+    {
+        let definition = TableDefinition::<&str, &[u8]>::new(table);
+        txn.open_table(definition)
+            .expect("table")
+            .insert(key, row)
+            .expect("insert");
+    }
+    txn.commit().expect("commit");
+}
