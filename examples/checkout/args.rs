@@ -80,17 +80,33 @@ impl Args {
         let mut args = Self::default();
         while let Some(word) = words.next() {
             let name = word.to_string_lossy().into_owned();
-            let mut value = || words.next().ok_or_else(|| format!("{name} wants a value; see --help"));
+            let mut value = || {
+                words
+                    .next()
+                    .ok_or_else(|| format!("{name} wants a value; see --help"))
+            };
             match name.as_str() {
                 "--orders" => args.orders = Some(value()?.into()),
                 "--catalog" => args.catalog = Some(value()?.into()),
                 "--store" => args.store = Some(value()?.into()),
                 "--report" => args.report = Some(value()?.into()),
-                "--nodes" => args.nodes = Some(number(&name, &value()?, "a number from 1 to 32", |n| (1..=MAX_NODES).contains(n))?),
-                "--gnomes" => args.gnomes = number(&name, &value()?, "a rate from 0 to 0.9", |rate| (0.0..=MAX_GNOMES).contains(rate))?,
+                "--nodes" => {
+                    args.nodes = Some(number(&name, &value()?, "a number from 1 to 32", |n| {
+                        (1..=MAX_NODES).contains(n)
+                    })?)
+                }
+                "--gnomes" => {
+                    args.gnomes = number(&name, &value()?, "a rate from 0 to 0.9", |rate| {
+                        (0.0..=MAX_GNOMES).contains(rate)
+                    })?
+                }
                 "--kill-every" => {
-                    args.kill_every =
-                        Some(number(&name, &value()?, "a number of commits, at least 10", |n| *n >= MIN_KILL_EVERY)?);
+                    args.kill_every = Some(number(
+                        &name,
+                        &value()?,
+                        "a number of commits, at least 10",
+                        |n| *n >= MIN_KILL_EVERY,
+                    )?);
                 }
                 "--seed" => args.seed = number(&name, &value()?, "a whole number", |_| true)?,
                 "--json" => args.json = true,
@@ -115,9 +131,15 @@ impl Args {
             ("--kill-every", self.kill_every.map(|n| n.to_string())),
             ("--seed", Some(self.seed.to_string())),
         ];
-        let files = files.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?.into())));
-        let numbers = numbers.into_iter().filter_map(|(name, number)| Some((name, number?.into())));
-        let pairs = files.chain(numbers).flat_map(|(name, value): (_, OsString)| [name.into(), value]);
+        let files = files
+            .into_iter()
+            .filter_map(|(name, file)| Some((name, file.as_ref()?.into())));
+        let numbers = numbers
+            .into_iter()
+            .filter_map(|(name, number)| Some((name, number?.into())));
+        let pairs = files
+            .chain(numbers)
+            .flat_map(|(name, value): (_, OsString)| [name.into(), value]);
         [OsString::from(WORKER)].into_iter().chain(pairs).collect()
     }
 }
@@ -125,7 +147,12 @@ impl Args {
 /// For the supervisor alone, so `--help` is silent about it.
 const WORKER: &str = "--worker";
 
-fn number<N: FromStr>(name: &str, value: &OsString, what: &str, fits: impl Fn(&N) -> bool) -> Result<N, String> {
+fn number<N: FromStr>(
+    name: &str,
+    value: &OsString,
+    what: &str,
+    fits: impl Fn(&N) -> bool,
+) -> Result<N, String> {
     let text = value.to_string_lossy();
     let number = text.parse().ok().filter(fits);
     number.ok_or_else(|| format!("{name} wants {what}, not `{text}`"))

@@ -24,7 +24,7 @@ pub enum Refused {
 }
 
 /// Prices by article.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Catalog {
     prices: BTreeMap<String, Cents>,
 }
@@ -35,10 +35,20 @@ impl Catalog {
     pub fn parse(file: &str, text: &str, complaints: &mut Vec<String>) -> Self {
         let mut catalog = Self::default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if text.lines().next().is_none_or(|header| header.trim() != HEADER) {
-            complaints.push(format!("{file}:1: the first line must be the header `{HEADER}`"));
+        if text
+            .lines()
+            .next()
+            .is_none_or(|header| header.trim() != HEADER)
+        {
+            complaints.push(format!(
+                "{file}:1: the first line must be the header `{HEADER}`"
+            ));
         }
-        for (number, line) in (1..).zip(text.lines()).skip(1).filter(|(_, line)| !line.trim().is_empty()) {
+        for (number, line) in (1..)
+            .zip(text.lines())
+            .skip(1)
+            .filter(|(_, line)| !line.trim().is_empty())
+        {
             if let Err(complaint) = catalog.add(line) {
                 complaints.push(format!("{file}:{number}: {complaint}"));
             }
@@ -47,19 +57,26 @@ impl Catalog {
     }
 
     fn add(&mut self, line: &str) -> Result<(), String> {
-        let (sku, cents) = line.rsplit_once(',').ok_or_else(|| format!("expected `{HEADER}`, got `{line}`"))?;
+        let (sku, cents) = line
+            .rsplit_once(',')
+            .ok_or_else(|| format!("expected `{HEADER}`, got `{line}`"))?;
         let sku = unquoted(sku.trim());
         if sku.is_empty() {
             return Err("the sku is empty".to_owned());
         }
         let cents = cents.trim();
-        let price = cents.parse().map_err(|_| format!("`{cents}` is not a number of cents"))?;
+        let price = cents
+            .parse()
+            .map_err(|_| format!("`{cents}` is not a number of cents"))?;
         match self.prices.entry(sku) {
             Entry::Vacant(free) => {
                 free.insert(price);
                 Ok(())
             }
-            Entry::Occupied(taken) => Err(format!("`{}` is listed twice; the first price stands", taken.key())),
+            Entry::Occupied(taken) => Err(format!(
+                "`{}` is listed twice; the first price stands",
+                taken.key()
+            )),
         }
     }
 
@@ -69,11 +86,16 @@ impl Catalog {
             return Err(Refused::Empty);
         }
         lines.iter().try_fold(0, |total: Cents, (sku, quantity)| {
-            let price = self.prices.get(sku).ok_or_else(|| Refused::UnknownSku(sku.clone()))?;
+            let price = self
+                .prices
+                .get(sku)
+                .ok_or_else(|| Refused::UnknownSku(sku.clone()))?;
             if *quantity == 0 {
                 return Err(Refused::NoQuantity(sku.clone()));
             }
-            let cents = price.checked_mul(u64::from(*quantity)).ok_or(Refused::TooExpensive)?;
+            let cents = price
+                .checked_mul(u64::from(*quantity))
+                .ok_or(Refused::TooExpensive)?;
             total.checked_add(cents).ok_or(Refused::TooExpensive)
         })
     }
@@ -81,7 +103,10 @@ impl Catalog {
 
 /// A field without its quotes, which a name with a comma in it needs.
 fn unquoted(field: &str) -> String {
-    match field.strip_prefix('"').and_then(|field| field.strip_suffix('"')) {
+    match field
+        .strip_prefix('"')
+        .and_then(|field| field.strip_suffix('"'))
+    {
         Some(inner) => inner.replace("\"\"", "\""),
         None => field.to_owned(),
     }

@@ -34,19 +34,29 @@ impl Commits {
     /// Kills this process after `limit` commits.
     pub fn limited(limit: u64) -> Result<Self, String> {
         let commits = Self::default();
-        let countdown = Countdown { left: AtomicU64::new(limit), commits: commits.clone() };
+        let countdown = Countdown {
+            left: AtomicU64::new(limit),
+            commits: commits.clone(),
+        };
         tracing::subscriber::set_global_default(countdown).map_err(|error| error.to_string())?;
         Ok(commits)
     }
 
     /// Counts this node's frames in when the end comes.
     pub fn watch(&self, node: &Arc<Node>) {
-        self.nodes.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(node));
+        self.nodes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Arc::downgrade(node));
     }
 
     fn die(&self) {
         let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        let counters: Counters = nodes.iter().filter_map(Weak::upgrade).map(|node| Counters::from(node.stats())).sum();
+        let counters: Counters = nodes
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|node| Counters::from(node.stats()))
+            .sum();
         Said::LastWords(counters).aloud();
         // Nobody is left to hear of an error.
         let _ = kill_process(getpid(), Signal::KILL);

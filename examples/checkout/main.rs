@@ -3,7 +3,10 @@
 //! The application is `shop.rs`, `payment.rs` and `catalog.rs`. The rest reads orders, starts nodes, kills them, and
 //! counts what came of it.
 
-#![expect(unreachable_pub, reason = "a program exports nothing: `pub` says what a module offers to the others")]
+#![expect(
+    unreachable_pub,
+    reason = "a program exports nothing: `pub` says what a module offers to the others"
+)]
 
 mod args;
 mod catalog;
@@ -56,13 +59,15 @@ async fn checkout() -> Result<ExitCode, String> {
     };
     // A file that reaches its size limit is an error of one write, not the death of the process.
     let limit = signal_hook::consts::SIGXFSZ;
-    signal_hook::flag::register(limit, Arc::new(AtomicBool::new(false))).map_err(|error| error.to_string())?;
+    signal_hook::flag::register(limit, Arc::new(AtomicBool::new(false)))
+        .map_err(|error| error.to_string())?;
 
     let mut complaints = Vec::new();
     let orders = contents(args.orders.as_deref(), "orders.jsonl", SHIPPED_ORDERS)?;
     let orders = Orders::parse(&orders.0, &orders.1, &mut complaints);
     let catalog = contents(args.catalog.as_deref(), "catalog.csv", SHIPPED_CATALOG)?;
-    let text = String::from_utf8(catalog.1).map_err(|_| format!("{}: the catalogue is not UTF-8", catalog.0))?;
+    let text = String::from_utf8(catalog.1)
+        .map_err(|_| format!("{}: the catalogue is not UTF-8", catalog.0))?;
     let catalog = Catalog::parse(&catalog.0, &text, &mut complaints);
     if args.worker {
         return work(&args, &orders, catalog).await;
@@ -77,7 +82,7 @@ async fn checkout() -> Result<ExitCode, String> {
             None => return Ok(ExitCode::FAILURE),
         }
     } else {
-        let nodes = Nodes::start(&store, &args, catalog, &Commits::default()).await?;
+        let nodes = Nodes::start(&store, &args, &catalog, &Commits::default()).await?;
         let mut line = ProgressLine::new();
         let finished = run::all(&nodes, &orders, |progress| line.show(&progress, 0)).await?;
         nodes.shutdown().await?;
@@ -87,23 +92,34 @@ async fn checkout() -> Result<ExitCode, String> {
     print_all(&finished.complaints);
     if let Some(file) = &args.report {
         let written = finished.report().and_then(|report| fs::write(file, report));
-        written.map_err(|error| format!("{}: the report cannot be written: {error}", file.display()))?;
+        written.map_err(|error| {
+            format!("{}: the report cannot be written: {error}", file.display())
+        })?;
     }
     let totals = Totals::of(&finished, restarts);
     print!("{totals}");
     if args.json {
-        println!("{}", serde_json::to_string(&totals).map_err(|error| error.to_string())?);
+        println!(
+            "{}",
+            serde_json::to_string(&totals).map_err(|error| error.to_string())?
+        );
     }
     let spotless = complaints.is_empty() && finished.complaints.is_empty();
-    Ok(if spotless { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if spotless {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// One life under a supervisor.
 async fn work(args: &Args, orders: &Orders, catalog: Catalog) -> Result<ExitCode, String> {
     worker::end_with_supervisor();
-    let commits = args.kill_every.map_or_else(|| Ok(Commits::default()), Commits::limited)?;
+    let commits = args
+        .kill_every
+        .map_or_else(|| Ok(Commits::default()), Commits::limited)?;
     let store = args.store.as_deref().ok_or("a worker needs --store")?;
-    let nodes = Nodes::start(store, args, catalog, &commits).await?;
+    let nodes = Nodes::start(store, args, &catalog, &commits).await?;
     let finished = run::all(&nodes, orders, |progress| Said::Progress(progress).aloud()).await?;
     Said::Finished(finished).aloud();
     nodes.shutdown().await?;
@@ -112,7 +128,9 @@ async fn work(args: &Args, orders: &Orders, catalog: Catalog) -> Result<ExitCode
 
 /// A file's name and contents, or the shipped ones.
 fn contents(file: Option<&Path>, name: &str, shipped: &str) -> Result<(String, Vec<u8>), String> {
-    let Some(file) = file else { return Ok((name.to_owned(), shipped.into())) };
+    let Some(file) = file else {
+        return Ok((name.to_owned(), shipped.into()));
+    };
     let name = file.display().to_string();
     let contents = fs::read(file).map_err(|error| format!("{name}: cannot be read: {error}"))?;
     Ok((name, contents))
@@ -124,7 +142,8 @@ fn store(args: &Args) -> Result<(PathBuf, Option<tempfile::TempDir>), String> {
         return Ok((store.clone(), None));
     }
     let fresh = tempfile::Builder::new().prefix("checkout-").tempdir();
-    let fresh = fresh.map_err(|error| format!("no temporary directory: {error}; say where with --store"))?;
+    let fresh = fresh
+        .map_err(|error| format!("no temporary directory: {error}; say where with --store"))?;
     Ok((fresh.path().to_owned(), Some(fresh)))
 }
 

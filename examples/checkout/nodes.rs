@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use actor_core::prelude::*;
+use actor_core::{NodeBuilder, OpenError, StartError, prelude::*};
 use tokio::time::{Instant, sleep};
 
 use crate::{
@@ -35,7 +35,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// How often it looks.
 const LOCK_POLL: Duration = Duration::from_millis(50);
 /// By how many frames the gnomes put one off.
-const REORDER_FRAMES: usize = 5;
+const REORDER_FRAMES: u32 = 5;
 
 /// All nodes, started.
 pub struct Nodes {
@@ -47,11 +47,20 @@ pub struct Nodes {
 impl Nodes {
     /// Starts every node on its store below `store`. The payment service comes first and the storefront last, so that
     /// whoever goes on with work from an earlier run finds its partners on the network.
-    pub async fn start(store: &Path, args: &Args, catalog: Catalog, commits: &Commits) -> Result<Self, String> {
+    pub async fn start(
+        store: &Path,
+        args: &Args,
+        catalog: &Catalog,
+        commits: &Commits,
+    ) -> Result<Self, String> {
         let checkout_nodes = checkout_nodes(store, args.nodes)?;
         let network = Network::new();
-        network.set_gnomes(Gnomes::seeded(args.seed).lose(args.gnomes).repeat(args.gnomes).reorder(REORDER_FRAMES));
-        let catalog = Arc::new(catalog);
+        network.set_gnomes(
+            Gnomes::seeded(args.seed)
+                .lose(args.gnomes)
+                .repeat(args.gnomes)
+                .reorder(REORDER_FRAMES),
+        );
         let builder = |name: &str| Node::builder(store.join(name)).name(name).network(&network);
 
         let mut payment = Vec::new();
@@ -62,11 +71,15 @@ impl Nodes {
         let mut checkout = Vec::new();
         for number in 1..=checkout_nodes {
             let name = format!("checkout-{number}");
-            let serving = || builder(&name).serve::<Checkout>().provide(Arc::clone(&catalog));
+            let serving = || builder(&name).serve::<Checkout>().provide(catalog.clone());
             checkout.push(start(serving, commits).await?);
         }
         let storefront = start(|| builder("storefront"), commits).await?;
-        Ok(Self { payment, checkout, storefront })
+        Ok(Self {
+            payment,
+            checkout,
+            storefront,
+        })
     }
 
     /// The node that customers talk to. It serves nothing: it owns the orders' keys.
@@ -95,9 +108,16 @@ impl Nodes {
         let mut charged = BTreeMap::<String, Charged>::new();
         for node in &self.payment {
             let view = node.read().await.map_err(|error| error.to_string())?;
-            for (_, capture) in view.range(CAPTURES, ..).map_err(|error| error.to_string())? {
+            for (_, capture) in view
+                .range(CAPTURES, ..)
+                .map_err(|error| error.to_string())?
+            {
                 let order = charged.entry(capture.order).or_default();
-                *order = *order + Charged { cents: capture.cents, captures: 1 };
+                *order = *order
+                    + Charged {
+                        cents: capture.cents,
+                        captures: 1,
+                    };
             }
         }
         Ok(charged)
@@ -110,7 +130,11 @@ impl Nodes {
 
     /// Stops every node, those first that ask.
     pub async fn shutdown(self) -> Result<(), String> {
-        for node in [self.storefront].into_iter().chain(self.checkout).chain(self.payment) {
+        for node in [self.storefront]
+            .into_iter()
+            .chain(self.checkout)
+            .chain(self.payment)
+        {
             if let Some(node) = Arc::into_inner(node) {
                 node.shutdown().await.map_err(|error| error.to_string())?;
             }
@@ -119,20 +143,28 @@ impl Nodes {
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<Node>> {
-        self.payment.iter().chain(&self.checkout).chain([&self.storefront])
+        self.payment
+            .iter()
+            .chain(&self.checkout)
+            .chain([&self.storefront])
     }
 }
 
 /// As many as asked for, and as many as there were before: an instance that is gone takes its dialogs with it.
 fn checkout_nodes(store: &Path, asked: Option<usize>) -> Result<usize, String> {
     let unusable = |error| {
-        format!("{}: the store cannot be used: {error}; choose a directory that this user may write", store.display())
+        format!(
+            "{}: the store cannot be used: {error}; choose a directory that this user may write",
+            store.display()
+        )
     };
     fs::create_dir_all(store).map_err(unusable)?;
     let mut had = 0;
     for entry in fs::read_dir(store).map_err(unusable)? {
         let name = entry.map_err(unusable)?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_prefix("checkout-")?.parse().ok());
+        let number = name
+            .to_str()
+            .and_then(|name| name.strip_prefix("checkout-")?.parse().ok());
         had = had.max(number.unwrap_or(0));
     }
     match asked {
@@ -154,7 +186,9 @@ async fn start(builder: impl Fn() -> NodeBuilder, commits: &Commits) -> Result<A
                 commits.watch(&node);
                 return Ok(node);
             }
-            Err(error) if error.is_locked() && Instant::now() < patience => sleep(LOCK_POLL).await,
+            Err(StartError::Open(OpenError::Lock(_))) if Instant::now() < patience => {
+                sleep(LOCK_POLL).await
+            }
             Err(error) => return Err(error.to_string()),
         }
     }

@@ -41,20 +41,31 @@ impl Order {
     /// Reads one line; the error says what is wrong with it.
     fn parse(line: &[u8]) -> Result<Self, String> {
         if line.len() > MAX_LINE_BYTES {
-            return Err(format!("{} bytes in one line, at most {MAX_LINE_BYTES} are allowed", line.len()));
+            return Err(format!(
+                "{} bytes in one line, at most {MAX_LINE_BYTES} are allowed",
+                line.len()
+            ));
         }
         if !line.trim_ascii_start().starts_with(b"{") {
             return Err("expected an order: {\"order\":..,\"card\":..,\"lines\":[..]}".to_owned());
         }
         let order: Self = serde_json::from_slice(line).map_err(|error| {
             // The line is the file's, not the one within the line.
-            error.to_string().replacen("at line 1 column", "at column", 1)
+            error
+                .to_string()
+                .replacen("at line 1 column", "at column", 1)
         })?;
         if order.id.is_empty() || order.id.len() > MAX_ID_BYTES {
-            return Err(format!("the order's id has {} bytes, 1 to {MAX_ID_BYTES} are allowed", order.id.len()));
+            return Err(format!(
+                "the order's id has {} bytes, 1 to {MAX_ID_BYTES} are allowed",
+                order.id.len()
+            ));
         }
         if order.lines.len() > MAX_ORDER_LINES {
-            return Err(format!("the order has {} lines, at most {MAX_ORDER_LINES} are allowed", order.lines.len()));
+            return Err(format!(
+                "the order has {} lines, at most {MAX_ORDER_LINES} are allowed",
+                order.lines.len()
+            ));
         }
         Ok(order)
     }
@@ -90,8 +101,13 @@ impl Orders {
     /// Reads the contents of the file called `file`. Lines that make no sense, and orders that use another order's id,
     /// are left out and reported in `complaints`, each as `FILE:LINE: what is wrong`.
     pub fn parse(file: &str, contents: &[u8], complaints: &mut Vec<String>) -> Self {
-        let contents = contents.strip_prefix("\u{feff}".as_bytes()).unwrap_or(contents);
-        let mut orders = Self { file: file.to_owned(), placed: Vec::new() };
+        let contents = contents
+            .strip_prefix("\u{feff}".as_bytes())
+            .unwrap_or(contents);
+        let mut orders = Self {
+            file: file.to_owned(),
+            placed: Vec::new(),
+        };
         let mut seen = BTreeMap::new();
         let lines = (1..).zip(contents.split(|byte| *byte == b'\n'));
         for (number, line) in lines.filter(|(_, line)| !line.trim_ascii().is_empty()) {

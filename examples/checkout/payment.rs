@@ -57,7 +57,12 @@ pub struct Hold {
 impl Hold {
     /// Asks the bank. This one declines every card that ends in 0002.
     #[handler]
-    pub fn authorize(&mut self, order: String, card: Card, cents: Cents) -> Result<Authorization, Declined> {
+    pub fn authorize(
+        &mut self,
+        order: String,
+        card: Card,
+        cents: Cents,
+    ) -> Result<Authorization, Declined> {
         if card.0.ends_with("0002") {
             return Err(Declined::Card);
         }
@@ -67,7 +72,10 @@ impl Hold {
 
     #[establish]
     fn establish(self, _cx: &mut Cx<'_, Account>) -> Account {
-        Account { order: self.order, cents: self.cents }
+        Account {
+            order: self.order,
+            cents: self.cents,
+        }
     }
 }
 
@@ -84,7 +92,16 @@ impl Account {
     #[handler]
     pub fn capture(self, cx: &mut Cx<'_, Self>) -> Receipt {
         let capture = cx.id();
-        cx.table(CAPTURES).insert(&capture, &Capture { order: self.order, cents: self.cents });
-        Receipt { capture, cents: self.cents }
+        cx.table(CAPTURES).insert(
+            &capture,
+            &Capture {
+                order: self.order,
+                cents: self.cents,
+            },
+        );
+        Receipt {
+            capture,
+            cents: self.cents,
+        }
     }
 }

@@ -16,14 +16,23 @@ pub struct ProgressLine {
 impl ProgressLine {
     /// Nothing is printed before the first progress.
     pub fn new() -> Self {
-        Self { terminal: io::stderr().is_terminal(), ticks: 0 }
+        Self {
+            terminal: io::stderr().is_terminal(),
+            ticks: 0,
+        }
     }
 
     /// Shows how far the run is.
     pub fn show(&mut self, progress: &Progress, restarts: u64) {
-        let Progress { settled, orders, counters } = progress;
+        let Progress {
+            settled,
+            orders,
+            counters,
+        } = progress;
         let frames = counters.retransmitted;
-        let line = format!("{settled} of {orders} orders, {frames} frames retransmitted, {restarts} restarts");
+        let line = format!(
+            "{settled} of {orders} orders, {frames} frames retransmitted, {restarts} restarts"
+        );
         self.ticks += 1;
         if self.terminal {
             eprint!("\r\x1b[K{line}");

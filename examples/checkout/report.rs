@@ -78,7 +78,10 @@ impl Add for Charged {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { cents: self.cents + other.cents, captures: self.captures + other.captures }
+        Self {
+            cents: self.cents + other.cents,
+            captures: self.captures + other.captures,
+        }
     }
 }
 
@@ -118,7 +121,10 @@ pub struct Finished {
 impl Finished {
     /// The report: one JSON object per order.
     pub fn report(&self) -> io::Result<String> {
-        let lines = self.rows.iter().map(|row| Ok(serde_json::to_string(row)? + "\n"));
+        let lines = self
+            .rows
+            .iter()
+            .map(|row| Ok(serde_json::to_string(row)? + "\n"));
         lines.collect()
     }
 }
@@ -142,7 +148,13 @@ pub struct Totals {
 impl Totals {
     /// Counts the outcomes of a run that took `restarts` restarts.
     pub fn of(finished: &Finished, restarts: u64) -> Self {
-        let count = |outcome| finished.rows.iter().filter(|row| row.outcome == outcome).count() as u64;
+        let count = |outcome| {
+            finished
+                .rows
+                .iter()
+                .filter(|row| row.outcome == outcome)
+                .count() as u64
+        };
         Self {
             orders: finished.rows.len() as u64,
             paid: count(Outcome::Paid),
@@ -171,9 +183,13 @@ impl fmt::Display for Totals {
             ("cents charged", self.charged_cents),
             ("frames retransmitted", self.retransmitted),
             ("duplicates dropped", self.duplicates_dropped),
-            ("instances that discarded pending work", self.discarded_pending),
+            (
+                "instances that discarded pending work",
+                self.discarded_pending,
+            ),
             ("restarts", self.restarts),
         ];
-        rows.iter().try_for_each(|(name, figure)| writeln!(f, "{name:<38}{figure:>14}"))
+        rows.iter()
+            .try_for_each(|(name, figure)| writeln!(f, "{name:<38}{figure:>14}"))
     }
 }

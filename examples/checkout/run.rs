@@ -49,7 +49,11 @@ enum End {
 }
 
 /// Places all `orders` and waits for their outcomes.
-pub async fn all(nodes: &Nodes, orders: &Orders, mut tell: impl FnMut(Progress)) -> Result<Finished, String> {
+pub async fn all(
+    nodes: &Nodes,
+    orders: &Orders,
+    mut tell: impl FnMut(Progress),
+) -> Result<Finished, String> {
     let mut outcomes = BTreeMap::new();
     let (mut complaints, mut remarks) = (BTreeMap::new(), BTreeMap::new());
     let mut waiting = orders.placed.iter();
@@ -84,7 +88,10 @@ pub async fn all(nodes: &Nodes, orders: &Orders, mut tell: impl FnMut(Progress))
                 Outcome::Refused
             }
             End::Abandoned(why) => {
-                remarks.insert(line, format!("{}:{line}: order `{id}` was abandoned: {why}", orders.file));
+                remarks.insert(
+                    line,
+                    format!("{}:{line}: order `{id}` was abandoned: {why}", orders.file),
+                );
                 Outcome::Abandoned
             }
             End::Stopped(what) => return Err(timeout(REASON_WAIT, stopped).await.unwrap_or(what)),
@@ -94,7 +101,14 @@ pub async fn all(nodes: &Nodes, orders: &Orders, mut tell: impl FnMut(Progress))
     let captured = nodes.captured().await?;
     let charged = |order: &String| captured.get(order).copied().unwrap_or_default();
     Ok(Finished {
-        rows: outcomes.into_iter().map(|(order, outcome)| Row { charged: charged(&order), order, outcome }).collect(),
+        rows: outcomes
+            .into_iter()
+            .map(|(order, outcome)| Row {
+                charged: charged(&order),
+                order,
+                outcome,
+            })
+            .collect(),
         ledger: captured.values().copied().sum(),
         counters: nodes.counters(),
         complaints: complaints.into_values().collect(),
@@ -104,7 +118,9 @@ pub async fn all(nodes: &Nodes, orders: &Orders, mut tell: impl FnMut(Progress))
 
 /// One customer: fills a cart, hears the price, pays, and leaves.
 fn buy(storefront: &Node, order: &Order) -> impl Future<Output = End> + Send + use<> {
-    let mut opening = storefront.open_as::<Checkout>(&order.id).place(order.id.clone(), order.fingerprint());
+    let mut opening = storefront
+        .open_as::<Checkout>(&order.id)
+        .place(order.id.clone(), order.fingerprint());
     for line in &order.lines {
         opening = opening.add_item(line.sku.clone(), line.quantity);
     }

@@ -44,7 +44,11 @@ impl Cart {
 
     #[establish]
     fn establish(self, _cx: &mut Cx<'_, Checkout>) -> Checkout {
-        Checkout { order: self.order, cents: self.cents, paying: Paying::Unpaid }
+        Checkout {
+            order: self.order,
+            cents: self.cents,
+            paying: Paying::Unpaid,
+        }
     }
 }
 
@@ -76,7 +80,9 @@ impl Checkout {
         }
         let (later, reply_to) = cx.later();
         self.paying = Paying::Pending(reply_to);
-        cx.open::<Account>().authorize(self.order.clone(), card, self.cents).then(Self::AUTHORIZED);
+        cx.open::<Account>()
+            .authorize(self.order.clone(), card, self.cents)
+            .then(Self::AUTHORIZED);
         later
     }
 

@@ -33,7 +33,10 @@ const MAX_FRUITLESS_LIVES: u64 = 1_000;
 
 /// How one life of the worker ended.
 enum Life {
-    Killed { settled: u64, counters: Counters },
+    Killed {
+        settled: u64,
+        counters: Counters,
+    },
     Finished(Finished),
     /// It has said why.
     Failed,
@@ -48,14 +51,31 @@ pub async fn supervise(args: &Args, store: &Path) -> Result<Option<(Finished, u6
     while fruitless <= MAX_FRUITLESS_LIVES {
         // Other gnomes in each life: the same ones would lose the same frames again and again.
         let seed = args.seed.wrapping_add(restarts);
-        let worker = Args { store: Some(store.to_owned()), seed, ..args.clone() };
-        match live(&worker, |progress| line.show(&progress.after(counted), restarts)).await? {
+        let worker = Args {
+            store: Some(store.to_owned()),
+            seed,
+            ..args.clone()
+        };
+        match live(&worker, |progress| {
+            line.show(&progress.after(counted), restarts)
+        })
+        .await?
+        {
             Life::Finished(finished) => {
                 let counters = counted + finished.counters;
-                return Ok(Some((Finished { counters, ..finished }, restarts)));
+                return Ok(Some((
+                    Finished {
+                        counters,
+                        ..finished
+                    },
+                    restarts,
+                )));
             }
             Life::Failed => return Ok(None),
-            Life::Killed { settled: now, counters } => {
+            Life::Killed {
+                settled: now,
+                counters,
+            } => {
                 counted = counted + counters;
                 restarts += 1;
                 fruitless = if now > settled { 0 } else { fruitless + 1 };
@@ -82,14 +102,19 @@ async fn live(args: &Args, mut tell: impl FnMut(Progress)) -> Result<Life, Strin
         .spawn()
         .map_err(failed)?;
     let _leash = child.stdin.take();
-    let out = child.stdout.take().ok_or("the worker has no standard output")?;
+    let out = child
+        .stdout
+        .take()
+        .ok_or("the worker has no standard output")?;
     let mut lines = BufReader::new(out).lines();
 
     let (mut last, mut unchanged) = (Progress::default(), Duration::ZERO);
     let (mut killed, mut finished) = (None, None);
     loop {
         let line = timeout(PATIENCE, lines.next_line()).await;
-        let Some(line) = line.map_err(|_| stuck())?.map_err(failed)? else { break };
+        let Some(line) = line.map_err(|_| stuck())?.map_err(failed)? else {
+            break;
+        };
         match serde_json::from_str(&line) {
             Ok(Said::Progress(progress)) if progress == last => {
                 unchanged += PROGRESS_EVERY;
@@ -103,7 +128,11 @@ async fn live(args: &Args, mut tell: impl FnMut(Progress)) -> Result<Life, Strin
             }
             Ok(Said::LastWords(counters)) => killed = Some(counters),
             Ok(Said::Finished(all)) => finished = Some(all),
-            Err(error) => return Err(format!("the worker said something else than a worker does: {error}")),
+            Err(error) => {
+                return Err(format!(
+                    "the worker said something else than a worker does: {error}"
+                ));
+            }
         }
     }
     let status = child.wait().await.map_err(failed)?;
@@ -112,7 +141,10 @@ async fn live(args: &Args, mut tell: impl FnMut(Progress)) -> Result<Life, Strin
         (Some(finished), _) => Ok(Life::Finished(finished)),
         (None, Some(signal)) if signal == Signal::KILL.as_raw() => {
             // Killed from outside it had no last words; then its latest progress is what is known.
-            Ok(Life::Killed { settled: last.settled, counters: killed.unwrap_or(last.counters) })
+            Ok(Life::Killed {
+                settled: last.settled,
+                counters: killed.unwrap_or(last.counters),
+            })
         }
         (None, None) if !status.success() => Ok(Life::Failed),
         (None, _) => Err(strange(status)),
@@ -120,16 +152,24 @@ async fn live(args: &Args, mut tell: impl FnMut(Progress)) -> Result<Life, Strin
 }
 
 fn stuck() -> String {
-    format!("the worker has made no progress for {} s; run again on the same --store to go on", PATIENCE.as_secs())
+    format!(
+        "the worker has made no progress for {} s; run again on the same --store to go on",
+        PATIENCE.as_secs()
+    )
 }
 
 fn strange(status: ExitStatus) -> String {
-    format!("the worker ended in an unexpected way ({status}); run again on the same --store to go on")
+    format!(
+        "the worker ended in an unexpected way ({status}); run again on the same --store to go on"
+    )
 }
 
 impl Progress {
     /// The same progress, with what earlier lives counted.
     fn after(self, earlier: Counters) -> Self {
-        Self { counters: earlier + self.counters, ..self }
+        Self {
+            counters: earlier + self.counters,
+            ..self
+        }
     }
 }

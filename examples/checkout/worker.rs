@@ -27,7 +27,9 @@ impl Said {
     /// Tells the supervisor. An error tells nobody anything: then the supervisor is gone, and so is this process soon.
     pub fn aloud(&self) {
         let mut out = io::stdout().lock();
-        let _ = serde_json::to_writer(&mut out, self).map_err(io::Error::from).and_then(|()| writeln!(out));
+        let _ = serde_json::to_writer(&mut out, self)
+            .map_err(io::Error::from)
+            .and_then(|()| writeln!(out));
         let _ = out.flush();
     }
 }

@@ -84,13 +84,29 @@ pub fn orders(count: u64, seed: u64) -> String {
     let mut dice = Dice::seeded(seed);
     let mut file = String::new();
     for number in 1..=count {
-        let card = if dice.below(12) == 0 { DECLINED_CARD } else { dice.one_of(&CARDS) };
-        let _ = write!(file, "{{\"order\":\"A-{}\",\"card\":\"{card}\",\"lines\":[", 1_000 + number);
+        let card = if dice.below(12) == 0 {
+            DECLINED_CARD
+        } else {
+            dice.one_of(&CARDS)
+        };
+        let _ = write!(
+            file,
+            "{{\"order\":\"A-{}\",\"card\":\"{card}\",\"lines\":[",
+            1_000 + number
+        );
         let lines = 1 + dice.below(4);
         let wrong = dice.below(40);
         for line in 0..lines {
-            let sku = if wrong == 0 && line == 0 { dice.one_of(&UNKNOWN) } else { dice.one_of(&ARTICLES).0 };
-            let quantity = if wrong == 1 && line == 0 { 0 } else { 1 + dice.below(4) };
+            let sku = if wrong == 0 && line == 0 {
+                dice.one_of(&UNKNOWN)
+            } else {
+                dice.one_of(&ARTICLES).0
+            };
+            let quantity = if wrong == 1 && line == 0 {
+                0
+            } else {
+                1 + dice.below(4)
+            };
             let comma = if line == 0 { "" } else { "," };
             let _ = write!(file, "{comma}{{\"sku\":\"{sku}\",\"quantity\":{quantity}}}");
         }

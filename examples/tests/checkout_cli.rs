@@ -29,9 +29,16 @@ struct Ran {
 
 impl Ran {
     fn of(command: &mut Command) -> Self {
-        let output = command.stdin(Stdio::null()).output().expect("the program runs");
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .expect("the program runs");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+        Self {
+            code: output.status.code(),
+            out: text(output.stdout),
+            err: text(output.stderr),
+        }
     }
 
     fn succeeded(self) -> Self {
@@ -41,7 +48,12 @@ impl Ran {
 
     /// Failed, and said so in exactly one line that contains all of `words`.
     fn refused(&self, words: &[&str]) {
-        assert!(matches!(self.code, Some(1..)), "ended with {:?}: {}", self.code, self.err);
+        assert!(
+            matches!(self.code, Some(1..)),
+            "ended with {:?}: {}",
+            self.code,
+            self.err
+        );
         assert_eq!(self.err.lines().count(), 1, "one line: {}", self.err);
         assert!(self.err.starts_with("checkout: "), "{}", self.err);
         assert!(!self.err.contains("panicked"), "{}", self.err);
@@ -64,7 +76,11 @@ fn example(name: &str) -> PathBuf {
 }
 
 fn checkout<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Ran {
-    Ran::of(Command::new(example("checkout")).args(args).args(["--json"]))
+    Ran::of(
+        Command::new(example("checkout"))
+            .args(args)
+            .args(["--json"]),
+    )
 }
 
 fn folder() -> TempDir {
@@ -76,7 +92,9 @@ fn scene(folder: &TempDir) -> Scene {
 }
 
 fn with(args: Vec<PathBuf>, more: &[&str]) -> Vec<PathBuf> {
-    args.into_iter().chain(more.iter().map(PathBuf::from)).collect()
+    args.into_iter()
+        .chain(more.iter().map(PathBuf::from))
+        .collect()
 }
 
 /// Orders of one teapot, one a line, with the sample's catalogue.
@@ -87,24 +105,48 @@ fn placed(folder: &TempDir, lines: &[&str]) -> Vec<PathBuf> {
 }
 
 fn report(folder: &TempDir, name: &str) -> Vec<Value> {
-    let report = fs::read_to_string(folder.path().join(format!("{name}.report"))).expect("a report");
-    report.lines().map(|line| serde_json::from_str(line).expect("a row")).collect()
+    let report =
+        fs::read_to_string(folder.path().join(format!("{name}.report"))).expect("a report");
+    report
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a row"))
+        .collect()
 }
 
-const TEAPOT: &str = r#"{"order":"A-1","card":"4242424242424242","lines":[{"sku":"TEAPOT","quantity":1}]}"#;
+const TEAPOT: &str =
+    r#"{"order":"A-1","card":"4242424242424242","lines":[{"sku":"TEAPOT","quantity":1}]}"#;
 
 #[test]
 fn without_arguments_the_shipped_orders_all_have_an_outcome() {
     let ran = checkout::<&str>([]).succeeded();
     assert!(ran.total("orders") >= 500);
-    assert_eq!(ran.total("orders"), ran.total("paid") + ran.total("declined") + ran.total("refused"));
+    assert_eq!(
+        ran.total("orders"),
+        ran.total("paid") + ran.total("declined") + ran.total("refused")
+    );
     assert_eq!(ran.total("captures"), ran.total("paid"));
     assert_eq!(ran.total("abandoned"), 0);
     assert!(ran.total("retransmitted") > 0 && ran.total("duplicates_dropped") > 0);
-    let names: Vec<_> = ran.out.lines().next_back().expect("a line").split(',').map(|field| field.split('"').nth(1)).collect();
+    let names: Vec<_> = ran
+        .out
+        .lines()
+        .next_back()
+        .expect("a line")
+        .split(',')
+        .map(|field| field.split('"').nth(1))
+        .collect();
     let expected = [
-        "orders", "paid", "declined", "refused", "abandoned", "charged_cents", "captures", "duplicates_dropped",
-        "retransmitted", "discarded_pending", "restarts",
+        "orders",
+        "paid",
+        "declined",
+        "refused",
+        "abandoned",
+        "charged_cents",
+        "captures",
+        "duplicates_dropped",
+        "retransmitted",
+        "discarded_pending",
+        "restarts",
     ];
     assert_eq!(names, expected.map(Some));
 }
@@ -129,10 +171,20 @@ fn malformed_lines_are_named_and_the_rest_is_processed() {
     assert_eq!(ran.code, Some(1));
     assert_eq!(ran.err.lines().count(), bad.len(), "{}", ran.err);
     for (number, line) in (1..).zip(ran.err.lines()) {
-        assert!(line.starts_with(&format!("{}:{number}: ", args[1].display())), "{line}");
+        assert!(
+            line.starts_with(&format!("{}:{number}: ", args[1].display())),
+            "{line}"
+        );
         assert!(!line.contains("at line 1"), "{line}");
     }
-    assert_eq!((ran.total("orders"), ran.total("paid"), ran.total("charged_cents")), (1, 1, 2_450));
+    assert_eq!(
+        (
+            ran.total("orders"),
+            ran.total("paid"),
+            ran.total("charged_cents")
+        ),
+        (1, 1, 2_450)
+    );
 }
 
 #[test]
@@ -148,11 +200,17 @@ fn the_catalogue_and_the_bank_refuse_with_typed_answers() {
         ],
     );
     let ran = checkout(args).succeeded();
-    let outcomes: Vec<_> = report(&folder, "run").iter().map(|row| row["outcome"].as_str().expect("text").to_owned()).collect();
+    let outcomes: Vec<_> = report(&folder, "run")
+        .iter()
+        .map(|row| row["outcome"].as_str().expect("text").to_owned())
+        .collect();
     assert_eq!(outcomes, ["paid", "declined", "refused", "refused"]);
     assert_eq!(ran.total("captures"), 1);
     let text = fs::read_to_string(folder.path().join("run.report")).expect("a report");
-    assert_eq!(text.lines().next(), Some(r#"{"order":"A-1","outcome":"paid","cents":2450,"captures":1}"#));
+    assert_eq!(
+        text.lines().next(),
+        Some(r#"{"order":"A-1","outcome":"paid","cents":2450,"captures":1}"#)
+    );
 }
 
 #[test]
@@ -162,8 +220,19 @@ fn a_repeated_id_is_one_order_and_other_contents_are_refused() {
     let args = placed(&folder, &[TEAPOT, TEAPOT, &other]);
     let ran = checkout(&args);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.err.starts_with(&format!("{}:3: ", args[1].display())), "{}", ran.err);
-    assert_eq!((ran.total("orders"), ran.total("paid"), ran.total("charged_cents")), (1, 1, 2_450));
+    assert!(
+        ran.err.starts_with(&format!("{}:3: ", args[1].display())),
+        "{}",
+        ran.err
+    );
+    assert_eq!(
+        (
+            ran.total("orders"),
+            ran.total("paid"),
+            ran.total("charged_cents")
+        ),
+        (1, 1, 2_450)
+    );
 }
 
 #[test]
@@ -173,8 +242,18 @@ fn a_second_run_on_the_same_store_charges_nothing_again() {
     let first = checkout(scene.args("run")).succeeded();
     let reported = fs::read(scene.path("run.report")).expect("a report");
     let second = checkout(scene.args("run")).succeeded();
-    assert_eq!(fs::read(scene.path("run.report")).expect("a report"), reported);
-    for name in ["orders", "paid", "declined", "refused", "charged_cents", "captures"] {
+    assert_eq!(
+        fs::read(scene.path("run.report")).expect("a report"),
+        reported
+    );
+    for name in [
+        "orders",
+        "paid",
+        "declined",
+        "refused",
+        "charged_cents",
+        "captures",
+    ] {
         assert_eq!(first.total(name), second.total(name), "{name}");
     }
 }
@@ -187,8 +266,19 @@ fn an_id_of_an_earlier_run_with_other_contents_is_reported_and_not_charged() {
     let args = placed(&folder, &[&other_card]);
     let ran = checkout(&args);
     assert_eq!(ran.code, Some(1));
-    assert!(ran.err.starts_with(&format!("{}:1: ", args[1].display())), "{}", ran.err);
-    assert_eq!((ran.total("refused"), ran.total("captures"), ran.total("charged_cents")), (1, 1, 2_450));
+    assert!(
+        ran.err.starts_with(&format!("{}:1: ", args[1].display())),
+        "{}",
+        ran.err
+    );
+    assert_eq!(
+        (
+            ran.total("refused"),
+            ran.total("captures"),
+            ran.total("charged_cents")
+        ),
+        (1, 1, 2_450)
+    );
 }
 
 #[test]
@@ -232,7 +322,11 @@ fn a_worker_ends_with_its_supervisor_and_the_next_run_goes_on() {
     checkout(with(scene.args("calm"), &["--gnomes", "0"])).succeeded();
     let args = with(scene.args("killed"), &["--kill-every", "1000"]);
     let slow = with(args.clone(), &["--gnomes", "0.9"]);
-    let mut supervisor = Command::new(example("checkout")).args(slow).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut supervisor = Command::new(example("checkout"))
+        .args(slow)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
     first_line(supervisor.stderr.take().expect("stderr"));
     supervisor.kill().expect("killed");
     supervisor.wait().expect("ended");
@@ -245,10 +339,17 @@ fn a_second_process_on_the_same_store_is_refused() {
     let folder = folder();
     let scene = scene(&folder);
     let slow = with(scene.args("run"), &["--gnomes", "0.9"]);
-    let mut first = Command::new(example("checkout")).args(slow).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut first = Command::new(example("checkout"))
+        .args(slow)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
     let err = first_line(first.stderr.take().expect("stderr"));
     checkout(scene.args("run")).refused(&["run.store", "already open"]);
-    assert!(first.try_wait().expect("a status").is_none(), "the first one goes on");
+    assert!(
+        first.try_wait().expect("a status").is_none(),
+        "the first one goes on"
+    );
     first.kill().expect("killed");
     first.wait().expect("ended");
     drop(err);
@@ -269,14 +370,20 @@ fn a_damaged_store_is_one_line_with_the_way_out() {
     let args = placed(&folder, &[TEAPOT]);
     checkout(&args).succeeded();
     let kept = folder.path().join("run.store");
-    for file in ["payment-1/journal.redb", "checkout-2/dialogs.redb", "storefront/journal.redb"] {
+    for file in [
+        "payment-1/journal.redb",
+        "checkout-2/dialogs.redb",
+        "storefront/journal.redb",
+    ] {
         let path = kept.join(file);
         let whole = fs::read(&path).expect(file);
         let page = 4096.min(whole.len());
         let zeroed = [vec![0; page], whole[page..].to_vec()].concat();
-        for (damage, bytes) in
-            [("foreign", b"{\"not\":\"a store\"}\n".repeat(400)), ("truncated", whole[..whole.len() / 3].to_vec()), ("zeroed", zeroed)]
-        {
+        for (damage, bytes) in [
+            ("foreign", b"{\"not\":\"a store\"}\n".repeat(400)),
+            ("truncated", whole[..whole.len() / 3].to_vec()),
+            ("zeroed", zeroed),
+        ] {
             fs::write(&path, bytes).expect(file);
             let ran = checkout(&args);
             assert!(!ran.err.is_empty(), "{damage} {file}");
@@ -301,26 +408,50 @@ fn a_file_size_limit_is_one_line_and_no_death() {
     let scene = Scene::with_orders(folder.path(), 500, SEED).expect("a scene");
     // 512-byte blocks: 4 MiB a file.
     let limited = "ulimit -f 8192; exec \"$@\"";
-    let ran = Ran::of(Command::new("sh").args(["-c", limited, "sh"]).arg(example("checkout")).args(scene.args("run")));
-    let errors: Vec<_> = ran.err.lines().filter(|line| line.starts_with("checkout: ")).collect();
+    let ran = Ran::of(
+        Command::new("sh")
+            .args(["-c", limited, "sh"])
+            .arg(example("checkout"))
+            .args(scene.args("run")),
+    );
+    let errors: Vec<_> = ran
+        .err
+        .lines()
+        .filter(|line| line.starts_with("checkout: "))
+        .collect();
     assert!(ran.code.is_some(), "it ended by a signal");
     assert!(!ran.err.contains("panicked"), "{}", ran.err);
-    assert_eq!(errors.len(), usize::from(ran.code != Some(0)), "{}", ran.err);
+    assert_eq!(
+        errors.len(),
+        usize::from(ran.code != Some(0)),
+        "{}",
+        ran.err
+    );
 }
 
 #[test]
 fn the_counter_counts_across_runs_and_is_short() {
     let folder = folder();
-    let count = |folder: &Path| Ran::of(Command::new(example("counter")).current_dir(folder)).succeeded().out;
+    let count = |folder: &Path| {
+        Ran::of(Command::new(example("counter")).current_dir(folder))
+            .succeeded()
+            .out
+    };
     assert_eq!(count(folder.path()), "1\n");
     assert_eq!(count(folder.path()), "2\n");
     let source = include_str!("../counter/main.rs");
-    let lines = source.lines().filter(|line| !line.trim().is_empty()).count();
+    let lines = source
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .count();
     assert!(lines <= 20, "{lines} lines");
 }
 
 #[test]
 fn the_shipped_orders_are_the_sample() {
     assert_eq!(include_str!("../checkout/catalog.csv"), sample::catalog());
-    assert_eq!(include_str!("../checkout/orders.jsonl"), sample::orders(520, 2012));
+    assert_eq!(
+        include_str!("../checkout/orders.jsonl"),
+        sample::orders(520, 2012)
+    );
 }

@@ -25,14 +25,28 @@ fn main() -> ExitCode {
 }
 
 fn hostile() -> Result<(), String> {
-    let folder = tempfile::Builder::new().prefix("hostile-").tempdir().map_err(|error| error.to_string())?;
-    let scene = Scene::with_orders(folder.path(), ORDERS, SEED).map_err(|error| error.to_string())?;
+    let folder = tempfile::Builder::new()
+        .prefix("hostile-")
+        .tempdir()
+        .map_err(|error| error.to_string())?;
+    let scene =
+        Scene::with_orders(folder.path(), ORDERS, SEED).map_err(|error| error.to_string())?;
     let judged = timed(&scene, "calm", "0").and_then(|calm| {
-        println!("hostile: {ORDERS} orders, calm network: {:.1} s", calm.as_secs_f64());
+        println!(
+            "hostile: {ORDERS} orders, calm network: {:.1} s",
+            calm.as_secs_f64()
+        );
         let hostile = timed(&scene, "hostile", "0.3")?;
-        println!("hostile: {ORDERS} orders, 30 % lost, 30 % repeated, reordered over 5: {:.1} s", hostile.as_secs_f64());
+        println!(
+            "hostile: {ORDERS} orders, 30 % lost, 30 % repeated, reordered over 5: {:.1} s",
+            hostile.as_secs_f64()
+        );
         scene.compare("hostile", "calm")?;
-        if hostile > LIMIT { Err(format!("more than {} s", LIMIT.as_secs())) } else { Ok(()) }
+        if hostile > LIMIT {
+            Err(format!("more than {} s", LIMIT.as_secs()))
+        } else {
+            Ok(())
+        }
     });
     if judged.is_err() {
         println!("hostile: kept {}", folder.keep().display());
@@ -45,6 +59,14 @@ fn hostile() -> Result<(), String> {
 fn timed(scene: &Scene, name: &str, rate: &str) -> Result<Duration, String> {
     let start = Instant::now();
     let mut command = Command::new(example("checkout")?);
-    let status = command.args(scene.args(name)).args(["--gnomes", rate]).status().map_err(|error| error.to_string())?;
-    if status.success() { Ok(start.elapsed()) } else { Err(format!("{name}: {status}")) }
+    let status = command
+        .args(scene.args(name))
+        .args(["--gnomes", rate])
+        .status()
+        .map_err(|error| error.to_string())?;
+    if status.success() {
+        Ok(start.elapsed())
+    } else {
+        Err(format!("{name}: {status}"))
+    }
 }
