@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     dialog::{Dialog, Ids, Resources},
-    protocol::Limits,
+    protocol::{Limits, MAX_NAME_BYTES},
     transport::{Alone, Inbound, Member, Network, Transport},
 };
 
@@ -42,7 +42,8 @@ pub struct NodeBuilder {
 }
 
 /// Why a node did not start. Nothing was changed that a later start would miss.
-#[derive(Debug)]
+///
+/// Its `Debug` is its `Display`: a `main` that returns it prints the sentence with the way out.
 #[non_exhaustive]
 pub enum StartError {
     /// The store could not be opened.
@@ -64,6 +65,11 @@ pub enum StartError {
     /// Two dialogs declare one table, or one type name, with different contents.
     TypeConflict {
         /// The table or type.
+        name: String,
+    },
+    /// The name of the instance or of a service does not fit into a frame.
+    NameTooLong {
+        /// The name.
         name: String,
     },
     /// Another running node on the network has this name.
@@ -205,6 +211,15 @@ impl NodeBuilder {
                 .map(|name| name.to_string_lossy().into_owned());
             name.unwrap_or_else(|| "node".to_owned())
         });
+        let mut names = self
+            .registry
+            .names()
+            .map(str::to_owned)
+            .chain([name.clone()]);
+        if let Some(name) = names.find(|name| name.len() > MAX_NAME_BYTES) {
+            return Err(StartError::NameTooLong { name });
+        }
+        drop(names);
         let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
         store.check_types(&types).map_err(StartError::Open)?;
         let shared = Arc::new(Shared::new(
@@ -329,6 +344,12 @@ impl fmt::Debug for NodeBuilder {
     }
 }
 
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -350,6 +371,13 @@ impl fmt::Display for StartError {
                 write!(
                     f,
                     "two served dialogs declare `{name}` with different contents: give one another name"
+                )
+            }
+            Self::NameTooLong { name } => {
+                write!(
+                    f,
+                    "`{name}` has {} bytes, and a name may have {MAX_NAME_BYTES}: shorten it",
+                    name.len()
                 )
             }
             Self::NameTaken { name } => {

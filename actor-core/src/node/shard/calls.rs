@@ -18,7 +18,7 @@ use crate::{
         address::Address,
         record::{Ask, FIRST, KeyRow, Named, Owner, encode},
     },
-    protocol::{FaultCode, Input, MessageKind, Mode, Outgoing},
+    protocol::{FaultCode, Input, Limits, MAX_MESSAGE_BYTES, MessageKind, Mode, Outgoing},
 };
 
 /// What a line is to its node.
@@ -84,6 +84,26 @@ struct Batch {
     digest: u64,
 }
 
+impl Batch {
+    /// Refused whole, before anything of it is said: half an opening would be another one.
+    fn too_large(&self, limits: &Limits) -> Option<Outcome> {
+        let all = || {
+            self.tells
+                .iter()
+                .chain([&self.ask])
+                .map(|message| message.body.len())
+        };
+        let outcome = |bytes: usize, limit: usize| {
+            let (bytes, limit) = (bytes as u64, limit as u64);
+            (bytes > limit).then_some(Outcome::TooLarge { bytes, limit })
+        };
+        let longest = outcome(all().max().unwrap_or(0), MAX_MESSAGE_BYTES);
+        let together = || outcome(all().sum(), limits.max_initiation_bytes);
+        let many = all().count() as u64 > limits.max_initiation_messages;
+        longest.or_else(together).or(many.then_some(Outcome::Busy))
+    }
+}
+
 impl Shard {
     pub(super) fn on_call(&mut self, call: PlainCall) -> Result<(), StoreFault> {
         let mut txn = Txn::new(self.shared.clock.now_ms());
@@ -120,6 +140,10 @@ impl Shard {
                 return Ok(());
             }
         };
+        if let Some(outcome) = batch.too_large(&self.shared.limits) {
+            refuse(txn, answer, outcome);
+            return Ok(());
+        }
         let address = spec.address;
         let exists = self.ensure_endpoint(address)?;
         // The first answer of a keyed dialog with pending work is recorded; a handshake has no first message.
