@@ -28,6 +28,7 @@ const GATE: &str = "actor_core::gate";
 #[derive(Clone, Default)]
 pub struct Commits {
     nodes: Arc<Mutex<Vec<Weak<Node>>>>,
+    settled: Arc<AtomicU64>,
 }
 
 impl Commits {
@@ -50,6 +51,11 @@ impl Commits {
             .push(Arc::downgrade(node));
     }
 
+    /// How many orders have an outcome, to be kept up to date by whoever knows.
+    pub fn settled(&self) -> &AtomicU64 {
+        &self.settled
+    }
+
     fn die(&self) {
         let nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         let counters: Counters = nodes
@@ -57,7 +63,8 @@ impl Commits {
             .filter_map(Weak::upgrade)
             .map(|node| Counters::from(node.stats()))
             .sum();
-        Said::LastWords(counters).aloud();
+        let settled = self.settled.load(Ordering::Relaxed);
+        Said::LastWords { settled, counters }.aloud();
         // Nobody is left to hear of an error.
         let _ = kill_process(getpid(), Signal::KILL);
     }

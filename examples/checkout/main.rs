@@ -82,9 +82,13 @@ async fn checkout() -> Result<ExitCode, String> {
             None => return Ok(ExitCode::FAILURE),
         }
     } else {
-        let nodes = Nodes::start(&store, &args, &catalog, &Commits::default()).await?;
+        let commits = Commits::default();
+        let nodes = Nodes::start(&store, &args, &catalog, &commits).await?;
         let mut line = ProgressLine::new();
-        let finished = run::all(&nodes, &orders, |progress| line.show(&progress, 0)).await?;
+        let finished = run::all(&nodes, &orders, commits.settled(), |progress| {
+            line.show(&progress, 0)
+        })
+        .await?;
         nodes.shutdown().await?;
         (finished, 0)
     };
@@ -120,7 +124,10 @@ async fn work(args: &Args, orders: &Orders, catalog: Catalog) -> Result<ExitCode
         .map_or_else(|| Ok(Commits::default()), Commits::limited)?;
     let store = args.store.as_deref().ok_or("a worker needs --store")?;
     let nodes = Nodes::start(store, args, &catalog, &commits).await?;
-    let finished = run::all(&nodes, orders, |progress| Said::Progress(progress).aloud()).await?;
+    let finished = run::all(&nodes, orders, commits.settled(), |progress| {
+        Said::Progress(progress).aloud()
+    })
+    .await?;
     Said::Finished(finished).aloud();
     nodes.shutdown().await?;
     Ok(ExitCode::SUCCESS)

@@ -3,7 +3,14 @@
 //! Owns what a customer does and how its end is read; charging once is the plumbing's business. Running again on the
 //! same store places the same orders under the same keys, and gets the recorded answers.
 
-use std::{collections::BTreeMap, fmt, future::Future, pin::pin, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    future::Future,
+    pin::pin,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use actor_core::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -48,10 +55,11 @@ enum End {
     Stopped(String),
 }
 
-/// Places all `orders` and waits for their outcomes.
+/// Places all `orders` and waits for their outcomes. `settled` goes up with them, for whoever looks from another thread.
 pub async fn all(
     nodes: &Nodes,
     orders: &Orders,
+    settled: &AtomicU64,
     mut tell: impl FnMut(Progress),
 ) -> Result<Finished, String> {
     let mut outcomes = BTreeMap::new();
@@ -97,6 +105,7 @@ pub async fn all(
             End::Stopped(what) => return Err(timeout(REASON_WAIT, stopped).await.unwrap_or(what)),
         };
         outcomes.insert(id, outcome);
+        settled.store(outcomes.len() as u64, Ordering::Relaxed);
     }
     let captured = nodes.captured().await?;
     let charged = |order: &String| captured.get(order).copied().unwrap_or_default();

@@ -21,7 +21,7 @@ use tokio::{
 use crate::{
     args::Args,
     progress::ProgressLine,
-    report::{Counters, Finished},
+    report::Finished,
     run::{PROGRESS_EVERY, Progress},
     worker::Said,
 };
@@ -33,10 +33,8 @@ const MAX_FRUITLESS_LIVES: u64 = 1_000;
 
 /// How one life of the worker ended.
 enum Life {
-    Killed {
-        settled: u64,
-        counters: Counters,
-    },
+    /// It had come this far.
+    Killed(Progress),
     Finished(Finished),
     /// It has said why.
     Failed,
@@ -46,8 +44,8 @@ enum Life {
 /// has said why.
 pub async fn supervise(args: &Args, store: &Path) -> Result<Option<(Finished, u64)>, String> {
     let mut line = ProgressLine::new();
-    let mut counted = Counters::default();
-    let (mut restarts, mut settled, mut fruitless) = (0, 0, 0);
+    let mut so_far = Progress::default();
+    let (mut restarts, mut fruitless) = (0, 0);
     while fruitless <= MAX_FRUITLESS_LIVES {
         // Other gnomes in each life: the same ones would lose the same frames again and again.
         let seed = args.seed.wrapping_add(restarts);
@@ -56,13 +54,13 @@ pub async fn supervise(args: &Args, store: &Path) -> Result<Option<(Finished, u6
             seed,
             ..args.clone()
         };
-        match live(&worker, |progress| {
-            line.show(&progress.after(counted), restarts)
+        let life = live(&worker, |progress| {
+            line.show(&so_far.and(progress), restarts)
         })
-        .await?
-        {
+        .await?;
+        match life {
             Life::Finished(finished) => {
-                let counters = counted + finished.counters;
+                let counters = so_far.counters + finished.counters;
                 return Ok(Some((
                     Finished {
                         counters,
@@ -72,21 +70,21 @@ pub async fn supervise(args: &Args, store: &Path) -> Result<Option<(Finished, u6
                 )));
             }
             Life::Failed => return Ok(None),
-            Life::Killed {
-                settled: now,
-                counters,
-            } => {
-                counted = counted + counters;
+            Life::Killed(progress) => {
                 restarts += 1;
-                fruitless = if now > settled { 0 } else { fruitless + 1 };
-                settled = settled.max(now);
+                fruitless = if progress.settled > so_far.settled {
+                    0
+                } else {
+                    fruitless + 1
+                };
+                so_far = so_far.and(progress);
             }
         }
     }
     Err(format!(
-        "{}: {settled} orders are settled and {MAX_FRUITLESS_LIVES} lives of the worker added none; \
-         say a larger --kill-every",
-        store.display()
+        "{}: {} orders are settled and {MAX_FRUITLESS_LIVES} lives of the worker added none; say a larger --kill-every",
+        store.display(),
+        so_far.settled
     ))
 }
 
@@ -109,7 +107,7 @@ async fn live(args: &Args, mut tell: impl FnMut(Progress)) -> Result<Life, Strin
     let mut lines = BufReader::new(out).lines();
 
     let (mut last, mut unchanged) = (Progress::default(), Duration::ZERO);
-    let (mut killed, mut finished) = (None, None);
+    let mut finished = None;
     loop {
         let line = timeout(PATIENCE, lines.next_line()).await;
         let Some(line) = line.map_err(|_| stuck())?.map_err(failed)? else {
@@ -126,7 +124,13 @@ async fn live(args: &Args, mut tell: impl FnMut(Progress)) -> Result<Life, Strin
                 (last, unchanged) = (progress, Duration::ZERO);
                 tell(progress);
             }
-            Ok(Said::LastWords(counters)) => killed = Some(counters),
+            Ok(Said::LastWords { settled, counters }) => {
+                last = Progress {
+                    settled,
+                    counters,
+                    ..last
+                }
+            }
             Ok(Said::Finished(all)) => finished = Some(all),
             Err(error) => {
                 return Err(format!(
@@ -139,13 +143,7 @@ async fn live(args: &Args, mut tell: impl FnMut(Progress)) -> Result<Life, Strin
     match (finished, status.signal()) {
         // Whatever came after that is no concern of the orders.
         (Some(finished), _) => Ok(Life::Finished(finished)),
-        (None, Some(signal)) if signal == Signal::KILL.as_raw() => {
-            // Killed from outside it had no last words; then its latest progress is what is known.
-            Ok(Life::Killed {
-                settled: last.settled,
-                counters: killed.unwrap_or(last.counters),
-            })
-        }
+        (None, Some(signal)) if signal == Signal::KILL.as_raw() => Ok(Life::Killed(last)),
         (None, None) if !status.success() => Ok(Life::Failed),
         (None, _) => Err(strange(status)),
     }
@@ -165,11 +163,12 @@ fn strange(status: ExitStatus) -> String {
 }
 
 impl Progress {
-    /// The same progress, with what earlier lives counted.
-    fn after(self, earlier: Counters) -> Self {
+    /// As far as the lives before and this one together: outcomes are found again, frames are not.
+    fn and(self, life: Self) -> Self {
         Self {
-            counters: earlier + self.counters,
-            ..self
+            settled: self.settled.max(life.settled),
+            orders: life.orders,
+            counters: self.counters + life.counters,
         }
     }
 }

@@ -17,8 +17,13 @@ use crate::{
 pub enum Said {
     /// It is alive and has come this far.
     Progress(Progress),
-    /// It is about to kill itself; this is what its nodes counted.
-    LastWords(Counters),
+    /// It is about to kill itself.
+    LastWords {
+        /// Orders that had an outcome in this life.
+        settled: u64,
+        /// What its nodes counted.
+        counters: Counters,
+    },
     /// Every order has an outcome.
     Finished(Finished),
 }
