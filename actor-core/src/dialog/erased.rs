@@ -13,7 +13,8 @@ use actor_store::{TypeRecord, codec, keys::TableKey, shape::shape_of};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Call, Cx, Dialog, Handled, Pending, PendingCx, Resumed, StateNotes, Step, Table, Unfit, noting,
+    Call, Cx, Dialog, Durable, Handled, Pending, PendingCx, Resumed, StateNotes, Step, Table,
+    Unfit, noting,
 };
 use crate::protocol::{Abandoned, Mode, Timeouts};
 
@@ -186,20 +187,49 @@ impl<D: Dialog> Actor for Live<D> {
     }
 
     fn encode(&self) -> Result<(Vec<u8>, StateNotes), Unfit> {
-        let (bytes, notes) = noting(|| match (&self.pending, &self.established) {
-            (Some(pending), _) => codec::encode(pending),
-            (None, Some(state)) => codec::encode(state),
-            (None, None) => Ok(Vec::new()),
-        });
         let what = || format!("the state of `{}`", D::CONTRACT.name);
-        Ok((
-            bytes.map_err(|cause| Unfit::Unencodable {
-                what: what(),
-                cause,
-            })?,
-            notes,
-        ))
+        match (&self.pending, &self.established) {
+            (Some(pending), _) => encode(pending, what),
+            (None, Some(state)) => encode(state, what),
+            (None, None) => Ok(Default::default()),
+        }
     }
+}
+
+fn encode<T: Durable>(
+    state: &T,
+    what: impl Fn() -> String,
+) -> Result<(Vec<u8>, StateNotes), Unfit> {
+    let unencodable = |cause| Unfit::Unencodable {
+        what: what(),
+        cause,
+    };
+    let (bytes, notes) = noting(|| codec::encode(state));
+    let bytes = bytes.map_err(unencodable)?;
+    if cfg!(debug_assertions) {
+        round_trip::<T>(&bytes, &what)?;
+    }
+    Ok((bytes, notes))
+}
+
+/// In debug builds every state is read back at once: some serde attributes write what they can never read, and the
+/// first to find out must not be a restart.
+fn round_trip<T: Durable>(bytes: &[u8], what: impl Fn() -> String) -> Result<(), Unfit> {
+    let again: T = codec::decode(bytes).map_err(|cause| Unfit::Undecodable {
+        what: format!(
+            "{}, just encoded (`flatten`, `untagged`, `skip_serializing_if` and `serde_json::Value` do not survive)",
+            what()
+        ),
+        cause,
+    })?;
+    let (second, _) = noting(|| codec::encode(&again));
+    if second.is_ok_and(|second| second != bytes) {
+        tracing::warn!(
+            target: "actor_core::dialog",
+            "{} is encoded differently each time: use an ordered map, or its runs cannot be compared", what()
+        );
+    }
+    Ok(())
 }
 
 /// From a stored state, pending or established.

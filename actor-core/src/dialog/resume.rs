@@ -11,8 +11,10 @@ use crate::protocol::{Abandoned, DialogId, handler_id};
 /// A `#[resume]` method of `D` that continues a request answered with `T` or refused with `E`, with a context of type `C`.
 pub struct Resume<D, T, E, C = ()> {
     name: &'static str,
-    continues: PhantomData<fn() -> (D, T, E, C)>,
+    continues: PhantomData<Continues<D, T, E, C>>,
 }
+
+type Continues<D, T, E, C> = fn() -> (D, T, E, C);
 
 /// A `#[resume]` method of `D` that a durable timer runs, with a context of type `C`.
 pub struct Timer<D, C = ()> {

@@ -24,7 +24,11 @@ pub struct Table<K, V> {
 }
 
 impl<K, V> Table<K, V> {
-    /// The table called `name` (at most 255 bytes).
+    /// The table called `name`.
+    ///
+    /// # Panics
+    ///
+    /// When compiled, as a constant, if the name has no bytes or more than 255.
     pub const fn new(name: &'static str) -> Self {
         assert!(
             !name.is_empty() && name.len() <= 255,

@@ -198,9 +198,12 @@ impl<D> fmt::Debug for TestCx<D> {
     }
 }
 
+/// By table and key.
+type MemoryRows = BTreeMap<(&'static str, Vec<u8>), Arc<[u8]>>;
+
 #[derive(Default)]
 struct MemoryTables {
-    rows: RefCell<BTreeMap<(&'static str, Vec<u8>), Arc<[u8]>>>,
+    rows: RefCell<MemoryRows>,
 }
 
 impl TableAccess for MemoryTables {

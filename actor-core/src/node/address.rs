@@ -50,7 +50,7 @@ impl Address {
         let (slot, key) = bytes.split_first_chunk()?;
         Some(Self {
             slot: u16::from_be_bytes(*slot),
-            key: EndpointKey::from_bytes(key.try_into().ok()?)?,
+            key: EndpointKey::from_bytes(key)?,
         })
     }
 }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     dialog::{Dialog, Ids, Resources},
-    protocol::Limits,
+    protocol::{Limits, MAX_NAME_BYTES},
     transport::{Alone, Inbound, Member, Network, Transport},
 };
 
@@ -64,6 +64,11 @@ pub enum StartError {
     /// Two dialogs declare one table, or one type name, with different contents.
     TypeConflict {
         /// The table or type.
+        name: String,
+    },
+    /// The name of the instance or of a service does not fit into a frame.
+    NameTooLong {
+        /// The name.
         name: String,
     },
     /// Another running node on the network has this name.
@@ -205,6 +210,12 @@ impl NodeBuilder {
                 .map(|name| name.to_string_lossy().into_owned());
             name.unwrap_or_else(|| "node".to_owned())
         });
+        let mut names = self.registry.names().chain([name.as_str()]);
+        if let Some(long) = names.find(|name| name.len() > MAX_NAME_BYTES) {
+            return Err(StartError::NameTooLong {
+                name: long.to_owned(),
+            });
+        }
         let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
         store.check_types(&types).map_err(StartError::Open)?;
         let shared = Arc::new(Shared::new(
@@ -350,6 +361,13 @@ impl fmt::Display for StartError {
                 write!(
                     f,
                     "two served dialogs declare `{name}` with different contents: give one another name"
+                )
+            }
+            Self::NameTooLong { name } => {
+                write!(
+                    f,
+                    "`{name}` has {} bytes, and a name may have {MAX_NAME_BYTES}: shorten it",
+                    name.len()
                 )
             }
             Self::NameTaken { name } => {

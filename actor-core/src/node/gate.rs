@@ -80,8 +80,12 @@ impl Gate {
     /// An output that waits for nothing comes back, to be released at once.
     pub(crate) fn submit(&self, writes: Vec<Write>, output: Output) -> Option<Output> {
         let mut queue = self.lock();
+        if queue.closed {
+            // After a fault: whoever waits for this output hears that the node has stopped.
+            return None;
+        }
         if writes.is_empty() {
-            if queue.durable == queue.ticket && !queue.closed {
+            if queue.durable == queue.ticket {
                 return Some(output);
             }
         } else {

@@ -105,6 +105,8 @@ fn run_shard(shared: &Shared, mut shard: Shard) {
             Err(fault) => break Err(fault),
         }
     };
+    // Whoever still waits for an answer hears that the node has stopped.
+    while shared.mailboxes[shard.index()].pop().is_some() {}
     let ended = ran.and_then(|()| {
         if shared.has_failed() {
             Ok(())

@@ -27,6 +27,10 @@
 //!    in the order in which they were produced**, stamping each with [`Frame::stamp`]. That order is relied upon:
 //!    a newer frame with an older acknowledgement is evidence of a store that went back in time (row 23).
 //!
+//! Every transaction ends with a flush, also one that began with a timer or [`Input::Restarted`]. If a handler panics,
+//! the endpoint is thrown away and decoded from its last durable bytes; the retry timer that runs for it may go on, or
+//! [`Input::Restarted`] arms a new one. Either way the partner says again what was not acknowledged.
+//!
 //! Rows ("row 5") are the rows of the transition table; each has a test of its name under `tests/`.
 
 mod codec;

@@ -28,10 +28,13 @@ struct Wire {
     clock: MachineClock,
 }
 
+/// Whoever watches frames.
+type Tap = Arc<dyn Fn(&FrameEvent) + Send + Sync>;
+
 struct State {
     directory: Directory,
     gnomes: Option<Mischief<Parcel>>,
-    on_frame: Option<Arc<dyn Fn(&FrameEvent) + Send + Sync>>,
+    on_frame: Option<Tap>,
     pumping: bool,
 }
 

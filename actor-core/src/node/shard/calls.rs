@@ -18,7 +18,7 @@ use crate::{
         address::Address,
         record::{Ask, FIRST, KeyRow, Named, Owner, encode},
     },
-    protocol::{FaultCode, Input, MessageKind, Mode, Outgoing},
+    protocol::{FaultCode, Input, Limits, MAX_MESSAGE_BYTES, MessageKind, Mode, Outgoing},
 };
 
 /// What a line is to its node.
@@ -84,6 +84,26 @@ struct Batch {
     digest: u64,
 }
 
+impl Batch {
+    /// Refused whole, before anything of it is said: half an opening would be another one.
+    fn too_large(&self, limits: &Limits) -> Option<Outcome> {
+        let all = || {
+            self.tells
+                .iter()
+                .chain([&self.ask])
+                .map(|message| message.body.len())
+        };
+        let outcome = |bytes: usize, limit: usize| {
+            let (bytes, limit) = (bytes as u64, limit as u64);
+            (bytes > limit).then_some(Outcome::TooLarge { bytes, limit })
+        };
+        let longest = outcome(all().max().unwrap_or(0), MAX_MESSAGE_BYTES);
+        let together = || outcome(all().sum(), limits.max_initiation_bytes);
+        let many = all().count() as u64 > limits.max_initiation_messages;
+        longest.or_else(together).or(many.then_some(Outcome::Busy))
+    }
+}
+
 impl Shard {
     pub(super) fn on_call(&mut self, call: PlainCall) -> Result<(), StoreFault> {
         let mut txn = Txn::new(self.shared.clock.now_ms());
@@ -116,9 +136,14 @@ impl Shard {
                 let why = Outcome::Codec(format!(
                     "the arguments of `{name}` could not be encoded: {cause}"
                 ));
-                return Ok(refuse(txn, answer, why));
+                refuse(txn, answer, why);
+                return Ok(());
             }
         };
+        if let Some(outcome) = batch.too_large(&self.shared.limits) {
+            refuse(txn, answer, outcome);
+            return Ok(());
+        }
         let address = spec.address;
         let exists = self.ensure_endpoint(address)?;
         // The first answer of a keyed dialog with pending work is recorded; a handshake has no first message.
@@ -156,10 +181,12 @@ impl Shard {
         if !exists {
             // Ended and forgotten: a handle never opens its dialog twice.
             if let Knowledge::Ended(ending) = line.read() {
-                return Ok(refuse(txn, answer, not_sent(Some(&ending))));
+                refuse(txn, answer, not_sent(Some(&ending)));
+                return Ok(());
             }
             if let Err(outcome) = self.open_line(txn, &spec)? {
-                return Ok(refuse(txn, answer, outcome));
+                refuse(txn, answer, outcome);
+                return Ok(());
             }
         }
         self.speak(txn, address, batch, name, answer, &line)
@@ -204,7 +231,8 @@ impl Shard {
         } = batch;
         for tell in tells {
             if let Err(outcome) = self.say(txn, address, tell, false, Ask::default())? {
-                return Ok(refuse(txn, answer, outcome));
+                refuse(txn, answer, outcome);
+                return Ok(());
             }
         }
         let record = Ask {
@@ -213,7 +241,10 @@ impl Shard {
         };
         let request = match self.say(txn, address, ask, closing, record)? {
             Ok(request) => request,
-            Err(outcome) => return Ok(refuse(txn, answer, outcome)),
+            Err(outcome) => {
+                refuse(txn, answer, outcome);
+                return Ok(());
+            }
         };
         let since = Some(UNIX_EPOCH + Duration::from_millis(txn.now));
         line.learn(Knowledge::InDoubt { since, attempts: 1 });

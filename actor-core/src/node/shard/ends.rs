@@ -44,11 +44,14 @@ impl Shard {
     }
 
     fn initiator_ended(&mut self, txn: &mut Txn<'_>, address: Address, ending: &Ending) {
+        // Before anything was established nothing permanent can have happened, however it ended.
+        let cell = self.endpoints.get(&address);
+        let in_doubt = cell.is_some_and(|cell| cell.record.endpoint.was_established());
         let outcome = match ending {
             Ending::Abandoned(Abandoned::NeverReached) => Outcome::NeverReached,
             Ending::Abandoned(why) => Outcome::Abandoned {
                 why: why.clone(),
-                in_doubt: true,
+                in_doubt,
             },
             _ => Outcome::Closed,
         };

@@ -32,12 +32,34 @@ impl Shard {
                 None => self.on_opening(address, &frame),
             };
         }
+        if self.is_orphan(address) {
+            return Ok(());
+        }
         self.transact(&|shard, txn| {
             shard.ensure_endpoint(address)?;
             shard.input(txn, address, Input::Frame(frame.clone()))?;
             shard.consume(txn, address)
         })?;
         self.consume_rest(address)
+    }
+
+    /// A live target whose service this program does not serve: its messages are left to be said again, to a program
+    /// that does.
+    pub(super) fn is_orphan(&self, address: Address) -> bool {
+        let Some(cell) = self.endpoints.get(&address) else {
+            return false;
+        };
+        let endpoint = &cell.record.endpoint;
+        let orphan = address.key.role == Role::Target
+            && endpoint.ending().is_none()
+            && self.shared.registry.get(endpoint.service()).is_none();
+        if orphan {
+            tracing::warn!(
+                target: "actor_core::node", dialog = %address.key.dialog, service = endpoint.service(),
+                "a message waits for a dialog that is no longer served; add `.serve::<..>()`"
+            );
+        }
+        orphan
     }
 
     /// Pending work is consumed as a batch: all of it or nothing is answered. Established messages go one by one, each

@@ -84,6 +84,8 @@ impl Shard {
         actor: DialogId,
         work: Work,
     ) -> Result<Option<Failed>, StoreFault> {
+        // What a continuation or a timer says goes out through the actor's own endpoint.
+        self.ensure_endpoint(Address::target(actor))?;
         if !self.ensure_actor(actor)? {
             return Ok(None);
         }

@@ -2,7 +2,8 @@
 //!
 //! The ended record *is* the tombstone: it keeps what is needed to answer late frames politely, and nothing else.
 
-use super::{Carrier, Endpoint, Fault, Now, Stage};
+use super::now::{Fault, Now};
+use super::{Carrier, Endpoint, Stage};
 use crate::protocol::effects::{Effects, Notice, TimerKind};
 use crate::protocol::ending::{Abandoned, Ending, FaultCode};
 use crate::protocol::ids::Role;

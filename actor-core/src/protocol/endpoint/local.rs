@@ -3,7 +3,8 @@
 //! The rules of order, pending work, closing and abandoning are the same; what falls away is everything that exists
 //! because frames get lost and because the partner might be somebody else.
 
-use super::{Doom, Endpoint};
+use super::Endpoint;
+use super::now::Doom;
 use crate::protocol::effects::Effects;
 use crate::protocol::ending::Ending;
 use crate::protocol::input::LocalItem;

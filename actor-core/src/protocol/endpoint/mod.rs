@@ -7,23 +7,25 @@ mod consume;
 mod end;
 mod flush;
 mod local;
+mod now;
 mod open;
 mod receive;
 mod reset;
 mod send;
 mod timer;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::effects::{Durability, Effects};
-use super::ending::{Ending, FaultCode};
+use super::ending::Ending;
 use super::ids::{DialogId, EndpointKey, Role, StoreId, Token};
 use super::input::Input;
 use super::limits::{Env, Timeouts};
 use super::message::Message;
+use now::{ClosingWait, Fault, Now};
 
 /// How a dialog begins (P5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -166,98 +168,6 @@ pub struct Endpoint {
     forgotten: bool,
     #[serde(skip)]
     now: Now,
-}
-
-/// What a closing endpoint waits for; it decides how long (row 26).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-enum ClosingWait {
-    /// Only the goodbye itself: linger.
-    Goodbye,
-    /// Messages of the application are still on their way: as long as the partner may be silent.
-    LastMessages,
-}
-
-/// A FAULT that is said again until acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-struct Fault {
-    code: FaultCode,
-    detail: String,
-    acked: bool,
-}
-
-/// What an endpoint knows only while it is in memory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "independent facts about this transaction, each with one reader"
-)]
-struct Now {
-    /// Received, not consumed, not acknowledged (M9).
-    held: BTreeMap<u64, Message>,
-    /// The partner's FAULT, waiting for the messages before it to be consumed (row 28).
-    doom: Option<Doom>,
-    /// Highest of ours put into a frame since this record was read.
-    transmitted: u64,
-    /// Messages queued since the last flush: the only ones a FIN may still ride on (S20).
-    fresh: usize,
-    /// Say everything outstanding again with the next flush.
-    due: bool,
-    /// Retries without progress.
-    attempt: u32,
-    retry: RetryTimer,
-    /// The application will say nothing after this transaction.
-    close_wanted: bool,
-    need_ack: bool,
-    /// Ended: a late frame is answered with the FAULT.
-    answer_with_fault: bool,
-    /// A frame that names the partner's token has left since this record was read.
-    named_partner: bool,
-    /// A message was consumed since the last flush: the silence clock starts anew.
-    heard: bool,
-    /// Initiator, unbound: those who acknowledged. They slow the timer and release nothing (row 4).
-    candidates: BTreeSet<Token>,
-    /// Initiator, unbound: who turned us away.
-    turned_away: Option<TurnedAway>,
-    /// Counts rounds of initiation.
-    round: u32,
-}
-
-/// What the node was last told about the retry timer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-enum RetryTimer {
-    #[default]
-    Off,
-    Armed,
-    /// Armed with a delay that no longer fits.
-    Outdated,
-}
-
-impl RetryTimer {
-    fn outdate(&mut self) {
-        if *self == Self::Armed {
-            *self = Self::Outdated;
-        }
-    }
-}
-
-/// The partner's end, in its place.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Doom {
-    /// Local carrier: the place; remote: after everything held in order.
-    seq: Option<u64>,
-    /// `None`: it said goodbye and has ended.
-    code: Option<FaultCode>,
-    detail: String,
-}
-
-/// Refusals of initiating frames.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct TurnedAway {
-    code: FaultCode,
-    detail: String,
-    /// The last round in which it was heard, and how many rounds in a row.
-    round: u32,
-    rounds: u32,
 }
 
 impl Endpoint {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::{Carrier, Endpoint, Mode, Now, Peer, Stage};
+use super::now::Now;
+use super::{Carrier, Endpoint, Mode, Peer, Stage};
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
 use crate::protocol::frame::{Frame, FrameKind};
 use crate::protocol::ids::{DialogId, Role, StoreId, Token};

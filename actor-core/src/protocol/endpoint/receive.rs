@@ -2,7 +2,8 @@
 //!
 //! Messages go to the backlog; nothing is consumed here.
 
-use super::{Carrier, Doom, Endpoint, Mode, Peer, Stage, TurnedAway};
+use super::now::{Doom, TurnedAway};
+use super::{Carrier, Endpoint, Mode, Peer, Stage};
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
 use crate::protocol::ending::FaultCode;
 use crate::protocol::frame::{Frame, FrameKind, ResetReason};

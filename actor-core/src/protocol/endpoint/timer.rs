@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Carrier, ClosingWait, Endpoint, Mode, Now, RetryTimer, Stage};
+use super::now::{ClosingWait, Now, RetryTimer};
+use super::{Carrier, Endpoint, Mode, Stage};
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
 use crate::protocol::ending::{Abandoned, Ending, FaultCode};
 use crate::protocol::ids::Role;

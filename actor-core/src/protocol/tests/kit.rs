@@ -211,6 +211,12 @@ impl Side {
         self.endpoint = serde_json::from_slice(&bytes).unwrap();
         self.incarnation += 1;
         self.sent = 0;
+        self.timers.retain(|op| {
+            !matches!(
+                op,
+                TimerOp::Arm(TimerKind::Retransmit, _) | TimerOp::Cancel(TimerKind::Retransmit)
+            )
+        });
         _ = self.step(Input::Restarted);
     }
 

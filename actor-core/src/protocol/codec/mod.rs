@@ -14,12 +14,12 @@
 //!
 //! A newer minor may add fields behind `trace`; they are skipped. Another major is refused.
 
-use std::fmt;
-use std::sync::Arc;
+mod decode;
 
-use super::ending::FaultCode;
-use super::frame::{Frame, FrameFlags, FrameKind, ResetReason};
-use super::ids::{DialogId, Role, StoreId, Token};
+use std::fmt;
+
+use super::frame::{Frame, FrameKind, ResetReason};
+use super::ids::Role;
 use super::message::{Message, MessageKind};
 
 /// Largest encoded frame, in bytes.
@@ -157,7 +157,7 @@ impl Frame {
         if bytes.len() > MAX_FRAME_BYTES {
             return Err(FrameError::TooLong { bytes: bytes.len() });
         }
-        let mut version = Reader { rest: bytes };
+        let mut version = decode::Reader { rest: bytes };
         if version.u16()? != MAGIC {
             return Err(FrameError::NotAFrame);
         }
@@ -171,7 +171,7 @@ impl Frame {
         if crc32c::crc32c(covered) != u32::from_le_bytes(*crc) {
             return Err(FrameError::Damaged);
         }
-        decode_covered(covered)
+        decode::covered(covered)
     }
 
     fn put_header(&self, out: &mut Vec<u8>) {
@@ -204,70 +204,6 @@ impl Frame {
         out.extend_from_slice(&self.contract.to_le_bytes());
         out.extend_from_slice(&self.trace);
     }
-}
-
-fn decode_covered(covered: &[u8]) -> Result<Frame, FrameError> {
-    let mut from = Reader { rest: covered };
-    let (_magic, _major, _minor) = (from.u16()?, from.u8()?, from.u8()?);
-    let kind = from.u8()?;
-    let flags = from.u16()?;
-    let header_bytes = from.u16()?;
-    let extension = header_bytes
-        .checked_sub(HEADER_BYTES)
-        .ok_or(FrameError::Invalid {
-            field: "header length",
-        })?;
-    let dialog = DialogId(from.array()?);
-    let to = match from.u8()? {
-        0 => Role::Initiator,
-        1 => Role::Target,
-        _ => return Err(FrameError::Invalid { field: "side" }),
-    };
-    let src_store = StoreId(from.array()?);
-    let src_token = Token(from.array()?);
-    let dst_token = Some(Token(from.array()?)).filter(|token| *token != Token::default());
-    if dst_token.is_none() != (flags & FLAG_INITIATING != 0) {
-        return Err(FrameError::Invalid { field: "token" });
-    }
-    let (incarnation, send_ctr, _base_seq, ack, _sack) = (
-        from.u64()?,
-        from.u64()?,
-        from.u64()?,
-        from.u64()?,
-        from.u64()?,
-    );
-    let _windows = from.u64()?;
-    let (ttl_ms, contract, trace) = (from.u64()?, from.u64()?, from.array()?);
-    from.take(usize::from(extension))?;
-    let service = from.name("service name")?;
-    let src_node = from.name("instance name")?;
-    let kind = from.kind(kind)?;
-    let messages = from.messages()?;
-    if !from.rest.is_empty() {
-        return Err(FrameError::Invalid { field: "length" });
-    }
-    Ok(Frame {
-        kind,
-        dialog,
-        to,
-        service,
-        src_store,
-        src_node,
-        src_token,
-        dst_token,
-        incarnation,
-        send_ctr,
-        ack,
-        flags: FrameFlags {
-            volatile_initiator: flags & FLAG_VOLATILE != 0,
-            established: flags & FLAG_ESTABLISHED != 0,
-            ended: flags & FLAG_ENDED != 0,
-        },
-        contract,
-        ttl_ms,
-        trace,
-        messages,
-    })
 }
 
 fn kind_byte(kind: &FrameKind) -> u8 {
@@ -313,147 +249,4 @@ fn put_message(out: &mut Vec<u8>, message: &Message) {
     out.extend_from_slice(&message.version.to_le_bytes());
     out.extend_from_slice(&(message.body.len() as u32).to_le_bytes());
     out.extend_from_slice(&message.body);
-}
-
-/// Takes fields off the front of what is left.
-struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, bytes: usize) -> Result<&'a [u8], FrameError> {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(bytes)
-            .ok_or(FrameError::Truncated)?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], FrameError> {
-        let (taken, rest) = self
-            .rest
-            .split_first_chunk::<N>()
-            .ok_or(FrameError::Truncated)?;
-        self.rest = rest;
-        Ok(*taken)
-    }
-
-    fn u8(&mut self) -> Result<u8, FrameError> {
-        self.array::<1>().map(|[byte]| byte)
-    }
-
-    fn u16(&mut self) -> Result<u16, FrameError> {
-        self.array().map(u16::from_le_bytes)
-    }
-
-    fn u32(&mut self) -> Result<u32, FrameError> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64, FrameError> {
-        self.array().map(u64::from_le_bytes)
-    }
-
-    fn text(&mut self, field: &'static str, limit: usize) -> Result<String, FrameError> {
-        let bytes = usize::from(self.u16()?);
-        if bytes > limit {
-            return Err(FrameError::OverLimit { field, limit });
-        }
-        let text =
-            std::str::from_utf8(self.take(bytes)?).map_err(|_| FrameError::Invalid { field })?;
-        Ok(text.to_owned())
-    }
-
-    fn name(&mut self, field: &'static str) -> Result<String, FrameError> {
-        self.text(field, MAX_NAME_BYTES)
-    }
-
-    fn kind(&mut self, kind: u8) -> Result<FrameKind, FrameError> {
-        Ok(match kind {
-            1 => FrameKind::Syn,
-            2 => FrameKind::SynAck,
-            3 => FrameKind::Data,
-            4 => FrameKind::Bound,
-            5 => FrameKind::Ack,
-            6 => FrameKind::Fault {
-                code: FaultCode::from_byte(self.u8()?),
-                detail: self.text("detail", MAX_DETAIL_BYTES)?,
-            },
-            7 => FrameKind::Reset {
-                reason: match self.u8()? {
-                    0 => ResetReason::UnknownEndpoint,
-                    1 => ResetReason::Superseded,
-                    _ => {
-                        return Err(FrameError::Invalid {
-                            field: "reset reason",
-                        });
-                    }
-                },
-                echo_token: Token(self.array()?),
-                echo_incarnation: self.u64()?,
-                echo_send_ctr: self.u64()?,
-            },
-            8 => FrameKind::Ping,
-            _ => return Err(FrameError::Invalid { field: "kind" }),
-        })
-    }
-
-    fn messages(&mut self) -> Result<Vec<Message>, FrameError> {
-        let count = usize::from(self.u16()?);
-        if count > MAX_FRAME_MESSAGES {
-            return Err(FrameError::OverLimit {
-                field: "message count",
-                limit: MAX_FRAME_MESSAGES,
-            });
-        }
-        // What is claimed must fit into what is left, before anything is allocated for it.
-        if count * MESSAGE_OVERHEAD_BYTES > self.rest.len() {
-            return Err(FrameError::Truncated);
-        }
-        let mut messages = Vec::with_capacity(count);
-        for _ in 0..count {
-            messages.push(self.message()?);
-        }
-        Ok(messages)
-    }
-
-    fn message(&mut self) -> Result<Message, FrameError> {
-        let seq = self.u64()?;
-        let fin = match self.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(FrameError::Invalid { field: "fin" }),
-        };
-        let kind = match self.u8()? {
-            0 => MessageKind::Empty,
-            1 => MessageKind::Tell,
-            2 => MessageKind::Ask,
-            3 => MessageKind::AnswerOk,
-            4 => MessageKind::AnswerErr,
-            5 => MessageKind::NoAnswer,
-            _ => {
-                return Err(FrameError::Invalid {
-                    field: "message kind",
-                });
-            }
-        };
-        let (re, handler, version) = (self.u64()?, self.u32()?, self.u16()?);
-        let bytes = self.u32()? as usize;
-        let body: Arc<[u8]> = self.take(bytes)?.into();
-        if seq == 0 {
-            return Err(FrameError::Invalid {
-                field: "sequence number",
-            });
-        }
-        Ok(Message {
-            seq,
-            fin,
-            kind,
-            re,
-            handler,
-            version,
-            body,
-        })
-    }
 }

@@ -1,0 +1,102 @@
+//! The parts of an endpoint that are not about the dialog but about its plumbing: what is awaited, what must still be
+//! told, and everything that may be lost in a crash. They hold data only; the rules are beside their users.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::ending::FaultCode;
+use crate::protocol::ids::Token;
+use crate::protocol::message::Message;
+
+/// What a closing endpoint waits for; it decides how long (row 26).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(super) enum ClosingWait {
+    /// Only the goodbye itself: linger.
+    Goodbye,
+    /// Messages of the application are still on their way: as long as the partner may be silent.
+    LastMessages,
+}
+
+/// A FAULT that is said again until acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Fault {
+    pub(super) code: FaultCode,
+    pub(super) detail: String,
+    pub(super) acked: bool,
+}
+
+/// What an endpoint knows only while it is in memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent facts about this transaction, each with one reader"
+)]
+pub(super) struct Now {
+    /// Received, not consumed, not acknowledged (M9).
+    pub(super) held: BTreeMap<u64, Message>,
+    /// The partner's FAULT, waiting for the messages before it to be consumed (row 28).
+    pub(super) doom: Option<Doom>,
+    /// Highest of ours put into a frame since this record was read.
+    pub(super) transmitted: u64,
+    /// Messages queued since the last flush: the only ones a FIN may still ride on (S20).
+    pub(super) fresh: usize,
+    /// Say everything outstanding again with the next flush.
+    pub(super) due: bool,
+    /// Retries without progress.
+    pub(super) attempt: u32,
+    pub(super) retry: RetryTimer,
+    /// The application will say nothing after this transaction.
+    pub(super) close_wanted: bool,
+    pub(super) need_ack: bool,
+    /// Ended: a late frame is answered with the FAULT.
+    pub(super) answer_with_fault: bool,
+    /// A frame that names the partner's token has left since this record was read.
+    pub(super) named_partner: bool,
+    /// A message was consumed since the last flush: the silence clock starts anew.
+    pub(super) heard: bool,
+    /// Initiator, unbound: those who acknowledged. They slow the timer and release nothing (row 4).
+    pub(super) candidates: BTreeSet<Token>,
+    /// Initiator, unbound: who turned us away.
+    pub(super) turned_away: Option<TurnedAway>,
+    /// Counts rounds of initiation.
+    pub(super) round: u32,
+}
+
+/// What the node was last told about the retry timer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum RetryTimer {
+    #[default]
+    Off,
+    Armed,
+    /// Armed with a delay that no longer fits.
+    Outdated,
+}
+
+impl RetryTimer {
+    pub(super) fn outdate(&mut self) {
+        if *self == Self::Armed {
+            *self = Self::Outdated;
+        }
+    }
+}
+
+/// The partner's end, in its place.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Doom {
+    /// Local carrier: the place; remote: after everything held in order.
+    pub(super) seq: Option<u64>,
+    /// `None`: it said goodbye and has ended.
+    pub(super) code: Option<FaultCode>,
+    pub(super) detail: String,
+}
+
+/// Refusals of initiating frames.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct TurnedAway {
+    pub(super) code: FaultCode,
+    pub(super) detail: String,
+    /// The last round in which it was heard, and how many rounds in a row.
+    pub(super) round: u32,
+    pub(super) rounds: u32,
+}
