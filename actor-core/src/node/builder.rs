@@ -210,12 +210,15 @@ impl NodeBuilder {
                 .map(|name| name.to_string_lossy().into_owned());
             name.unwrap_or_else(|| "node".to_owned())
         });
-        let mut names = self.registry.names().chain([name.as_str()]);
-        if let Some(long) = names.find(|name| name.len() > MAX_NAME_BYTES) {
-            return Err(StartError::NameTooLong {
-                name: long.to_owned(),
-            });
+        let mut names = self
+            .registry
+            .names()
+            .map(str::to_owned)
+            .chain([name.clone()]);
+        if let Some(name) = names.find(|name| name.len() > MAX_NAME_BYTES) {
+            return Err(StartError::NameTooLong { name });
         }
+        drop(names);
         let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
         store.check_types(&types).map_err(StartError::Open)?;
         let shared = Arc::new(Shared::new(
