@@ -42,7 +42,8 @@ pub struct NodeBuilder {
 }
 
 /// Why a node did not start. Nothing was changed that a later start would miss.
-#[derive(Debug)]
+///
+/// Its `Debug` is its `Display`: a `main` that returns it prints the sentence with the way out.
 #[non_exhaustive]
 pub enum StartError {
     /// The store could not be opened.
@@ -340,6 +341,12 @@ impl fmt::Debug for NodeBuilder {
             .field("directory", &self.directory)
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

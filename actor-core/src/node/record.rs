@@ -24,6 +24,8 @@ pub(crate) struct EndpointRecord {
     pub(crate) endpoint: Endpoint,
     pub(crate) owner: Owner,
     pub(crate) opened_ms: u64,
+    /// The work this dialog belongs to: the id of the dialog that began it, carried to every partner.
+    pub(crate) trace: DialogId,
     /// Absolute, in milliseconds since the epoch.
     pub(crate) deadlines: BTreeMap<TimerKind, u64>,
     /// Initiator: what becomes of the answers still awaited, by request.
@@ -111,11 +113,12 @@ pub(crate) enum Work {
 }
 
 impl EndpointRecord {
-    pub(crate) fn new(endpoint: Endpoint, owner: Owner, opened_ms: u64) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, owner: Owner, trace: DialogId, opened_ms: u64) -> Self {
         Self {
             endpoint,
             owner,
             opened_ms,
+            trace,
             deadlines: BTreeMap::new(),
             asks: BTreeMap::new(),
             named: BTreeMap::new(),

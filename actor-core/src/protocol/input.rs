@@ -81,6 +81,8 @@ pub struct LocalOpen {
     pub token: Token,
     /// The initiator lives in memory only (H4).
     pub volatile: bool,
+    /// Trace id of the work it belongs to; the node's business.
+    pub trace: [u8; 16],
     /// The life of the store in which the dialog was opened.
     pub incarnation: u64,
 }

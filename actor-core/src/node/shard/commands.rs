@@ -283,6 +283,7 @@ impl Shard {
         } else {
             return Ok(Err(Outcome::NoRoute(spec.service.to_owned())));
         };
+        let trace = self.trace_of(&owner, address.key.dialog);
         let token = token(address.slot, self.shared.ids.random());
         let (endpoint, effects) = Endpoint::initiate(
             address.key.dialog,
@@ -298,10 +299,19 @@ impl Shard {
         let used = self.next_use();
         self.endpoints.insert(
             address,
-            EndpointCell::new(EndpointRecord::new(endpoint, owner, txn.now), used),
+            EndpointCell::new(EndpointRecord::new(endpoint, owner, trace, txn.now), used),
         );
         self.absorb(txn, address, effects)?;
         Ok(Ok(()))
+    }
+
+    /// A subcontracted dialog belongs to the work of the one that opened it; any other begins its own.
+    fn trace_of(&self, owner: &Owner, dialog: DialogId) -> DialogId {
+        let parent = match owner {
+            Owner::Child(parent) => self.endpoints.get(&Address::target(*parent)),
+            _ => None,
+        };
+        parent.map_or(dialog, |cell| cell.record.trace)
     }
 
     /// Puts a message into an initiator's outbox. The request's number, or why it was not taken.

@@ -16,8 +16,8 @@ use crate::{
         stats::add,
     },
     protocol::{
-        Carrier, Durability, Effects, EndpointKey, Input, Message, MessageKind, Notice, Role,
-        TimerKind, TimerOp,
+        Carrier, Durability, Effects, EndpointKey, Input, LocalItem, Message, MessageKind, Notice,
+        Role, TimerKind, TimerOp,
     },
 };
 
@@ -62,14 +62,20 @@ impl Shard {
         }
         let stored = cell.stores_rows();
         let partner = partner_address(cell);
-        txn.output.frames.extend(effects.frames);
+        let trace = cell.record.trace.0;
+        txn.output
+            .frames
+            .extend(effects.frames.into_iter().map(|(to, mut frame)| {
+                frame.trace = trace;
+                (to, frame)
+            }));
         if let Some(partner) = partner {
-            txn.local.extend(
-                effects
-                    .local
-                    .into_iter()
-                    .map(|item| (partner, item, stored)),
-            );
+            txn.local.extend(effects.local.into_iter().map(|mut item| {
+                if let LocalItem::Open(open) = &mut item {
+                    open.trace = trace;
+                }
+                (partner, item, stored)
+            }));
         }
         if !effects.timers.is_empty() {
             self.apply_timers(address, &effects.timers);

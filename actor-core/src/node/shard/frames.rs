@@ -11,7 +11,9 @@ use crate::{
         record::{EndpointRecord, Owner},
         stats::add,
     },
-    protocol::{Destination, Endpoint, FaultCode, Frame, Input, Role, Stage, refuse, reject},
+    protocol::{
+        Destination, DialogId, Endpoint, FaultCode, Frame, Input, Role, Stage, refuse, reject,
+    },
 };
 
 /// Targets that hold pending work of initiators who have not come back, at most; above it openings are refused without
@@ -137,7 +139,7 @@ impl Shard {
                 service.spec.timeouts,
                 &shard.shared.env(),
             );
-            shard.new_target(txn, address, endpoint, &service);
+            shard.new_target(txn, address, endpoint, &service, DialogId(frame.trace));
             txn.half_open += 1;
             shard.absorb(txn, address, effects)?;
             shard.consume(txn, address)
@@ -152,9 +154,10 @@ impl Shard {
         address: Address,
         endpoint: Endpoint,
         service: &std::sync::Arc<crate::dialog::Service>,
+        trace: DialogId,
     ) {
         let used = self.next_use();
-        let record = EndpointRecord::new(endpoint, Owner::Target, txn.now);
+        let record = EndpointRecord::new(endpoint, Owner::Target, trace, txn.now);
         self.endpoints
             .insert(address, EndpointCell::new(record, used));
         self.new_actor(txn, address.key.dialog, service);

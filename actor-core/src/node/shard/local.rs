@@ -11,7 +11,7 @@ use crate::{
         address::{ADDRESS_BYTES, Address, inbox_key, token},
         record::{decode, encode},
     },
-    protocol::{Endpoint, FaultCode, Input, LocalItem, LocalOpen, Stage},
+    protocol::{DialogId, Endpoint, FaultCode, Input, LocalItem, LocalOpen, Stage},
 };
 
 /// Place of the opening item, before the first message.
@@ -167,7 +167,7 @@ impl Shard {
             service.spec.timeouts,
             &self.shared.env(),
         );
-        self.new_target(txn, to, endpoint, &service);
+        self.new_target(txn, to, endpoint, &service, DialogId(open.trace));
         txn.half_open += 1;
         self.absorb(txn, to, effects)
     }

@@ -41,6 +41,8 @@ pub(super) struct Txn<'l> {
     pub(super) work: VecDeque<(DialogId, Work)>,
     /// Partners that a handler named and has not written to yet.
     pub(super) opens: BTreeMap<DialogId, Arc<OpenSpec>>,
+    /// The work of the dialog whose handler runs.
+    pub(super) trace: DialogId,
     /// This is a later attempt at work that failed.
     pub(super) retrying: bool,
     /// Change in the number of targets whose initiators have not come back.

@@ -90,6 +90,10 @@ impl Shard {
             return Ok(None);
         }
         txn.actors.insert(actor);
+        txn.trace = self
+            .endpoints
+            .get(&Address::target(actor))
+            .map_or(actor, |own| own.record.trace);
         let Some(cell) = self.actors.get_mut(&actor) else {
             return Ok(None);
         };
@@ -262,9 +266,10 @@ fn run<'l>(
     } else {
         "established"
     };
+    let trace = txn.trace;
     let span = debug_span!(
         target: "actor_core::dialog", "dialog.handle",
-        service = service.name(), dialog = %actor, seq, handler, attempt, stage
+        service = service.name(), dialog = %actor, seq, handler, attempt, stage, %trace
     );
     let tables = StepTables::new(
         &txn.tables,
