@@ -400,13 +400,11 @@ impl<T> Task<T> {
 
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<T> {
         let mut slot = self.output.borrow_mut();
-        match slot.value.take() {
-            Some(value) => Poll::Ready(value),
-            None => {
-                slot.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        if let Some(value) = slot.value.take() {
+            return Poll::Ready(value);
         }
+        slot.waker = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 

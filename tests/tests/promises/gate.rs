@@ -13,7 +13,7 @@ const MANY: u64 = 50;
 
 fn pair() -> World {
     let mut world = World::calm();
-    world.node("target", |builder| builder.serve::<Counter>());
+    world.node("target", actor_core::NodeBuilder::serve::<Counter>);
     world.node("initiator", |builder| builder);
     world
 }
@@ -189,7 +189,7 @@ fn row_32_a_start_that_cannot_be_recorded_says_nothing() {
 #[test]
 fn a_hundred_requests_one_after_the_other_are_a_hundred_commits() {
     let mut world = World::calm();
-    world.node("only", |builder| builder.serve::<Counter>());
+    world.node("only", actor_core::NodeBuilder::serve::<Counter>);
     let counter = world.open::<Counter>("only");
     world.run(counter.increment()).unwrap();
     world.settle();
@@ -228,7 +228,7 @@ fn a_hundred_requests_from_afar_are_a_hundred_commits_of_their_target() {
 fn a_thousand_requests_at_once_share_their_syncs() {
     // A sync takes a millisecond or two, a turn of a shard ten or twenty microseconds.
     let mut world = World::calm().sync_takes(100);
-    world.node("only", |builder| builder.serve::<Counter>());
+    world.node("only", actor_core::NodeBuilder::serve::<Counter>);
     let syncs = world.disk("only").counts("journal.redb").syncs;
     let counters: Vec<_> = (0..1000).map(|_| world.open::<Counter>("only")).collect();
     let tasks: Vec<_> = counters

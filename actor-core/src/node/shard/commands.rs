@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actor_store::{StoreFault, codec};
-use tracing::{debug, error};
+use tracing::error;
 
 use super::{
     Shard,
@@ -220,7 +220,14 @@ impl Shard {
             )?,
         };
         match (refused, then) {
+            // What is said to a dialog that has ended goes nowhere, as it would from plain code.
+            (None, _)
+            | (Some(Outcome::Closed | Outcome::NeverReached | Outcome::Abandoned { .. }), None) => {
+                Ok(())
+            }
+            (Some(outcome), None) => self.break_off(txn, actor, address, call.name, outcome),
             (Some(outcome), Some(then)) => {
+                let outcome = txn.broken.get(&dialog).cloned().unwrap_or(outcome);
                 let resume = Work::Resume {
                     resume: then.resume,
                     outcome,
@@ -228,11 +235,39 @@ impl Shard {
                     context: then.context,
                 };
                 txn.work.push_back((actor, resume));
+                Ok(())
             }
-            (Some(outcome), None) => tell_refused(txn, actor, dialog, call.name, outcome),
-            (None, _) => {}
         }
-        Ok(())
+    }
+
+    /// A message that wants no answer cannot be sent, and nobody would hear of it. What follows must not arrive without
+    /// it, so the dialog goes no further; the next request of this step hears why.
+    fn break_off(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+        address: Address,
+        handler: &str,
+        outcome: Outcome,
+    ) -> Result<(), StoreFault> {
+        let dialog = address.key.dialog;
+        if txn.broken.contains_key(&dialog) {
+            return Ok(());
+        }
+        if outcome == Outcome::Busy && !txn.opens.contains_key(&dialog) {
+            // The partner lives and will catch up: the whole step waits for that.
+            txn.failed.get_or_insert(Failed {
+                actor,
+                why: format!("too many messages wait for the partner of `{handler}`"),
+                retry: Retry::Patient,
+                code: FaultCode::Poisoned,
+            });
+            return Ok(());
+        }
+        error!(target: "actor_core::dialog", %dialog, handler, ?outcome, "a message that was told could not be sent");
+        txn.broken.insert(dialog, outcome);
+        let why = format!("`{handler}` could not be sent");
+        self.input(txn, address, Input::Abandon(FaultCode::Abandoned, why))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
@@ -246,10 +281,7 @@ impl Shard {
         closing: bool,
         then: Option<&Continuation>,
     ) -> Result<Option<Outcome>, StoreFault> {
-        if let Some(outcome) = txn.refused.get(&address.key.dialog).cloned() {
-            // Half an opening would be another one.
-            let why = "a first message could not be sent".to_owned();
-            self.input(txn, address, Input::Abandon(FaultCode::Abandoned, why))?;
+        if let Some(outcome) = txn.broken.get(&address.key.dialog).cloned() {
             return Ok(Some(outcome));
         }
         if !self.ensure_endpoint(address)? {
@@ -357,35 +389,6 @@ impl Shard {
         }
         Ok(Ok(request))
     }
-}
-
-/// A message that wants no answer was not taken: nobody would ever hear of it, so its step must not stand as if it had
-/// been sent. A partner that has ended is no loss: its last messages are best effort.
-fn tell_refused(
-    txn: &mut Txn<'_>,
-    actor: DialogId,
-    dialog: DialogId,
-    name: &str,
-    outcome: Outcome,
-) {
-    if txn.opens.contains_key(&dialog) {
-        txn.refused.insert(dialog, outcome);
-        return;
-    }
-    let failed = match outcome {
-        Outcome::Busy => Failed {
-            actor,
-            why: format!("too many messages wait for the partner of `{name}`"),
-            retry: Retry::Patient,
-            code: FaultCode::Poisoned,
-        },
-        Outcome::Closed | Outcome::Abandoned { .. } | Outcome::NeverReached => {
-            debug!(target: "actor_core::dialog", %dialog, name, "not sent: the partner has ended");
-            return;
-        }
-        outcome => Failed::for_good(actor, format!("`{name}` could not be sent: {outcome:?}")),
-    };
-    txn.failed.get_or_insert(failed);
 }
 
 fn refusal_outcome(refusal: SendRefusal, bytes: usize, ending: Option<&Ending>) -> Outcome {

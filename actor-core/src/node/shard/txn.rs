@@ -43,10 +43,10 @@ pub(super) struct Txn<'l> {
     pub(super) opens: BTreeMap<DialogId, Arc<OpenSpec>>,
     /// Why the step that just ran cannot stand although its handler returned.
     pub(super) failed: Option<Failed>,
-    /// Openings of which a first message could not be sent: nothing else of them may be.
-    pub(super) refused: BTreeMap<DialogId, Outcome>,
     /// The work of the dialog whose handler runs.
     pub(super) trace: DialogId,
+    /// Partners to whom a message could not be sent, and why.
+    pub(super) broken: BTreeMap<DialogId, Outcome>,
     /// Pieces of work that handlers have done in it.
     pub(super) done: u32,
     /// This is a later attempt at work that failed.
