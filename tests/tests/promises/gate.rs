@@ -5,7 +5,7 @@ use actor_core::{
     prelude::*,
     world::{Event, Moment, World},
 };
-use actor_store::MemoryDisk;
+use actor_store::{Crash, MemoryDisk};
 
 use crate::apps::{Counter, insist};
 
@@ -19,7 +19,14 @@ fn pair() -> World {
 }
 
 /// What the node's durable image knows of its dialogs may not be less than what anybody was told.
-fn released_only_what_is_durable(world: &mut World, node: &str, what: &str) {
+fn released_only_what_is_durable(world: &mut World, node: &str, how: u64, what: &str) {
+    // What the failed sync left behind may be there or not, in part or whole.
+    let how = match how {
+        0 => Crash::LoseUnsynced,
+        1 => Crash::KeepAll,
+        seed => Crash::KeepSome(seed),
+    };
+    world.crash_with(node, how);
     world.restart(node);
     let incarnation = world.trace().iter().rev().find_map(|event| match event {
         Event::Start {
@@ -90,7 +97,7 @@ fn row_31_after_a_failed_sync_nobody_hears_of_that_commit_or_a_later_one() {
             if node == "initiator" {
                 assert!(said.len() as u64 <= MANY);
             }
-            released_only_what_is_durable(&mut world, node, &what);
+            released_only_what_is_durable(&mut world, node, k % 4, &what);
             let counter = world.open_as::<Counter>("initiator", "main");
             let count = world.run(counter.get()).unwrap();
             let heard = said.iter().max().copied().unwrap_or(1);
@@ -178,11 +185,11 @@ fn row_32_a_start_that_cannot_be_recorded_says_nothing() {
     };
     drop(start(&disk).unwrap());
     for k in 1..=3 {
-        let broken = disk.crash(actor_store::Crash::LoseUnsynced);
+        let broken = disk.crash(Crash::LoseUnsynced);
         broken.fail_sync_at(k);
         let Err(cause) = start(&broken) else { continue };
         assert!(!cause.to_string().contains('\n'), "{cause}");
-        drop(start(&disk.crash(actor_store::Crash::LoseUnsynced)).unwrap());
+        drop(start(&disk.crash(Crash::LoseUnsynced)).unwrap());
     }
 }
 

@@ -34,7 +34,7 @@ impl Dice {
 }
 
 fn build(seed: u64) -> World {
-    let mut world = World::new(seed);
+    let mut world = World::new(seed).supervised();
     for shop in ["shop-1", "shop-2", "shop-3"] {
         world.node(shop, actor_core::NodeBuilder::serve::<Checkout>);
     }
@@ -86,6 +86,9 @@ fn live(seed: u64) -> (World, Vec<Result<u64, String>>) {
         }
         if round < 30 {
             for node in NODES {
+                if dice.chance(3) && world.is_up(node) {
+                    world.disk(node).fail_sync_at(1 + dice.below(20));
+                }
                 if dice.chance(15) && world.is_up(node) && !world.is_crash_due(node) {
                     let moment = if dice.chance(50) {
                         Moment::BeforeCommit
@@ -113,6 +116,10 @@ fn live(seed: u64) -> (World, Vec<Result<u64, String>>) {
         for (n, task) in tasks {
             outcomes[n] = world.finish(&task);
         }
+    }
+    // Disks are healed by a restart.
+    for node in NODES {
+        world.restart(node);
     }
     world.heal();
     (world, outcomes.into_iter().flatten().collect())
