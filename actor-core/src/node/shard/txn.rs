@@ -9,7 +9,7 @@ use std::{
 
 use actor_store::{StoreFault, Table, Write};
 
-use super::{Delivery, Shard, ShardMsg, work::Failed};
+use super::{Delivery, Shard, ShardMsg, handler::Failed};
 use crate::{
     dialog::{OpenSpec, Outcome},
     node::{
@@ -41,6 +41,8 @@ pub(super) struct Txn<'l> {
     pub(super) work: VecDeque<(DialogId, Work)>,
     /// Partners that a handler named and has not written to yet.
     pub(super) opens: BTreeMap<DialogId, Arc<OpenSpec>>,
+    /// Why the step that just ran cannot stand although its handler returned.
+    pub(super) failed: Option<Failed>,
     /// The work of the dialog whose handler runs.
     pub(super) trace: DialogId,
     /// Partners to whom a message could not be sent, and why.
