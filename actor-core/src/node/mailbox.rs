@@ -53,6 +53,7 @@ impl<T> Mailbox<T> {
         self.lock().items.pop_front()
     }
 
+    #[cfg(feature = "test-util")]
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().items.is_empty()
     }

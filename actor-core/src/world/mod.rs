@@ -355,6 +355,18 @@ impl World {
     }
 }
 
+impl Drop for World {
+    fn drop(&mut self) {
+        // Nodes and network hold each other.
+        for (name, home) in &mut self.homes {
+            self.wire.forget_node(name);
+            if let Some(life) = home.life.take() {
+                life.die();
+            }
+        }
+    }
+}
+
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("World")
