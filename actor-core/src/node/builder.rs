@@ -8,6 +8,7 @@ use std::{
     ops::Bound,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use actor_store::{Disk, FileDisk, OpenError, Options, Store, StoreFault, Table, TypeRecord};
@@ -155,6 +156,14 @@ impl NodeBuilder {
     /// a damaged inner page can hide rows.
     pub fn verify_on_open(mut self, verify: bool) -> Self {
         self.options.verify_on_open = verify;
+        self
+    }
+
+    /// The longest pause between two attempts to reach a partner that does not answer; 30 seconds if not said otherwise,
+    /// a minute while none is found. Short pauses find a partner that is back sooner, and cost a frame each.
+    pub fn longest_retry(mut self, pause: Duration) -> Self {
+        self.limits.max_retry_established = pause;
+        self.limits.max_retry_initiating = pause;
         self
     }
 

@@ -147,6 +147,9 @@ impl Shared {
         for (destination, frame) in output.frames {
             self.transmit(&destination, frame);
         }
+        for (line, learned) in output.learned {
+            line.learn(&learned);
+        }
         for (answer, heard) in output.answers {
             // The caller may have gone: its answer is discarded, nothing else changes.
             drop(answer.send(heard));
@@ -171,7 +174,9 @@ impl Shared {
 
     /// The store failed: nothing more is written, sent or answered. What was in flight is in doubt.
     pub(crate) fn fail(&self, why: &impl fmt::Display) {
-        let why = why.to_string();
+        // Whoever meets a stopped store first says only that it has stopped; the store knows why.
+        let because = self.store.stopped_because();
+        let why = because.map_or_else(|| why.to_string(), |fault| fault.to_string());
         error!(target: "actor_core::node", node = %self.name, %why, "stopped");
         self.stopped.send_if_modified(|reason| {
             let first = reason.is_none();
@@ -187,7 +192,7 @@ impl Shared {
     /// No new work from outside.
     pub(crate) fn refuse_new(&self) {
         if !self.stopping.swap(true, Ordering::SeqCst) {
-            self.transport.leave(&self.name);
+            self.transport.leave(&self.name, self.store_id);
         }
     }
 
@@ -241,7 +246,7 @@ impl Shared {
         Address::initiator(dialog, slot)
     }
 
-    fn key_row(&self, key: &[u8]) -> Result<Option<Address>, StoreFault> {
+    pub(crate) fn key_row(&self, key: &[u8]) -> Result<Option<Address>, StoreFault> {
         let Some(value) = self.store.get(Table::Keys, key)? else {
             return Ok(None);
         };

@@ -3,9 +3,9 @@
 use actor_store::StoreFault;
 use tracing::info;
 
-use super::{Shard, txn::Txn};
+use super::{Learned, Shard, txn::Txn};
 use crate::{
-    dialog::{Knowledge, Outcome},
+    dialog::Outcome,
     node::{
         address::Address,
         record::{Owner, Work},
@@ -38,12 +38,16 @@ impl Shard {
         }
         match address.key.role {
             Role::Initiator => self.initiator_ended(txn, address, ending),
-            Role::Target => return self.target_ended(txn, dialog, ending),
+            Role::Target => self.target_ended(txn, dialog, ending),
         }
-        Ok(())
     }
 
-    fn initiator_ended(&mut self, txn: &mut Txn<'_>, address: Address, ending: &Ending) {
+    fn initiator_ended(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        ending: &Ending,
+    ) -> Result<(), StoreFault> {
         // Before anything was established nothing permanent can have happened, however it ended.
         let cell = self.endpoints.get(&address);
         let in_doubt = cell.is_some_and(|cell| cell.record.endpoint.was_established());
@@ -55,13 +59,14 @@ impl Shard {
             },
             _ => Outcome::Closed,
         };
-        self.fail_unanswered(txn, address, &outcome);
+        self.fail_unanswered(txn, address, &outcome)?;
         let Some(cell) = self.endpoints.get(&address) else {
-            return;
+            return Ok(());
         };
-        if let Some(line) = &cell.line {
-            line.learn(Knowledge::Ended(ending.clone()));
-        }
+        let learned = cell
+            .lines()
+            .map(|line| (line, Learned::Ended(ending.clone())));
+        txn.output.learned.extend(learned);
         if let Owner::Child(parent) = cell.record.owner
             && let Some(parent_cell) = self.actors.get_mut(&parent)
             && parent_cell.record.children.remove(&address.key.dialog)
@@ -69,6 +74,7 @@ impl Shard {
             txn.actors.insert(parent);
             txn.dirty_actors.insert(parent);
         }
+        Ok(())
     }
 
     /// What is still unanswered never will be.
@@ -77,14 +83,13 @@ impl Shard {
         txn: &mut Txn<'_>,
         address: Address,
         outcome: &Outcome,
-    ) {
+    ) -> Result<(), StoreFault> {
         let Some(cell) = self.endpoints.get(&address) else {
-            return;
+            return Ok(());
         };
         let open: Vec<u64> = cell.record.asks.keys().copied().collect();
-        for request in open {
-            self.answered(txn, address, request, outcome.clone());
-        }
+        open.into_iter()
+            .try_for_each(|request| self.answered(txn, address, request, outcome.clone()))
     }
 
     fn target_ended(
