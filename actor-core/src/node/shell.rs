@@ -218,11 +218,7 @@ fn run_folder(shared: &Shared, signal: &FoldSignal) {
         let now = shared.clock.now_ms();
         if now >= next_scan {
             next_scan = now + SCAN_EVERY_MS;
-            // The index tells of folded records only: those that were left in peace for a while are folded now.
-            if let Err(fault) = shared.store.fold_step(true) {
-                return shared.fail(&fault);
-            }
-            if let Err(fault) = wake_due(shared, now + 2 * SCAN_EVERY_MS) {
+            if let Err(fault) = scan(shared, now) {
                 return shared.fail(&fault);
             }
         }
@@ -230,6 +226,12 @@ fn run_folder(shared: &Shared, signal: &FoldSignal) {
             signal.wait(Duration::from_millis(SCAN_EVERY_MS / 4));
         }
     }
+}
+
+/// Looks at the index of deadlines. It tells of folded records only, so those that were left in peace are folded first.
+pub(crate) fn scan(shared: &Shared, now: u64) -> Result<(), actor_store::StoreFault> {
+    while shared.store.fold_step(true)? == FoldProgress::Worked {}
+    wake_due(shared, now + 2 * SCAN_EVERY_MS)
 }
 
 /// Tells the shards what the index of deadlines says is due by then. Rows may be early or stale; the record decides.
