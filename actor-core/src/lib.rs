@@ -541,6 +541,9 @@ mod node;
 #[doc(hidden)]
 pub mod protocol;
 mod transport;
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub mod world;
 
 pub use actor_macros::dialog;
 pub use actor_store::{OpenError, StoreFault, keys::TableKey};
