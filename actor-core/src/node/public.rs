@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use actor_store::{StoreFault, Table};
+use actor_store::StoreFault;
 use tokio::sync::oneshot;
 
 use super::{
@@ -16,7 +16,6 @@ use super::{
     letters::{self, DeadLetter},
     line::NodeLine,
     listing::{self, DialogInfo},
-    record::{KeyRow, decode},
     shard::{PlainSpec, ShardMsg},
     shell::Shell,
 };
@@ -175,18 +174,7 @@ pub(crate) fn open_as<D: Dialog>(shared: &Arc<Shared>, key: &str) -> Opening<D> 
     let mut row = service.as_bytes().to_vec();
     row.push(0xff);
     row.extend_from_slice(key.as_bytes());
-    let known = match shared.store.get(Table::Keys, &row) {
-        Ok(value) => value.and_then(|value| {
-            let row: KeyRow = decode(&value.bytes).ok()?;
-            Address::from_bytes(&row.address)
-        }),
-        Err(fault) => {
-            shared.fail(&fault);
-            None
-        }
-    };
-    let address = known
-        .unwrap_or_else(|| Address::initiator(shared.propose(&row), slot_of_name(&[service, key])));
+    let address = shared.initiator_of(&row, slot_of_name(&[service, key]));
     line::<D>(shared, address, Some(row))
 }
 

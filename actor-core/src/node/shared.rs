@@ -11,14 +11,16 @@ use std::{
     time::Duration,
 };
 
-use actor_store::Store;
+use actor_store::{Store, StoreFault, Table};
 use tokio::sync::watch;
 use tracing::error;
 
 use super::{
+    address::Address,
     clock::Clock,
     gate::{Gate, Output},
     mailbox::Mailbox,
+    record::{KeyRow, decode},
     registry::Registry,
     shard::ShardMsg,
     stats::{Counters, add},
@@ -219,11 +221,39 @@ impl Shared {
         self.stopped.subscribe()
     }
 
-    pub(crate) fn propose(&self, key: &[u8]) -> DialogId {
+    /// The initiator that this key names, now and for ever: as written, or as proposed to an earlier caller.
+    ///
+    /// Both are looked up under one lock. A proposal goes only after its row is published, so a caller that finds
+    /// neither is the first.
+    pub(crate) fn initiator_of(&self, key: &[u8], slot: u16) -> Address {
         let mut proposed = self.proposed.lock().unwrap_or_else(PoisonError::into_inner);
-        *proposed
-            .entry(key.to_vec())
-            .or_insert_with(|| DialogId(self.ids.random()))
+        if let Some(dialog) = proposed.get(key) {
+            return Address::initiator(*dialog, slot);
+        }
+        match self.key_row(key) {
+            Ok(Some(address)) => return address,
+            Ok(None) => {}
+            // Never a second dialog because the first cannot be read.
+            Err(fault) => self.fail(&fault),
+        }
+        let dialog = DialogId(self.ids.random());
+        proposed.insert(key.to_vec(), dialog);
+        Address::initiator(dialog, slot)
+    }
+
+    fn key_row(&self, key: &[u8]) -> Result<Option<Address>, StoreFault> {
+        let Some(value) = self.store.get(Table::Keys, key)? else {
+            return Ok(None);
+        };
+        let row: Result<KeyRow, String> = decode(&value.bytes);
+        let address = row.and_then(|row| {
+            Address::from_bytes(&row.address).ok_or_else(|| "a key leads nowhere".to_owned())
+        });
+        let damaged = |detail| StoreFault::Damaged {
+            path: format!("{} (keys)", self.name),
+            detail,
+        };
+        address.map(Some).map_err(damaged)
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) struct Plan {
     pub(super) left: u64,
 }
 
+/// Endpoints and actors a shard keeps in memory: so few that most of them are read back for each message.
+const CELLS: usize = 3;
+
 /// What the gate's thread would be doing.
 #[derive(Debug, Default)]
 pub(super) enum Gate {
@@ -101,12 +104,15 @@ impl Home {
             clock: Arc::<VirtualClock>::clone(clock),
             ids: Arc::<SeededIds>::clone(ids),
         };
-        let Parts { shared, shards } = match builder.assemble(outside) {
+        let Parts { shared, mut shards } = match builder.assemble(outside) {
             Ok(parts) => parts,
             Err(cause) => panic!("`{name}` does not start: {cause}"),
         };
         if let Err(cause) = shared.join_network() {
             panic!("`{name}` does not join: {cause}");
+        }
+        for shard in &mut shards {
+            shard.keep(CELLS);
         }
         let incarnation = shared.incarnation;
         let node = Arc::new(Node::stepped(Arc::clone(&shared)));
@@ -132,12 +138,12 @@ impl Home {
         strikes
     }
 
-    /// Everything in memory is gone, and what was not synced with it.
-    pub(super) fn crash(&mut self) {
+    /// Everything in memory is gone, and of what was not synced some or all.
+    pub(super) fn crash(&mut self, how: Crash) {
         self.plan = None;
         if let Some(life) = self.life.take() {
             life.die();
-            self.disk = self.disk.crash(Crash::LoseUnsynced);
+            self.disk = self.disk.crash(how);
         }
     }
 }

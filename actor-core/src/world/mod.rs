@@ -11,7 +11,7 @@ mod wire;
 
 use std::{collections::BTreeMap, future::Future, rc::Rc, sync::Arc, time::Duration};
 
-use actor_store::{Disk, MemoryDisk, Options, Store, Table};
+use actor_store::{Crash, Disk, MemoryDisk, Options, Store, Table};
 
 pub use home::Moment;
 pub use run::Task;
@@ -43,6 +43,7 @@ pub struct World {
     order: Order,
     turn: u64,
     sync_steps: u32,
+    supervised: bool,
     patience: Duration,
     steps: u64,
     trace: Vec<Event>,
@@ -63,6 +64,7 @@ impl World {
             order: Order::Seeded,
             turn: seed,
             sync_steps: 0,
+            supervised: false,
             patience: Duration::from_secs(60 * 86_400),
             steps: 0,
             trace: Vec::new(),
@@ -83,6 +85,13 @@ impl World {
     #[must_use]
     pub fn sync_takes(mut self, steps: u32) -> Self {
         self.sync_steps = steps;
+        self
+    }
+
+    /// Starts a node whose store failed again, a second later, on what its disk has kept.
+    #[must_use]
+    pub fn supervised(mut self) -> Self {
+        self.supervised = true;
         self
     }
 
@@ -166,10 +175,15 @@ impl World {
 
     /// The process dies: everything that was not synced is lost.
     pub fn crash(&mut self, name: &str) {
+        self.crash_with(name, Crash::LoseUnsynced);
+    }
+
+    /// The process dies, and this is what becomes of writes that were not synced.
+    pub fn crash_with(&mut self, name: &str, how: Crash) {
         self.note(Event::Crash {
             node: name.to_owned(),
         });
-        self.home_mut(name).crash();
+        self.home_mut(name).crash(how);
         self.wire.forget_node(name);
     }
 

@@ -12,6 +12,8 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
+use actor_store::Crash;
+
 use super::{Event, Order, World, clock::next, home::Gate, home::Moment};
 use crate::node::{SCAN_EVERY_MS, persist, release, wake_due};
 
@@ -175,7 +177,7 @@ impl World {
     }
 
     fn crash_for_a_while(&mut self, node: &str) {
-        self.crash(node);
+        self.crash_with(node, Crash::KeepSome(self.turn));
         let at = self.clock.now() + DOWN_MS;
         self.home_mut(node).start_at = Some(at);
     }
@@ -192,6 +194,9 @@ impl World {
                 node: node.to_owned(),
                 why,
             });
+            if self.supervised {
+                self.crash_for_a_while(node);
+            }
         }
     }
 
@@ -400,13 +405,11 @@ impl<T> Task<T> {
 
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<T> {
         let mut slot = self.output.borrow_mut();
-        match slot.value.take() {
-            Some(value) => Poll::Ready(value),
-            None => {
-                slot.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        if let Some(value) = slot.value.take() {
+            return Poll::Ready(value);
         }
+        slot.waker = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 

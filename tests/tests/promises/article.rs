@@ -24,7 +24,7 @@ fn pool() -> World {
 
 fn pair() -> World {
     let mut world = World::calm();
-    world.node("target", |builder| builder.serve::<Counter>());
+    world.node("target", actor_core::NodeBuilder::serve::<Counter>);
     world.node("initiator", |builder| builder);
     world
 }

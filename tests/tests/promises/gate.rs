@@ -5,7 +5,7 @@ use actor_core::{
     prelude::*,
     world::{Event, Moment, World},
 };
-use actor_store::MemoryDisk;
+use actor_store::{Crash, MemoryDisk};
 
 use crate::apps::{Counter, insist};
 
@@ -13,13 +13,20 @@ const MANY: u64 = 50;
 
 fn pair() -> World {
     let mut world = World::calm();
-    world.node("target", |builder| builder.serve::<Counter>());
+    world.node("target", actor_core::NodeBuilder::serve::<Counter>);
     world.node("initiator", |builder| builder);
     world
 }
 
 /// What the node's durable image knows of its dialogs may not be less than what anybody was told.
-fn released_only_what_is_durable(world: &mut World, node: &str, what: &str) {
+fn released_only_what_is_durable(world: &mut World, node: &str, how: u64, what: &str) {
+    // What the failed sync left behind may be there or not, in part or whole.
+    let how = match how {
+        0 => Crash::LoseUnsynced,
+        1 => Crash::KeepAll,
+        seed => Crash::KeepSome(seed),
+    };
+    world.crash_with(node, how);
     world.restart(node);
     let incarnation = world.trace().iter().rev().find_map(|event| match event {
         Event::Start {
@@ -90,7 +97,7 @@ fn row_31_after_a_failed_sync_nobody_hears_of_that_commit_or_a_later_one() {
             if node == "initiator" {
                 assert!(said.len() as u64 <= MANY);
             }
-            released_only_what_is_durable(&mut world, node, &what);
+            released_only_what_is_durable(&mut world, node, k % 4, &what);
             let counter = world.open_as::<Counter>("initiator", "main");
             let count = world.run(counter.get()).unwrap();
             let heard = said.iter().max().copied().unwrap_or(1);
@@ -178,18 +185,18 @@ fn row_32_a_start_that_cannot_be_recorded_says_nothing() {
     };
     drop(start(&disk).unwrap());
     for k in 1..=3 {
-        let broken = disk.crash(actor_store::Crash::LoseUnsynced);
+        let broken = disk.crash(Crash::LoseUnsynced);
         broken.fail_sync_at(k);
         let Err(cause) = start(&broken) else { continue };
         assert!(!cause.to_string().contains('\n'), "{cause}");
-        drop(start(&disk.crash(actor_store::Crash::LoseUnsynced)).unwrap());
+        drop(start(&disk.crash(Crash::LoseUnsynced)).unwrap());
     }
 }
 
 #[test]
 fn a_hundred_requests_one_after_the_other_are_a_hundred_commits() {
     let mut world = World::calm();
-    world.node("only", |builder| builder.serve::<Counter>());
+    world.node("only", actor_core::NodeBuilder::serve::<Counter>);
     let counter = world.open::<Counter>("only");
     world.run(counter.increment()).unwrap();
     world.settle();
@@ -228,7 +235,7 @@ fn a_hundred_requests_from_afar_are_a_hundred_commits_of_their_target() {
 fn a_thousand_requests_at_once_share_their_syncs() {
     // A sync takes a millisecond or two, a turn of a shard ten or twenty microseconds.
     let mut world = World::calm().sync_takes(100);
-    world.node("only", |builder| builder.serve::<Counter>());
+    world.node("only", actor_core::NodeBuilder::serve::<Counter>);
     let syncs = world.disk("only").counts("journal.redb").syncs;
     let counters: Vec<_> = (0..1000).map(|_| world.open::<Counter>("only")).collect();
     let tasks: Vec<_> = counters

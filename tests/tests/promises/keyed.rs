@@ -1,9 +1,12 @@
 //! Dialogs that plain code opens under a key: one dialog for ever, one answer per name.
 
 use actor_core::{
+    Node,
     prelude::*,
     world::{Moment, World},
 };
+
+use actor_store::MemoryDisk;
 
 use crate::apps::{Checkout, Counter, Payment, captures, insist};
 
@@ -279,5 +282,46 @@ fn nothing_is_captured_twice_by_asking_twice() {
             world.restart("caller");
         }
         assert_eq!(captures(&mut world, bank).len(), 1);
+    }
+}
+
+/// Threads that ask for the same new key at the same moment: one dialog each time.
+#[test]
+fn threads_that_ask_for_one_key_at_once_share_one_dialog() {
+    const THREADS: usize = 4;
+    let disk = std::sync::Arc::new(MemoryDisk::new());
+    let node = Node::builder("only")
+        .shards(2)
+        .serve::<Counter>()
+        .start_on(disk)
+        .unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .build()
+        .unwrap();
+    let node = std::sync::Arc::new(node);
+    let counts = runtime.block_on(async {
+        let tasks: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let node = std::sync::Arc::clone(&node);
+                tokio::spawn(async move {
+                    let mut counts = Vec::new();
+                    for n in 0..300 {
+                        let counter = node.open_as::<Counter>(format!("key-{n}"));
+                        let _ = counter.increment().await.unwrap();
+                        counts.push(counter.dialog().id());
+                    }
+                    counts
+                })
+            })
+            .collect();
+        let mut all = Vec::new();
+        for task in tasks {
+            all.push(task.await.unwrap());
+        }
+        all
+    });
+    for others in &counts[1..] {
+        assert!(*others == counts[0]);
     }
 }

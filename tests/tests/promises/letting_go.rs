@@ -124,7 +124,7 @@ fn the_last_handle_counts() {
 #[test]
 fn pending_work_is_dropped_with_its_opening() {
     let mut world = World::calm();
-    world.node("shop", |builder| builder.serve::<Checkout>());
+    world.node("shop", actor_core::NodeBuilder::serve::<Checkout>);
     world.node("caller", |builder| builder);
     world.lose(u32::MAX, |record: &FrameRecord| {
         record.from == "shop" && record.has_messages()
@@ -156,7 +156,7 @@ fn pending_work_is_dropped_with_its_opening() {
 #[test]
 fn an_opening_that_was_never_polled_has_said_nothing() {
     let mut world = World::calm();
-    world.node("shop", |builder| builder.serve::<Checkout>());
+    world.node("shop", actor_core::NodeBuilder::serve::<Checkout>);
     world.node("caller", |builder| builder);
     drop(
         world
@@ -196,7 +196,7 @@ fn a_dropped_request_is_handled_all_the_same() {
 #[test]
 fn a_partner_learns_that_its_callers_process_died_when_it_next_speaks() {
     let mut world = World::calm();
-    world.node("target", |builder| builder.serve::<Watched>());
+    world.node("target", actor_core::NodeBuilder::serve::<Watched>);
     world.node("caller", |builder| builder);
     let watched = world.open::<Watched>("caller");
     let waiting = world.start(watched.wait(10));
@@ -215,7 +215,7 @@ fn a_partner_learns_that_its_callers_process_died_when_it_next_speaks() {
 #[test]
 fn a_partner_in_the_same_store_learns_that_its_callers_process_died() {
     let mut world = World::calm();
-    world.node("only", |builder| builder.serve::<Watched>());
+    world.node("only", actor_core::NodeBuilder::serve::<Watched>);
     let watched = world.open::<Watched>("only");
     world.run(watched.hello()).unwrap();
     world.settle();
@@ -274,7 +274,7 @@ fn opening_what_nobody_serves_fails_at_once_and_names_the_line() {
     assert_eq!(world.now_ms(), before);
     assert!(world.frames().is_empty());
     // Nothing is left that would stand in the way once somebody serves it.
-    world.node("target", |builder| builder.serve::<Counter>());
+    world.node("target", actor_core::NodeBuilder::serve::<Counter>);
     assert_eq!(
         world
             .run(world.open_as::<Counter>("caller", "key").increment())
@@ -286,7 +286,7 @@ fn opening_what_nobody_serves_fails_at_once_and_names_the_line() {
 #[test]
 fn a_stopped_node_says_so() {
     let mut world = World::calm();
-    world.node("only", |builder| builder.serve::<Counter>());
+    world.node("only", actor_core::NodeBuilder::serve::<Counter>);
     let node: std::sync::Arc<Node> = world.at("only");
     let counter = node.open_as::<Counter>("key");
     world.crash("only");

@@ -6,6 +6,7 @@ mod deadlines;
 mod gate;
 mod keyed;
 mod letting_go;
+mod market;
 mod poison;
 mod subcontract;
 mod swarm;

@@ -57,8 +57,8 @@ fn worlds() -> [(World, &'static str, &'static str); 2] {
         builder.serve::<Fragile>().serve::<Counter>()
     });
     let mut two = World::calm();
-    two.node("target", |builder| builder.serve::<Fragile>());
-    two.node("caller", |builder| builder.serve::<Counter>());
+    two.node("target", actor_core::NodeBuilder::serve::<Fragile>);
+    two.node("caller", actor_core::NodeBuilder::serve::<Counter>);
     [(one, "only", "only"), (two, "caller", "target")]
 }
 
@@ -244,6 +244,144 @@ fn a_refusal_leaves_no_trace() {
     }
 }
 
+/// Panics while it is pending, on its first attempts.
+#[derive(Default, Serialize, Deserialize)]
+struct Shy {
+    said: Vec<u32>,
+}
+
+#[dialog(pending, timeout = "30m")]
+impl Shy {
+    #[handler]
+    fn say(&mut self, n: u32) {
+        self.said.push(n);
+    }
+    #[handler]
+    fn hear(&mut self, cx: &PendingCx<'_>, panics: u32) -> Vec<u32> {
+        self.said.push(99);
+        assert!(cx.attempt() > panics, "attempt {}", cx.attempt());
+        self.said.clone()
+    }
+    #[establish]
+    fn establish(self) -> Bold {
+        Bold { said: self.said }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Bold {
+    said: Vec<u32>,
+}
+
+#[dialog(pending = Shy, timeout = "2 days")]
+impl Bold {
+    #[handler]
+    fn said(&self) -> Vec<u32> {
+        self.said.clone()
+    }
+    /// Says goodbye by itself.
+    #[handler]
+    fn leave(&mut self, cx: &mut Cx<'_, Self>) -> u32 {
+        cx.close();
+        5
+    }
+    #[handler]
+    fn give_up(&mut self, cx: &mut Cx<'_, Self>) -> u32 {
+        cx.abandon("enough");
+        6
+    }
+}
+
+fn shy_worlds() -> [(World, &'static str, &'static str); 2] {
+    let mut one = World::calm();
+    one.node("only", actor_core::NodeBuilder::serve::<Bold>);
+    let mut two = World::calm();
+    two.node("target", actor_core::NodeBuilder::serve::<Bold>);
+    two.node("caller", |builder| builder);
+    [(one, "only", "only"), (two, "caller", "target")]
+}
+
+#[test]
+fn pending_work_that_panics_is_tried_again() {
+    for (mut world, caller, target) in shy_worlds() {
+        let opening = world.open_as::<Bold>(caller, "b").say(1).say(2).hear(3);
+        let (said, bold) = world.run(opening).unwrap();
+        assert_eq!(said, [1, 2, 99]);
+        assert_eq!(world.at(target).stats().panicked, 3);
+        assert_eq!(world.run(bold.said()).unwrap(), [1, 2, 99]);
+    }
+}
+
+#[test]
+fn pending_work_that_goes_on_panicking_fails_its_opening() {
+    for (mut world, caller, target) in shy_worlds() {
+        let opening = world.open_as::<Bold>(caller, "b").say(1).say(2).hear(1000);
+        let why = world.run(opening).map(|_| ()).unwrap_err();
+        assert!(
+            matches!(
+                &why,
+                CallError::Abandoned {
+                    why: Abandoned::PartnerPoisoned(_),
+                    ..
+                }
+            ),
+            "{why:?}"
+        );
+        assert!(world.at(target).stats().panicked >= 5);
+        let letters = world.at(target).dead_letters().unwrap();
+        assert!(
+            letters.iter().all(|letter| letter.what.contains("`hear`")),
+            "{letters:?}"
+        );
+        world.advance(Duration::from_secs(7200));
+        let nodes = if caller == target {
+            vec![caller]
+        } else {
+            vec![caller, target]
+        };
+        assert_eq!(open_dialogs(&world, &nodes), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_target_may_close_after_its_answer() {
+    for (mut world, caller, target) in shy_worlds() {
+        let (_, bold) = world
+            .run(world.open_as::<Bold>(caller, "b").hear(0))
+            .unwrap();
+        let leaving = world.start(bold.leave());
+        let late = world.start(bold.said());
+        assert_eq!(world.finish(&leaving).unwrap(), 5);
+        let late = world.finish(&late).unwrap_err();
+        assert!(matches!(late, CallError::Closed), "{late:?}");
+        world.advance(Duration::from_secs(3600));
+        assert_eq!(world.at(target).stats().abandoned, 0, "{}", world.state());
+        let later = world.run(bold.said()).unwrap_err();
+        assert!(matches!(later, CallError::Closed), "{later:?}");
+    }
+}
+
+#[test]
+fn a_target_may_give_up_and_say_why() {
+    for (mut world, caller, target) in shy_worlds() {
+        let (_, bold) = world
+            .run(world.open_as::<Bold>(caller, "b").hear(0))
+            .unwrap();
+        let why = world.run(bold.give_up()).unwrap_err();
+        assert!(
+            matches!(&why, CallError::Abandoned { why: Abandoned::ByPartner(why), .. } if why == "enough"),
+            "{why:?}"
+        );
+        world.advance(Duration::from_secs(3600));
+        let nodes = if caller == target {
+            vec![caller]
+        } else {
+            vec![caller, target]
+        };
+        assert_eq!(open_dialogs(&world, &nodes), Vec::<String>::new());
+    }
+}
+
 mod other {
     use actor_core::prelude::*;
 
@@ -263,7 +401,7 @@ mod other {
 #[test]
 fn a_partner_built_from_another_contract_is_turned_away_before_anything_happens() {
     let mut world = World::calm();
-    world.node("target", |builder| builder.serve::<Fragile>());
+    world.node("target", actor_core::NodeBuilder::serve::<Fragile>);
     world.node("caller", |builder| builder);
     let answer = world.run(world.open_as::<other::Fragile>("caller", "f").strange());
     let why = answer.unwrap_err();

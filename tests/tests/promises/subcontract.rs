@@ -1,6 +1,7 @@
 //! A dialog that has another do part of its work, over crashes at every commit of every node.
 
 use actor_core::{
+    DialogRef,
     prelude::*,
     world::{FrameRecord, Moment, World},
 };
@@ -12,8 +13,8 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// Each service in a store of its own.
 fn apart() -> World {
     let mut world = World::calm();
-    world.node("bank", |builder| builder.serve::<Payment>());
-    world.node("shop", |builder| builder.serve::<Checkout>());
+    world.node("bank", actor_core::NodeBuilder::serve::<Payment>);
+    world.node("shop", actor_core::NodeBuilder::serve::<Checkout>);
     world.node("front", |builder| builder);
     world
 }
@@ -130,8 +131,8 @@ impl Eager {
 
 fn eager() -> World {
     let mut world = World::calm();
-    world.node("bank", |builder| builder.serve::<Payment>());
-    world.node("shop", |builder| builder.serve::<Eager>());
+    world.node("bank", actor_core::NodeBuilder::serve::<Payment>);
+    world.node("shop", actor_core::NodeBuilder::serve::<Eager>);
     world.node("front", |builder| builder);
     world
 }
@@ -194,4 +195,62 @@ fn the_end_of_a_dialog_ends_what_it_subcontracted() {
         "closed in good order"
     );
     assert_eq!(world.read("bank").range(CAPTURES, ..).unwrap().len(), 1);
+}
+
+/// Orders more than fits.
+#[derive(Default, Serialize, Deserialize)]
+struct Greedy {
+    told: Vec<String>,
+}
+
+#[dialog(timeout = "2 days")]
+impl Greedy {
+    #[handler]
+    fn order(&mut self, cx: &mut Cx<'_, Self>, kilobytes: usize) {
+        let large = "x".repeat(kilobytes * 1024);
+        cx.open::<Checkout>()
+            .add("before".into(), 1)
+            .add(large, 2)
+            .add("after".into(), 4)
+            .quote()
+            .then(Self::QUOTED);
+    }
+    #[handler]
+    fn told(&self) -> Vec<String> {
+        self.told.clone()
+    }
+    #[resume]
+    fn quoted(&mut self, answer: Answer<(u64, DialogRef<Checkout>), String>) {
+        self.told.push(match answer {
+            Ok((cents, _)) => cents.to_string(),
+            Err(CallError::TooLarge { .. }) => "too large".to_owned(),
+            Err(why) => format!("{why:?}"),
+        });
+    }
+}
+
+#[test]
+fn an_opening_of_a_handler_is_said_whole_or_not_at_all() {
+    let mut one = World::calm();
+    one.node("front", |builder| {
+        builder.serve::<Greedy>().serve::<Checkout>()
+    });
+    let mut two = World::calm();
+    two.node("front", actor_core::NodeBuilder::serve::<Greedy>);
+    two.node("shop", actor_core::NodeBuilder::serve::<Checkout>);
+    for (mut world, shop) in [(one, "front"), (two, "shop")] {
+        let greedy = world.open_as::<Greedy>("front", "greedy");
+        for kilobytes in [1, 300, 2] {
+            world.run(greedy.order(kilobytes)).unwrap();
+            world.advance(Duration::from_secs(60));
+        }
+        assert_eq!(
+            world.run(greedy.told()).unwrap(),
+            ["7", "too large", "7"],
+            "{shop}"
+        );
+        world.advance(DAY * 4);
+        assert_eq!(open_dialogs(&world, &["front"]), Vec::<String>::new());
+        assert_eq!(world.at(shop).stats().discarded_pending, 0);
+    }
 }

@@ -24,18 +24,22 @@ impl Dice {
         (self.0 >> 33) % n
     }
 
+    fn rate(&mut self, percent: u32) -> f64 {
+        f64::from(self.below(u64::from(percent)) as u32) / 100.0
+    }
+
     fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 }
 
 fn build(seed: u64) -> World {
-    let mut world = World::new(seed);
+    let mut world = World::new(seed).supervised();
     for shop in ["shop-1", "shop-2", "shop-3"] {
-        world.node(shop, |builder| builder.serve::<Checkout>());
+        world.node(shop, actor_core::NodeBuilder::serve::<Checkout>);
     }
     for bank in ["bank-1", "bank-2"] {
-        world.node(bank, |builder| builder.serve::<Payment>());
+        world.node(bank, actor_core::NodeBuilder::serve::<Payment>);
     }
     world.node("front", |builder| builder);
     world
@@ -69,8 +73,8 @@ fn live(seed: u64) -> (World, Vec<Result<u64, String>>) {
     let mut world = build(seed);
     let mut dice = Dice(seed ^ 0xd1ce);
     let gnomes = Gnomes::seeded(seed)
-        .lose(dice.below(40) as f64 / 100.0)
-        .repeat(dice.below(40) as f64 / 100.0)
+        .lose(dice.rate(40))
+        .repeat(dice.rate(40))
         .reorder(dice.below(6) as u32)
         .delay(Duration::from_millis(dice.below(300)));
     world.gnomes(gnomes);
@@ -82,6 +86,9 @@ fn live(seed: u64) -> (World, Vec<Result<u64, String>>) {
         }
         if round < 30 {
             for node in NODES {
+                if dice.chance(3) && world.is_up(node) {
+                    world.disk(node).fail_sync_at(1 + dice.below(20));
+                }
                 if dice.chance(15) && world.is_up(node) && !world.is_crash_due(node) {
                     let moment = if dice.chance(50) {
                         Moment::BeforeCommit
@@ -109,6 +116,10 @@ fn live(seed: u64) -> (World, Vec<Result<u64, String>>) {
         for (n, task) in tasks {
             outcomes[n] = world.finish(&task);
         }
+    }
+    // Disks are healed by a restart.
+    for node in NODES {
+        world.restart(node);
     }
     world.heal();
     (world, outcomes.into_iter().flatten().collect())

@@ -92,7 +92,7 @@ fn check(accounts: &BTreeMap<u32, (i64, u64)>, transfers: &[Transfer]) -> Result
         }
     }
     let sum: i64 = accounts.values().map(|(balance, _)| balance).sum();
-    if sum == OPENING * accounts.len() as i64 {
+    if sum == OPENING * i64::try_from(accounts.len()).unwrap_or_default() {
         Ok(())
     } else {
         Err(format!("the sum is {sum}"))
@@ -114,7 +114,7 @@ fn history(view: &View) -> (BTreeMap<u32, (i64, u64)>, Vec<Transfer>) {
 fn shards_that_transfer_between_the_same_rows_lose_no_update() {
     for seed in 0..30 {
         let mut world = World::new(seed);
-        world.node("bank", |builder| builder.serve::<Teller>());
+        world.node("bank", actor_core::NodeBuilder::serve::<Teller>);
         let tellers: Vec<_> = (0..6).map(|_| world.open::<Teller>("bank")).collect();
         let tasks: Vec<_> = (0..120_u32)
             .map(|n| {
@@ -157,7 +157,7 @@ fn shards_that_transfer_between_the_same_rows_lose_no_update() {
 #[test]
 fn the_checker_finds_a_planted_lost_update() {
     let mut world = World::calm();
-    world.node("bank", |builder| builder.serve::<Teller>());
+    world.node("bank", actor_core::NodeBuilder::serve::<Teller>);
     let teller = world.open::<Teller>("bank");
     for n in 0..10 {
         world.run(teller.transfer(n % 2, 1 - n % 2, 10)).unwrap();

@@ -49,7 +49,7 @@ impl Alarm {
 
 fn world() -> (World, u64) {
     let mut world = World::calm();
-    world.node("target", |builder| builder.serve::<Alarm>());
+    world.node("target", actor_core::NodeBuilder::serve::<Alarm>);
     world.node("caller", |builder| builder);
     let begin = world.now_ms() / 1000;
     (world, begin)

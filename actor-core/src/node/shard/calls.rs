@@ -110,8 +110,11 @@ impl Shard {
         let spec = std::sync::Arc::clone(&call.spec);
         self.call(&mut txn, call)?;
         self.commit(txn)?;
-        if let Some(key) = &spec.key {
-            // Its row is published: whoever asks for the key finds it there.
+        if let Some(key) = &spec.key
+            && self.endpoints.contains_key(&spec.address)
+        {
+            // Its row is published: whoever asks for the key finds it there. Where nothing was opened, the proposal
+            // stands, because somebody may hold it.
             self.shared
                 .proposed
                 .lock()

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Cells a shard keeps before it drops those that were not used for long.
-const MAX_CELLS: usize = 16_384;
+pub(super) const MAX_CELLS: usize = 16_384;
 
 /// An endpoint in memory.
 pub(super) struct EndpointCell {
@@ -170,10 +170,10 @@ impl Shard {
 
     /// Drops cells that were not used for long, if there are too many. What was not written yet is written first.
     pub(super) fn sweep(&mut self) -> Result<(), StoreFault> {
-        if self.endpoints.len() + self.actors.len() <= 2 * MAX_CELLS {
+        if self.endpoints.len() + self.actors.len() <= 2 * self.max_cells {
             return Ok(());
         }
-        let horizon = self.uses.saturating_sub(MAX_CELLS as u64);
+        let horizon = self.uses.saturating_sub(self.max_cells as u64);
         self.write_unwritten(|cell| cell.used < horizon)?;
         self.endpoints.retain(|_, cell| {
             cell.used >= horizon || cell.is_volatile() || !cell.waiters.is_empty()

@@ -5,11 +5,15 @@ use std::{sync::Arc, time::Duration};
 use actor_store::{StoreFault, codec};
 use tracing::error;
 
-use super::{Shard, cells::EndpointCell, txn::Txn};
+use super::{
+    Shard,
+    cells::EndpointCell,
+    handler::{Failed, Retry},
+    txn::Txn,
+};
 use crate::{
     dialog::{Command, Continuation, Encoded, OpenSpec, Outcome, Replied},
     node::{
-        Shared,
         address::{Address, token},
         record::{AppTimer, Ask, EndpointRecord, Owner, Work},
     },
@@ -22,7 +26,6 @@ use crate::{
 impl Shard {
     pub(super) fn command(
         &mut self,
-        shared: &Shared,
         txn: &mut Txn<'_>,
         actor: DialogId,
         command: Command,
@@ -72,7 +75,6 @@ impl Shard {
                 self.input(txn, address, Input::Abandon(FaultCode::Abandoned, why))
             }
         }
-        .inspect(|()| debug_assert!(!shared.has_failed()))
     }
 
     /// The answer of the message that is being handled.
@@ -89,6 +91,9 @@ impl Shard {
             }
             Replied::Err(body) => {
                 self.send_answer(txn, own, message.seq, MessageKind::AnswerErr, body)
+            }
+            Replied::Never => {
+                self.send_answer(txn, own, message.seq, MessageKind::NoAnswer, Vec::new())
             }
             Replied::Later { fallible } => {
                 if let Some(cell) = self.endpoints.get_mut(&own) {
@@ -214,16 +219,55 @@ impl Shard {
                 then.as_ref(),
             )?,
         };
-        if let (Some(outcome), Some(then)) = (refused, then) {
-            let resume = Work::Resume {
-                resume: then.resume,
-                outcome,
-                partner: None,
-                context: then.context,
-            };
-            txn.work.push_back((actor, resume));
+        match (refused, then) {
+            // What is said to a dialog that has ended goes nowhere, as it would from plain code.
+            (None, _)
+            | (Some(Outcome::Closed | Outcome::NeverReached | Outcome::Abandoned { .. }), None) => {
+                Ok(())
+            }
+            (Some(outcome), None) => self.break_off(txn, actor, address, call.name, outcome),
+            (Some(outcome), Some(then)) => {
+                let outcome = txn.broken.get(&dialog).cloned().unwrap_or(outcome);
+                let resume = Work::Resume {
+                    resume: then.resume,
+                    outcome,
+                    partner: None,
+                    context: then.context,
+                };
+                txn.work.push_back((actor, resume));
+                Ok(())
+            }
         }
-        Ok(())
+    }
+
+    /// A message that wants no answer cannot be sent, and nobody would hear of it. What follows must not arrive without
+    /// it, so the dialog goes no further; the next request of this step hears why.
+    fn break_off(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+        address: Address,
+        handler: &str,
+        outcome: Outcome,
+    ) -> Result<(), StoreFault> {
+        let dialog = address.key.dialog;
+        if txn.broken.contains_key(&dialog) {
+            return Ok(());
+        }
+        if outcome == Outcome::Busy && !txn.opens.contains_key(&dialog) {
+            // The partner lives and will catch up: the whole step waits for that.
+            txn.failed.get_or_insert(Failed {
+                actor,
+                why: format!("too many messages wait for the partner of `{handler}`"),
+                retry: Retry::Patient,
+                code: FaultCode::Poisoned,
+            });
+            return Ok(());
+        }
+        error!(target: "actor_core::dialog", %dialog, handler, ?outcome, "a message that was told could not be sent");
+        txn.broken.insert(dialog, outcome);
+        let why = format!("`{handler}` could not be sent");
+        self.input(txn, address, Input::Abandon(FaultCode::Abandoned, why))
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
@@ -237,6 +281,9 @@ impl Shard {
         closing: bool,
         then: Option<&Continuation>,
     ) -> Result<Option<Outcome>, StoreFault> {
+        if let Some(outcome) = txn.broken.get(&address.key.dialog).cloned() {
+            return Ok(Some(outcome));
+        }
         if !self.ensure_endpoint(address)? {
             let Some(spec) = txn.opens.get(&address.key.dialog).cloned() else {
                 return Ok(Some(Outcome::Closed));

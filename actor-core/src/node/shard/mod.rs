@@ -9,6 +9,7 @@ mod commands;
 mod effects;
 mod ends;
 mod frames;
+mod handler;
 mod local;
 mod timers;
 mod trouble;
@@ -29,7 +30,7 @@ use super::{address::Address, shared::Shared};
 use crate::protocol::{DialogId, Frame, LocalItem};
 
 pub(crate) use calls::{LineState, PlainCall, PlainSpec};
-use cells::{ActorCell, EndpointCell};
+use cells::{ActorCell, EndpointCell, MAX_CELLS};
 pub(crate) use local::deliveries;
 
 /// What reaches a shard.
@@ -91,6 +92,7 @@ pub(crate) struct Shard {
     uses: u64,
     /// Messages since the last barrier.
     handled: u64,
+    max_cells: usize,
 }
 
 impl Shard {
@@ -104,6 +106,7 @@ impl Shard {
             taken: VecDeque::new(),
             uses: 0,
             handled: 0,
+            max_cells: MAX_CELLS,
         }
     }
 
@@ -153,6 +156,12 @@ impl Shard {
     /// When this shard has something to do without being told.
     pub(crate) fn next_due(&self) -> Option<u64> {
         self.due.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Keeps fewer cells than usual, so that what is dropped and read back shows.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn keep(&mut self, cells: usize) {
+        self.max_cells = cells;
     }
 
     /// Would [`Shard::turn`] do anything now?
