@@ -423,6 +423,11 @@ fn a_file_size_limit_is_one_line_and_no_death_and_the_next_run_goes_on() {
         .collect();
     assert_eq!(ran.code, Some(1), "{}", ran.err);
     assert_eq!(errors.len(), 1, "{}", ran.err);
+    assert!(
+        errors[0].contains("run.store") && errors[0].contains("too large"),
+        "{}",
+        ran.err
+    );
     assert!(!ran.err.contains("panicked"), "{}", ran.err);
 
     let freed = checkout(&args).succeeded();
