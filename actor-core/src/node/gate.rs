@@ -142,6 +142,8 @@ impl Gate {
         self.settled.notify_all();
     }
 
+    /// Is everything that has a ticket durable and released?
+    #[cfg(feature = "test-util")]
     pub(crate) fn is_idle(&self) -> bool {
         let queue = self.lock();
         queue.durable == queue.ticket

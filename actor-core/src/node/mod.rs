@@ -30,8 +30,14 @@ pub use public::{Node, ShutdownError};
 pub use stats::Stats;
 pub use view::{View, ViewError};
 
+#[cfg(feature = "test-util")]
 pub(crate) use address::Address;
 pub(crate) use clock::{Clock, MachineClock};
 pub(crate) use gate::Cut;
 pub(crate) use shard::{Shard, ShardMsg};
 pub(crate) use shared::Shared;
+#[cfg(feature = "test-util")]
+pub(crate) use {
+    builder::{Outside, Parts},
+    shell::{Committed, SCAN_EVERY_MS, persist, release, wake_due},
+};

@@ -55,6 +55,15 @@ impl Node {
         }
     }
 
+    /// A node that somebody steps instead of threads.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn stepped(shared: Arc<Shared>) -> Self {
+        Self {
+            shared,
+            shell: Mutex::new(None),
+        }
+    }
+
     /// Opens a dialog from plain code. It is volatile on this side: it lives as long as its handle and this process, and
     /// when either goes, the partner hears that its partner is gone. For a dialog that survives, see [`Node::open_as`].
     pub fn open<D: Dialog>(&self) -> Opening<D> {

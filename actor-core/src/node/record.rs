@@ -80,8 +80,10 @@ pub(crate) struct ActorRecord {
     pub(crate) children: BTreeSet<DialogId>,
     /// Work that could not be done yet, oldest first; nothing overtakes it.
     pub(crate) work: VecDeque<Work>,
-    /// Failed attempts at the first of it.
+    /// Failed attempts at one piece of it.
     pub(crate) attempts: u32,
+    /// How much of it stands before that piece, because it was rolled back with it; it is not blamed.
+    pub(crate) ahead: u32,
     pub(crate) retry_at: u64,
 }
 
@@ -143,6 +145,34 @@ impl EndpointRecord {
 }
 
 impl ActorRecord {
+    /// Which attempt at the next piece of work the next one is.
+    pub(crate) fn attempt(&self) -> u32 {
+        if self.ahead == 0 {
+            self.attempts + 1
+        } else {
+            1
+        }
+    }
+
+    /// The next piece of work was done in a later attempt.
+    pub(crate) fn succeeded(&mut self, now: u64) {
+        match self.ahead {
+            0 => self.attempts = 0,
+            _ => self.ahead -= 1,
+        }
+        self.retry_at = now;
+    }
+
+    /// A piece of work failed, with so much before it that is to be done again.
+    pub(crate) fn failed(&mut self, ahead: u32) {
+        if self.ahead > 0 {
+            // Another one than before.
+            self.attempts = 0;
+        }
+        self.ahead = ahead;
+        self.attempts += 1;
+    }
+
     /// The first time something is due.
     pub(crate) fn deadline(&self) -> Option<u64> {
         let retry = (!self.work.is_empty()).then_some(self.retry_at);

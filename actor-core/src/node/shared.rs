@@ -197,6 +197,16 @@ impl Shared {
         }
     }
 
+    /// Drops everything that waits here without doing it. Whoever waits for an answer hears that the node stopped.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn die(&self) {
+        self.stop();
+        for mailbox in &self.mailboxes {
+            while mailbox.pop().is_some() {}
+        }
+        drop(self.gate.abort());
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
     }

@@ -136,8 +136,33 @@ fn run_gate(shared: &Shared, fold: &FoldSignal) {
     }
 }
 
+/// A cut that is durable: what waited for it may leave.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    ticket: u64,
+    outputs: VecDeque<Output>,
+}
+
+#[cfg(feature = "test-util")]
+impl Committed {
+    pub(crate) fn ticket(&self) -> u64 {
+        self.ticket
+    }
+}
+
 /// Commits a cut and releases what waited for it. False if the node stopped instead.
-pub(crate) fn commit(shared: &Shared, cut: Cut) -> bool {
+fn commit(shared: &Shared, cut: Cut) -> bool {
+    match persist(shared, cut) {
+        Some(committed) => {
+            release(shared, committed);
+            true
+        }
+        None => false,
+    }
+}
+
+/// Makes a cut durable. `None` if the node stopped instead; nothing of the cut ever leaves then.
+pub(crate) fn persist(shared: &Shared, cut: Cut) -> Option<Committed> {
     let ticket = cut.ticket();
     let Cut {
         batch,
@@ -154,26 +179,27 @@ pub(crate) fn commit(shared: &Shared, cut: Cut) -> bool {
     if let Err(fault) = shared.gate.commit(batch) {
         outputs.into_iter().for_each(super::shared::refuse);
         shared.fail(&fault);
-        return false;
+        return None;
     }
     if !empty {
         add(&shared.counters.commits, 1);
         let micros = begun.elapsed().as_micros() as u64;
         debug!(target: "actor_core::gate", batch = steps, bytes, micros, "committed");
     }
-    release(shared, outputs);
-    shared.gate.settle(ticket);
-    true
+    Some(Committed { ticket, outputs })
 }
 
-fn release(shared: &Shared, outputs: VecDeque<Output>) {
-    outputs
+/// Lets out what waited for a durable cut.
+pub(crate) fn release(shared: &Shared, committed: Committed) {
+    committed
+        .outputs
         .into_iter()
         .for_each(|output| shared.release(output));
+    shared.gate.settle(committed.ticket);
 }
 
 /// How often the folder looks at the index of deadlines, and how far ahead.
-const SCAN_EVERY_MS: u64 = 60_000;
+pub(crate) const SCAN_EVERY_MS: u64 = 60_000;
 
 fn run_folder(shared: &Shared, signal: &FoldSignal) {
     let mut next_scan = 0;

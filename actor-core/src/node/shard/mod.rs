@@ -155,6 +155,15 @@ impl Shard {
         self.due.peek().map(|Reverse((due, _))| *due)
     }
 
+    /// Would [`Shard::turn`] do anything now?
+    #[cfg(feature = "test-util")]
+    pub(crate) fn is_ready(&self) -> bool {
+        let now = self.shared.clock.now_ms();
+        !self.shared.mailboxes[self.index].is_empty()
+            || !self.taken.is_empty()
+            || self.next_due().is_some_and(|due| due <= now)
+    }
+
     fn handle(&mut self, message: ShardMsg) -> Result<(), StoreFault> {
         match message {
             ShardMsg::Frame(frame) => self.on_frame(*frame),

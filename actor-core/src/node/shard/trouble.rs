@@ -28,12 +28,14 @@ const MAX_ATTEMPTS: u32 = 5;
 const FIRST_PATIENCE_MS: u64 = 100;
 
 impl Shard {
-    /// Second play of a transaction whose handlers failed: what came in is consumed, their work is kept.
+    /// Second play of a transaction whose handlers failed after `done` pieces of work: what came in is consumed, all its
+    /// work is kept.
     pub(super) fn put_off<'l>(
         &mut self,
         shared: &'l Shared,
         txn: &mut Txn<'l>,
         failed: &Failed,
+        done: u32,
     ) -> Result<(), StoreFault> {
         let actor = failed.actor;
         let works = std::mem::take(&mut txn.work);
@@ -45,6 +47,8 @@ impl Shard {
         let Some(cell) = self.actors.get_mut(&actor) else {
             return Ok(());
         };
+        // What a handler caused in its own step is blamed on the work that came in.
+        let ahead = done.min((works.len() as u32).saturating_sub(1));
         if txn.retrying {
             // In reverse, so that what was taken first is first again.
             works
@@ -56,7 +60,7 @@ impl Shard {
                 .work
                 .extend(works.into_iter().map(|(_, work)| work));
         }
-        cell.record.attempts += 1;
+        cell.record.failed(ahead);
         let attempts = cell.record.attempts;
         if !failed.retry || attempts >= MAX_ATTEMPTS {
             return self.quarantine(shared, txn, actor, failed);
@@ -104,7 +108,7 @@ impl Shard {
         let Some(cell) = self.actors.get_mut(&actor) else {
             return Ok(());
         };
-        let work = cell.record.work.pop_front();
+        let work = cell.record.work.remove(cell.record.ahead as usize);
         let letter = DeadLetter {
             dialog: actor,
             service: cell.record.service.clone(),

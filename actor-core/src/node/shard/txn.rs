@@ -43,6 +43,8 @@ pub(super) struct Txn<'l> {
     pub(super) opens: BTreeMap<DialogId, Arc<OpenSpec>>,
     /// The work of the dialog whose handler runs.
     pub(super) trace: DialogId,
+    /// Pieces of work that handlers have done in it.
+    pub(super) done: u32,
     /// This is a later attempt at work that failed.
     pub(super) retrying: bool,
     /// Change in the number of targets whose initiators have not come back.
@@ -78,11 +80,12 @@ impl Shard {
         let mut txn = Txn::new(now);
         plan(self, &mut txn)?;
         if let Some(failed) = self.finish_work(&shared, &mut txn)? {
+            let done = txn.done;
             self.forget(&txn);
             drop(txn);
             txn = Txn::new(now);
             plan(self, &mut txn)?;
-            self.put_off(&shared, &mut txn, &failed)?;
+            self.put_off(&shared, &mut txn, &failed, done)?;
         }
         self.commit(txn)
     }

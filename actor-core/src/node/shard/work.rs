@@ -107,9 +107,9 @@ impl Shard {
         match run(shared, txn, cell, actor, &work)? {
             Ok(done) => {
                 txn.dirty_actors.insert(actor);
+                txn.done += 1;
                 if txn.retrying {
-                    cell.record.attempts = 0;
-                    cell.record.retry_at = txn.now;
+                    cell.record.succeeded(txn.now);
                 }
                 self.carry_out(shared, txn, actor, &work, done)?;
                 Ok(None)
@@ -209,6 +209,7 @@ impl Shard {
             children: std::collections::BTreeSet::new(),
             work: std::collections::VecDeque::new(),
             attempts: 0,
+            ahead: 0,
             retry_at: 0,
         };
         let used = self.next_use();
@@ -250,7 +251,7 @@ fn run<'l>(
             Err(unfit) => return Ok(Err(Failed::unfit(actor, &unfit))),
         },
     };
-    let attempt = cell.record.attempts + 1;
+    let attempt = cell.record.attempt();
     let (request, seq, handler) = match work {
         Work::Message(message) => {
             let request = (message.kind == MessageKind::Ask).then_some(message.seq);

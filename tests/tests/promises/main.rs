@@ -1,0 +1,13 @@
+//! What a durable dialog promises, each promise a file, on nodes that a seed steps through crashes, losses and time.
+
+mod apps;
+mod article;
+mod deadlines;
+mod gate;
+mod keyed;
+mod letting_go;
+mod poison;
+mod subcontract;
+mod swarm;
+mod tables;
+mod timers;
