@@ -134,6 +134,8 @@ pub struct Handled {
 pub(crate) enum Replied {
     Ok(Vec<u8>),
     Err(Vec<u8>),
+    /// There is no answer and never will be.
+    Never,
     /// The answer comes from a later step; `fallible` says that it is a `Result`.
     Later {
         fallible: bool,

@@ -85,6 +85,8 @@ pub(crate) struct ActorRecord {
     /// How much of it stands before that piece, because it was rolled back with it; it is not blamed.
     pub(crate) ahead: u32,
     pub(crate) retry_at: u64,
+    /// The dialog has ended in good order; the actor goes when its work is done.
+    pub(crate) ended: bool,
 }
 
 /// A durable timer of the application.

@@ -235,7 +235,9 @@ pub(crate) fn wake_due(shared: &Shared, up_to: u64) -> Result<(), actor_store::S
 /// Whose record lies under this key.
 pub(crate) fn who(table: actor_store::Table, key: &[u8]) -> Option<Who> {
     match table {
-        actor_store::Table::Endpoints => super::Address::from_bytes(key).map(Who::Endpoint),
+        actor_store::Table::Endpoints => {
+            super::address::Address::from_bytes(key).map(Who::Endpoint)
+        }
         actor_store::Table::Actors => super::address::actor_of(key).map(Who::Actor),
         _ => None,
     }

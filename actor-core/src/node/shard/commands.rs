@@ -3,13 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use actor_store::{StoreFault, codec};
-use tracing::error;
+use tracing::{debug, error};
 
-use super::{Shard, cells::EndpointCell, txn::Txn};
+use super::{
+    Shard,
+    cells::EndpointCell,
+    handler::{Failed, Retry},
+    txn::Txn,
+};
 use crate::{
     dialog::{Command, Continuation, Encoded, OpenSpec, Outcome, Replied},
     node::{
-        Shared,
         address::{Address, token},
         record::{AppTimer, Ask, EndpointRecord, Owner, Work},
     },
@@ -22,7 +26,6 @@ use crate::{
 impl Shard {
     pub(super) fn command(
         &mut self,
-        shared: &Shared,
         txn: &mut Txn<'_>,
         actor: DialogId,
         command: Command,
@@ -72,7 +75,6 @@ impl Shard {
                 self.input(txn, address, Input::Abandon(FaultCode::Abandoned, why))
             }
         }
-        .inspect(|()| debug_assert!(!shared.has_failed()))
     }
 
     /// The answer of the message that is being handled.
@@ -89,6 +91,9 @@ impl Shard {
             }
             Replied::Err(body) => {
                 self.send_answer(txn, own, message.seq, MessageKind::AnswerErr, body)
+            }
+            Replied::Never => {
+                self.send_answer(txn, own, message.seq, MessageKind::NoAnswer, Vec::new())
             }
             Replied::Later { fallible } => {
                 if let Some(cell) = self.endpoints.get_mut(&own) {
@@ -214,14 +219,18 @@ impl Shard {
                 then.as_ref(),
             )?,
         };
-        if let (Some(outcome), Some(then)) = (refused, then) {
-            let resume = Work::Resume {
-                resume: then.resume,
-                outcome,
-                partner: None,
-                context: then.context,
-            };
-            txn.work.push_back((actor, resume));
+        match (refused, then) {
+            (Some(outcome), Some(then)) => {
+                let resume = Work::Resume {
+                    resume: then.resume,
+                    outcome,
+                    partner: None,
+                    context: then.context,
+                };
+                txn.work.push_back((actor, resume));
+            }
+            (Some(outcome), None) => tell_refused(txn, actor, dialog, call.name, outcome),
+            (None, _) => {}
         }
         Ok(())
     }
@@ -237,6 +246,12 @@ impl Shard {
         closing: bool,
         then: Option<&Continuation>,
     ) -> Result<Option<Outcome>, StoreFault> {
+        if let Some(outcome) = txn.refused.get(&address.key.dialog).cloned() {
+            // Half an opening would be another one.
+            let why = "a first message could not be sent".to_owned();
+            self.input(txn, address, Input::Abandon(FaultCode::Abandoned, why))?;
+            return Ok(Some(outcome));
+        }
         if !self.ensure_endpoint(address)? {
             let Some(spec) = txn.opens.get(&address.key.dialog).cloned() else {
                 return Ok(Some(Outcome::Closed));
@@ -342,6 +357,35 @@ impl Shard {
         }
         Ok(Ok(request))
     }
+}
+
+/// A message that wants no answer was not taken: nobody would ever hear of it, so its step must not stand as if it had
+/// been sent. A partner that has ended is no loss: its last messages are best effort.
+fn tell_refused(
+    txn: &mut Txn<'_>,
+    actor: DialogId,
+    dialog: DialogId,
+    name: &str,
+    outcome: Outcome,
+) {
+    if txn.opens.contains_key(&dialog) {
+        txn.refused.insert(dialog, outcome);
+        return;
+    }
+    let failed = match outcome {
+        Outcome::Busy => Failed {
+            actor,
+            why: format!("too many messages wait for the partner of `{name}`"),
+            retry: Retry::Patient,
+            code: FaultCode::Poisoned,
+        },
+        Outcome::Closed | Outcome::Abandoned { .. } | Outcome::NeverReached => {
+            debug!(target: "actor_core::dialog", %dialog, name, "not sent: the partner has ended");
+            return;
+        }
+        outcome => Failed::for_good(actor, format!("`{name}` could not be sent: {outcome:?}")),
+    };
+    txn.failed.get_or_insert(failed);
 }
 
 fn refusal_outcome(refusal: SendRefusal, bytes: usize, ending: Option<&Ending>) -> Outcome {

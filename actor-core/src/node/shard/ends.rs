@@ -112,6 +112,16 @@ impl Shard {
                 txn.work.push_back((actor, Work::Abandoned(why)));
                 Ok(())
             }
+            // A goodbye ends the talking, not the work that was taken over: a message that waits for another attempt was
+            // acknowledged, and its sender will not say it again.
+            _ if !cell.record.work.is_empty() => {
+                txn.actors.insert(actor);
+                txn.dirty_actors.insert(actor);
+                if let Some(cell) = self.actors.get_mut(&actor) {
+                    cell.record.ended = true;
+                }
+                Ok(())
+            }
             _ => self.end_actor(txn, actor),
         }
     }

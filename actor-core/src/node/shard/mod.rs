@@ -9,6 +9,7 @@ mod commands;
 mod effects;
 mod ends;
 mod frames;
+mod handler;
 mod local;
 mod timers;
 mod trouble;

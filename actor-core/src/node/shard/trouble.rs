@@ -8,8 +8,9 @@ use tracing::{error, warn};
 
 use super::{
     Shard,
+    cells::ActorCell,
+    handler::{Failed, Retry, describe},
     txn::Txn,
-    work::{Failed, describe},
 };
 use crate::{
     node::{
@@ -26,6 +27,8 @@ use crate::{
 const MAX_ATTEMPTS: u32 = 5;
 /// Patience before the second attempt, in milliseconds; doubled each time.
 const FIRST_PATIENCE_MS: u64 = 100;
+/// Patience while a partner is too busy to be sent to, in milliseconds.
+const BUSY_PATIENCE_MS: u64 = 500;
 
 impl Shard {
     /// Second play of a transaction whose handlers failed after `done` pieces of work: what came in is consumed, all its
@@ -60,9 +63,13 @@ impl Shard {
                 .work
                 .extend(works.into_iter().map(|(_, work)| work));
         }
+        if failed.retry == Retry::Patient {
+            cell.record.retry_at = txn.now + BUSY_PATIENCE_MS;
+            return Ok(());
+        }
         cell.record.failed(ahead);
         let attempts = cell.record.attempts;
-        if !failed.retry || attempts >= MAX_ATTEMPTS {
+        if failed.retry == Retry::Never || attempts >= MAX_ATTEMPTS {
             return self.quarantine(shared, txn, actor, failed);
         }
         cell.record.retry_at = txn.now + (FIRST_PATIENCE_MS << (attempts - 1));
@@ -88,6 +95,7 @@ impl Shard {
             txn.work.push_back((actor, work));
             Ok(())
         })?;
+        self.end_if_done(actor)?;
         // Done if it is still there with nothing counted against it: its successor is due now.
         if let Some(cell) = self.actors.get_mut(&actor)
             && !cell.record.work.is_empty()
@@ -96,6 +104,17 @@ impl Shard {
             self.arm_actor(actor);
         }
         Ok(())
+    }
+
+    /// An actor whose dialog ended while work waited goes with the last of it.
+    fn end_if_done(&mut self, actor: DialogId) -> Result<(), StoreFault> {
+        let done = |cell: &ActorCell| cell.record.ended && cell.record.work.is_empty();
+        if !self.actors.get(&actor).is_some_and(done) {
+            return Ok(());
+        }
+        let mut txn = Txn::new(self.shared.clock.now_ms());
+        self.end_actor(&mut txn, actor)?;
+        self.commit(txn).map(drop)
     }
 
     fn quarantine<'l>(
@@ -151,6 +170,8 @@ impl Shard {
         self.ensure_endpoint(own)?;
         self.input(txn, own, Input::Abandon(failed.code, detail))?;
         // The application's last word, if the dialog was established; a failure there changes nothing.
-        self.work_through(shared, txn).map(drop)
+        self.work_through(shared, txn)?;
+        // Its dialog may have ended before.
+        self.end_actor(txn, actor)
     }
 }

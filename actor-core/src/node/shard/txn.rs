@@ -9,9 +9,9 @@ use std::{
 
 use actor_store::{StoreFault, Table, Write};
 
-use super::{Delivery, Shard, ShardMsg, work::Failed};
+use super::{Delivery, Shard, ShardMsg, handler::Failed};
 use crate::{
-    dialog::OpenSpec,
+    dialog::{OpenSpec, Outcome},
     node::{
         Shared,
         address::{Address, actor_key},
@@ -41,6 +41,10 @@ pub(super) struct Txn<'l> {
     pub(super) work: VecDeque<(DialogId, Work)>,
     /// Partners that a handler named and has not written to yet.
     pub(super) opens: BTreeMap<DialogId, Arc<OpenSpec>>,
+    /// Why the step that just ran cannot stand although its handler returned.
+    pub(super) failed: Option<Failed>,
+    /// Openings of which a first message could not be sent: nothing else of them may be.
+    pub(super) refused: BTreeMap<DialogId, Outcome>,
     /// The work of the dialog whose handler runs.
     pub(super) trace: DialogId,
     /// Pieces of work that handlers have done in it.
