@@ -276,6 +276,9 @@ impl NodeBuilder {
     }
 }
 
+/// Endpoints with something to say that are taken up in each millisecond after a start.
+const WOKEN_PER_MS: u64 = 20;
+
 /// Queues everything that waits in the store. No dormant dialog is read.
 fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
     let now = shared.clock.now_ms();
@@ -290,13 +293,16 @@ fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
             shared.post(who.slot(), ShardMsg::Wake(due, who));
         }
     }
-    let mut after = None;
+    let (mut after, mut woken) = (None, 0);
     loop {
         const PAGE: usize = 1024;
         let page = store.busy(after.take(), PAGE).map_err(StartError::Store)?;
         for (table, key) in &page {
             if let Some(who) = who(*table, key) {
-                shared.post(who.slot(), ShardMsg::Wake(now, who));
+                // Spread out: all partners at once is a storm.
+                woken += 1;
+                let due = now + woken / WOKEN_PER_MS;
+                shared.post(who.slot(), ShardMsg::Wake(due, who));
             }
         }
         if page.len() < PAGE {

@@ -34,6 +34,9 @@ use crate::{
 /// Uncommitted bytes at which a node takes no new work until the disk has caught up.
 pub(crate) const MAX_UNSYNCED_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Messages that wait for a shard, above which frames are dropped: the partner says them again.
+const MAX_QUEUED: usize = 100_000;
+
 /// How long deadlines that lapsed while the node was down wait for what the partner may have said meanwhile.
 pub(crate) const GRACE: Duration = Duration::from_secs(60);
 
@@ -133,7 +136,10 @@ impl Shared {
                 let slot = frame
                     .dst_token
                     .map_or_else(|| frame.dialog.slot(), |token| token.slot());
-                self.post(slot, ShardMsg::Frame(Box::new(frame)));
+                // A frame may always be lost; a queue must not grow without end while the disk is slow.
+                if self.mailbox(slot).len() < MAX_QUEUED {
+                    self.post(slot, ShardMsg::Frame(Box::new(frame)));
+                }
             }
             Err(cause) => {
                 add(&self.counters.frames_damaged, 1);
