@@ -531,7 +531,8 @@
 //! `stage`.
 //!
 //! One node has one directory with two files, `journal.redb` and `dialogs.redb`, and a lock. Keep and restore them
-//! together. A store that another version of the program wrote, or that is damaged, is refused with one sentence and the
+//! together. A client, a request or a [`View`] that is still held keeps the store open after [`Node::shutdown`]; drop them
+//! before the same process starts the node again. A store that another version of the program wrote, or that is damaged, is refused with one sentence and the
 //! way out ([`OpenError`]); it is never repaired by throwing something away.
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 

@@ -12,10 +12,6 @@ pub type Cents = u64;
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Card(pub String);
 
-/// The bank agreed to an amount.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Authorization(pub Cents);
-
 /// What the customer gets for the money.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Receipt {
@@ -57,51 +53,32 @@ pub struct Hold {
 impl Hold {
     /// Asks the bank. This one declines every card that ends in 0002.
     #[handler]
-    pub fn authorize(
-        &mut self,
-        order: String,
-        card: Card,
-        cents: Cents,
-    ) -> Result<Authorization, Declined> {
+    pub fn authorize(&mut self, order: String, card: Card, cents: Cents) -> Result<(), Declined> {
         if card.0.ends_with("0002") {
             return Err(Declined::Card);
         }
         *self = Self { order, cents };
-        Ok(Authorization(cents))
+        Ok(())
     }
 
     #[establish]
     fn establish(self, _cx: &mut Cx<'_, Account>) -> Account {
-        Account {
-            order: self.order,
-            cents: self.cents,
-        }
+        Account(self)
     }
 }
 
 /// An amount that is held for one checkout.
 #[derive(Serialize, Deserialize)]
-pub struct Account {
-    order: String,
-    cents: Cents,
-}
+pub struct Account(Hold);
 
 #[dialog(pending = Hold, timeout = "7 days", tables(CAPTURES))]
 impl Account {
     /// Takes the money, and with it ends the dialog.
     #[handler]
     pub fn capture(self, cx: &mut Cx<'_, Self>) -> Receipt {
-        let capture = cx.id();
-        cx.table(CAPTURES).insert(
-            &capture,
-            &Capture {
-                order: self.order,
-                cents: self.cents,
-            },
-        );
-        Receipt {
-            capture,
-            cents: self.cents,
-        }
+        let (capture, Hold { order, cents }) = (cx.id(), self.0);
+        cx.table(CAPTURES)
+            .insert(&capture, &Capture { order, cents });
+        Receipt { capture, cents }
     }
 }

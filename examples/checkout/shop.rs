@@ -9,7 +9,7 @@ use actor_core::prelude::*;
 
 use crate::{
     catalog::{Catalog, Refused},
-    payment::{Account, Authorization, Card, Cents, Declined, Receipt},
+    payment::{Account, Card, Cents, Declined, Receipt},
 };
 
 /// What the customer has asked for so far. Nothing outside this dialog has happened.
@@ -45,8 +45,7 @@ impl Cart {
     #[establish]
     fn establish(self, _cx: &mut Cx<'_, Checkout>) -> Checkout {
         Checkout {
-            order: self.order,
-            cents: self.cents,
+            cart: self,
             paying: Paying::Unpaid,
         }
     }
@@ -55,8 +54,7 @@ impl Cart {
 /// An order with a price, to be paid.
 #[derive(Serialize, Deserialize)]
 pub struct Checkout {
-    order: String,
-    cents: Cents,
+    cart: Cart,
     paying: Paying,
 }
 
@@ -80,8 +78,9 @@ impl Checkout {
         }
         let (later, reply_to) = cx.later();
         self.paying = Paying::Pending(reply_to);
+        let Cart { order, cents, .. } = &self.cart;
         cx.open::<Account>()
-            .authorize(self.order.clone(), card, self.cents)
+            .authorize(order.clone(), card, *cents)
             .then(Self::AUTHORIZED);
         later
     }
@@ -90,10 +89,10 @@ impl Checkout {
     fn authorized(
         &mut self,
         cx: &mut Cx<'_, Self>,
-        answer: Answer<(Authorization, DialogRef<Account>), Declined>,
+        answer: Answer<((), DialogRef<Account>), Declined>,
     ) {
         match answer {
-            Ok((_, account)) => cx.to(&account).capture().then(Self::CAPTURED),
+            Ok(((), account)) => cx.to(&account).capture().then(Self::CAPTURED),
             Err(CallError::Declined(declined)) => self.settle(cx, Err(declined)),
             Err(lost) => cx.abandon(lost.to_string()),
         }

@@ -103,12 +103,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         network.on_frame(eat_the_first_answer(network.clone(), frames.clone()));
         network.set_gnomes(Gnomes::seeded(GNOMES).lose(LOSSY));
         let opening = customer.open_as::<Foo>(format!("order {order}"));
-        let (notes, foo) = opening
+        let (notes, client) = opening
             .note(order, "one".to_owned())
             .note(order, "two".to_owned())
             .read_back()
             .await?;
-        let who = foo.who().await?;
+        let who = client.who().await?;
         // The first instance repeats its answer too. Where that was faster than the customer's retry, nothing was done
         // twice and there is nothing to tell.
         if !work.begins_with(&who) {

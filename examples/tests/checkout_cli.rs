@@ -403,30 +403,37 @@ fn a_path_that_cannot_be_a_store_is_one_line() {
 }
 
 #[test]
-fn a_file_size_limit_is_one_line_and_no_death() {
+fn a_file_size_limit_is_one_line_and_no_death_and_the_next_run_goes_on() {
     let folder = folder();
-    let scene = Scene::with_orders(folder.path(), 500, SEED).expect("a scene");
+    // More than the storefront's journal can take.
+    let scene = Scene::with_orders(folder.path(), 2_500, SEED).expect("a scene");
     // 512-byte blocks: 4 MiB a file.
     let limited = "ulimit -f 8192; exec \"$@\"";
+    let args = with(scene.args("run"), &["--gnomes", "0"]);
     let ran = Ran::of(
         Command::new("sh")
             .args(["-c", limited, "sh"])
             .arg(example("checkout"))
-            .args(scene.args("run")),
+            .args(&args),
     );
     let errors: Vec<_> = ran
         .err
         .lines()
         .filter(|line| line.starts_with("checkout: "))
         .collect();
-    assert!(ran.code.is_some(), "it ended by a signal");
-    assert!(!ran.err.contains("panicked"), "{}", ran.err);
-    assert_eq!(
-        errors.len(),
-        usize::from(ran.code != Some(0)),
+    assert_eq!(ran.code, Some(1), "{}", ran.err);
+    assert_eq!(errors.len(), 1, "{}", ran.err);
+    assert!(
+        errors[0].contains("run.store") && errors[0].contains("too large"),
         "{}",
         ran.err
     );
+    assert!(!ran.err.contains("panicked"), "{}", ran.err);
+
+    let freed = checkout(&args).succeeded();
+    assert_eq!(freed.total("captures"), freed.total("paid"));
+    checkout(with(scene.args("calm"), &["--gnomes", "0"])).succeeded();
+    scene.compare("run", "calm").expect("equal reports");
 }
 
 #[test]

@@ -141,10 +141,12 @@ impl<'a, D: Dialog> Cx<'a, D> {
 
     /// Promises the answer of this message: return the first half, keep the second in the state.
     pub fn later<T: Durable>(&mut self) -> (Later<T>, ReplyTo<T>) {
-        (
-            Later::promised(),
-            ReplyTo::new(self.step.dialog, self.step.request.unwrap_or(0)),
-        )
+        let request = self.step.request.unwrap_or_else(|| {
+            // A continuation, a timer or a message that was told: nobody waits for an answer.
+            self.step.fail(StepFault::NothingToAnswer);
+            0
+        });
+        (Later::promised(), ReplyTo::new(self.step.dialog, request))
     }
 
     /// Gives the promised answer.
@@ -162,11 +164,18 @@ impl<'a, D: Dialog> Cx<'a, D> {
 
     /// Runs a `#[resume]` method after `delay` with `context` as its last argument.
     pub fn after_with<C: Serialize>(&mut self, delay: Duration, timer: Timer<D, C>, context: C) {
+        let context = match codec::encode(&context) {
+            Ok(context) => context,
+            Err(cause) => {
+                let what = format!("the context of `{}`", timer.name());
+                return self.step.fail(StepFault::Unencodable { what, cause });
+            }
+        };
         self.step.push(Command::Arm {
             timer: timer.id(),
             name: timer.name(),
             delay,
-            context: codec::encode(&context),
+            context,
         });
     }
 

@@ -108,7 +108,7 @@ pub(crate) enum Command {
         timer: u32,
         name: &'static str,
         delay: Duration,
-        context: Result<Vec<u8>, CodecError>,
+        context: Vec<u8>,
     },
     Disarm {
         timer: u32,
@@ -149,6 +149,8 @@ pub(crate) enum StepFault {
     Key { table: &'static str },
     /// The dialog does not declare the table.
     UndeclaredTable { table: String },
+    /// `cx.later()` where no request is being handled.
+    NothingToAnswer,
     /// Nobody provided the resource.
     MissingResource { resource: &'static str },
     /// The arguments or the context of a call could not be encoded.
@@ -170,6 +172,7 @@ impl fmt::Display for StepFault {
                     "table `{table}` is not declared: say `#[dialog(.., tables(..))]` with its constant"
                 )
             }
+            Self::NothingToAnswer => f.write_str("`cx.later()` promises the answer of a request, and none is being handled: call it in the handler that is asked"),
             Self::MissingResource { resource } => {
                 write!(
                     f,

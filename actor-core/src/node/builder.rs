@@ -8,6 +8,7 @@ use std::{
     ops::Bound,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use actor_store::{Disk, FileDisk, OpenError, Options, Store, StoreFault, Table, TypeRecord};
@@ -158,6 +159,14 @@ impl NodeBuilder {
         self
     }
 
+    /// The longest pause between two attempts to reach a partner that does not answer; 30 seconds if not said otherwise,
+    /// a minute while none is found. Short pauses find a partner that is back sooner, and cost a frame each.
+    pub fn longest_retry(mut self, pause: Duration) -> Self {
+        self.limits.max_retry_established = pause;
+        self.limits.max_retry_initiating = pause;
+        self
+    }
+
     #[doc(hidden)]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -268,6 +277,9 @@ impl NodeBuilder {
     }
 }
 
+/// Endpoints with something to say that are taken up in each millisecond after a start.
+const WOKEN_PER_MS: u64 = 20;
+
 /// Queues everything that waits in the store. No dormant dialog is read.
 fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
     let now = shared.clock.now_ms();
@@ -282,13 +294,16 @@ fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
             shared.post(who.slot(), ShardMsg::Wake(due, who));
         }
     }
-    let mut after = None;
+    let (mut after, mut woken) = (None, 0);
     loop {
         const PAGE: usize = 1024;
         let page = store.busy(after.take(), PAGE).map_err(StartError::Store)?;
         for (table, key) in &page {
             if let Some(who) = who(*table, key) {
-                shared.post(who.slot(), ShardMsg::Wake(now, who));
+                // Spread out: all partners at once is a storm.
+                woken += 1;
+                let due = now + woken / WOKEN_PER_MS;
+                shared.post(who.slot(), ShardMsg::Wake(due, who));
             }
         }
         if page.len() < PAGE {

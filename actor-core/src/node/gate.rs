@@ -6,12 +6,13 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
 };
 
 use actor_store::{Batch, Store, StoreFault, Write};
 use tokio::sync::oneshot;
 
+use super::shard::{Learned, LineState};
 use crate::{
     dialog::Heard,
     protocol::{Destination, Frame},
@@ -22,13 +23,18 @@ use crate::{
 pub(crate) struct Output {
     pub(crate) frames: Vec<(Destination, Frame)>,
     pub(crate) answers: Vec<(oneshot::Sender<Heard>, Heard)>,
+    /// What handles in plain code learn of their newest message.
+    pub(crate) learned: Vec<(Arc<LineState>, Learned)>,
     /// Told that everything up to this step is durable.
     pub(crate) durable: Vec<oneshot::Sender<()>>,
 }
 
 impl Output {
     pub(crate) fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.answers.is_empty() && self.durable.is_empty()
+        self.frames.is_empty()
+            && self.answers.is_empty()
+            && self.learned.is_empty()
+            && self.durable.is_empty()
     }
 }
 
@@ -150,18 +156,27 @@ impl Gate {
         queue.durable == queue.ticket
     }
 
-    /// Waits while more than `limit` bytes wait for their sync. The writer never waits for a shard, so this ends.
+    /// Waits while more than `limit` bytes wait for their sync, or while the journal is longer than it may be, which
+    /// bounds the time a restart takes. Writer and folder never wait for a shard, so this ends.
     pub(crate) fn wait_below(&self, limit: u64) {
-        if self.store.unsynced_bytes() <= limit {
+        let longest = self.store.options().max_journal_bytes;
+        let full = || self.store.unsynced_bytes() > limit || self.store.journal_bytes() > longest;
+        if !full() {
             return;
         }
         let queue = self.lock();
-        let full = |queue: &mut Queue| self.store.unsynced_bytes() > limit && !queue.closed;
+        let waits = |queue: &mut Queue| full() && !queue.closed;
         drop(
             self.settled
-                .wait_while(queue, full)
+                .wait_while(queue, waits)
                 .unwrap_or_else(PoisonError::into_inner),
         );
+    }
+
+    /// Something that others wait for may have changed.
+    pub(crate) fn nudge(&self) {
+        drop(self.lock());
+        self.settled.notify_all();
     }
 
     /// No more steps; what has a ticket can still be cut.

@@ -1,17 +1,16 @@
 //! A dialog as plain code holds it: the node's side of every client.
 //!
-//! Owns what dropping means: the last handle of a volatile dialog takes the dialog with it, a keyed one goes on.
+//! Owns what dropping means: the last handle of a volatile dialog takes the dialog with it, a keyed one goes on. A handle
+//! does not keep its node alive.
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Weak},
 };
 
 use super::{
     Shared,
+    address::Address,
     shard::{LineState, PlainCall, PlainSpec, ShardMsg},
 };
 use crate::{
@@ -21,40 +20,40 @@ use crate::{
 
 /// One handle, shared by its clients and their requests.
 pub(super) struct NodeLine {
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
     spec: Arc<PlainSpec>,
     state: Arc<LineState>,
-    /// Something was handed to a shard, which may not have read it yet.
-    spoke: AtomicBool,
 }
 
 impl NodeLine {
-    pub(super) fn new(shared: Arc<Shared>, spec: PlainSpec) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, address: Address, spec: PlainSpec) -> Self {
         Self {
-            shared,
+            shared: Arc::downgrade(shared),
             spec: Arc::new(spec),
-            state: Arc::new(LineState::new()),
-            spoke: AtomicBool::new(false),
+            state: Arc::new(LineState::new(address)),
         }
     }
 
     fn post(&self, message: ShardMsg) {
-        self.shared.post(self.spec.address.slot, message);
+        if let Some(shared) = self.shared.upgrade() {
+            shared.post(self.state.address().slot, message);
+        }
     }
 }
 
 impl Line for NodeLine {
     fn id(&self) -> DialogId {
-        self.spec.address.key.dialog
+        self.state.address().key.dialog
     }
 
     fn send(&self, sent: Sent) {
-        if self.shared.is_stopping() {
+        let running = self.shared.upgrade().filter(|shared| !shared.is_stopping());
+        if running.is_none() {
             // Certain: it is refused at the door.
             let _ = sent.answer.send(Heard::Stopped { in_doubt: false });
             return;
         }
-        self.spoke.store(true, Ordering::Relaxed);
+        self.state.set_used();
         let call = PlainCall {
             spec: Arc::clone(&self.spec),
             sent,
@@ -64,28 +63,29 @@ impl Line for NodeLine {
     }
 
     fn knowledge(&self) -> Knowledge {
-        self.state.read()
+        self.state.knowledge()
     }
 
     fn close(&self) {
-        self.post(ShardMsg::Close(self.spec.address));
+        self.post(ShardMsg::Close(Arc::clone(&self.state)));
     }
 
     fn abandon(&self, why: String) {
-        self.post(ShardMsg::Abandon(self.spec.address, why));
+        self.post(ShardMsg::Abandon(Arc::clone(&self.state), why));
     }
 }
 
 impl Drop for NodeLine {
     fn drop(&mut self) {
-        if self.spec.key.is_none() && self.spoke.load(Ordering::Relaxed) {
-            self.post(ShardMsg::Dropped(self.spec.address));
+        // Whatever was said stands in the same queue before this.
+        if self.spec.key.is_none() && self.state.is_used() {
+            self.post(ShardMsg::Dropped(Arc::clone(&self.state)));
         }
     }
 }
 
 impl fmt::Debug for NodeLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Line({})", self.spec.address.key.dialog)
+        write!(f, "Line({})", self.state.address().key.dialog)
     }
 }

@@ -53,6 +53,10 @@ impl<T> Mailbox<T> {
         self.lock().items.pop_front()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.lock().items.len()
+    }
+
     #[cfg(feature = "test-util")]
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().items.is_empty()

@@ -179,15 +179,9 @@ pub(crate) fn open_as<D: Dialog>(shared: &Arc<Shared>, key: &str) -> Opening<D> 
 }
 
 fn line<D: Dialog>(shared: &Arc<Shared>, address: Address, key: Option<Vec<u8>>) -> Opening<D> {
-    let spec = PlainSpec {
-        address,
-        open: OpenSpec::of::<D>(),
-        key,
-    };
-    FromPort::from_port(Remote::new(Arc::new(NodeLine::new(
-        Arc::clone(shared),
-        spec,
-    ))))
+    let open = OpenSpec::of::<D>();
+    let line = NodeLine::new(shared, address, PlainSpec { open, key });
+    FromPort::from_port(Remote::new(Arc::new(line)))
 }
 
 impl Drop for Node {

@@ -30,8 +30,6 @@ pub(crate) struct EndpointRecord {
     pub(crate) deadlines: BTreeMap<TimerKind, u64>,
     /// Initiator: what becomes of the answers still awaited, by request.
     pub(crate) asks: BTreeMap<u64, Ask>,
-    /// Initiator: requests with a name, and their recorded answers.
-    pub(crate) named: BTreeMap<String, Named>,
     /// Target: promised answers; true where the answer is a `Result`.
     pub(crate) promised: BTreeMap<u64, bool>,
 }
@@ -53,7 +51,8 @@ pub(crate) enum Owner {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ask {
     pub(crate) then: Option<Continuation>,
-    pub(crate) name: Option<String>,
+    /// Its name, and the digest of what was asked under it.
+    pub(crate) name: Option<(String, u64)>,
 }
 
 /// A request with a name.
@@ -64,9 +63,6 @@ pub(crate) struct Named {
     pub(crate) request: u64,
     pub(crate) outcome: Option<Outcome>,
 }
-
-/// The first answer of a keyed dialog is recorded under this name, which no `.once(..)` can take.
-pub(crate) const FIRST: &str = "";
 
 /// An application's state and what belongs to it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -125,7 +121,6 @@ impl EndpointRecord {
             trace,
             deadlines: BTreeMap::new(),
             asks: BTreeMap::new(),
-            named: BTreeMap::new(),
             promised: BTreeMap::new(),
         }
     }

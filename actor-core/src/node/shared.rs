@@ -34,6 +34,9 @@ use crate::{
 /// Uncommitted bytes at which a node takes no new work until the disk has caught up.
 pub(crate) const MAX_UNSYNCED_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Messages that wait for a shard, above which frames are dropped: the partner says them again.
+const MAX_QUEUED: usize = 100_000;
+
 /// How long deadlines that lapsed while the node was down wait for what the partner may have said meanwhile.
 pub(crate) const GRACE: Duration = Duration::from_secs(60);
 
@@ -133,7 +136,10 @@ impl Shared {
                 let slot = frame
                     .dst_token
                     .map_or_else(|| frame.dialog.slot(), |token| token.slot());
-                self.post(slot, ShardMsg::Frame(Box::new(frame)));
+                // A frame may always be lost; a queue must not grow without end while the disk is slow.
+                if self.mailbox(slot).len() < MAX_QUEUED {
+                    self.post(slot, ShardMsg::Frame(Box::new(frame)));
+                }
             }
             Err(cause) => {
                 add(&self.counters.frames_damaged, 1);
@@ -146,6 +152,9 @@ impl Shared {
     pub(crate) fn release(&self, output: Output) {
         for (destination, frame) in output.frames {
             self.transmit(&destination, frame);
+        }
+        for (line, learned) in output.learned {
+            line.learn(&learned);
         }
         for (answer, heard) in output.answers {
             // The caller may have gone: its answer is discarded, nothing else changes.
@@ -171,7 +180,9 @@ impl Shared {
 
     /// The store failed: nothing more is written, sent or answered. What was in flight is in doubt.
     pub(crate) fn fail(&self, why: &impl fmt::Display) {
-        let why = why.to_string();
+        // Whoever meets a stopped store first says only that it has stopped; the store knows why.
+        let because = self.store.stopped_because();
+        let why = because.map_or_else(|| why.to_string(), |fault| fault.to_string());
         error!(target: "actor_core::node", node = %self.name, %why, "stopped");
         self.stopped.send_if_modified(|reason| {
             let first = reason.is_none();
@@ -187,7 +198,7 @@ impl Shared {
     /// No new work from outside.
     pub(crate) fn refuse_new(&self) {
         if !self.stopping.swap(true, Ordering::SeqCst) {
-            self.transport.leave(&self.name);
+            self.transport.leave(&self.name, self.store_id);
         }
     }
 
@@ -241,7 +252,7 @@ impl Shared {
         Address::initiator(dialog, slot)
     }
 
-    fn key_row(&self, key: &[u8]) -> Result<Option<Address>, StoreFault> {
+    pub(crate) fn key_row(&self, key: &[u8]) -> Result<Option<Address>, StoreFault> {
         let Some(value) = self.store.get(Table::Keys, key)? else {
             return Ok(None);
         };

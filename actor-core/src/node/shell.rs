@@ -5,6 +5,7 @@
 use std::{
     collections::VecDeque,
     io,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -37,14 +38,10 @@ struct FoldSignal {
 impl Shell {
     pub(super) fn start(shared: &Arc<Shared>, shards: Vec<Shard>) -> io::Result<Self> {
         let fold = Arc::new(FoldSignal::default());
-        let gate = {
-            let (shared, fold) = (Arc::clone(shared), Arc::clone(&fold));
-            spawn("gate", move || run_gate(&shared, &fold))?
-        };
-        let folder = {
-            let (shared, fold) = (Arc::clone(shared), Arc::clone(&fold));
-            spawn("fold", move || run_folder(&shared, &fold))?
-        };
+        let ring = Arc::clone(&fold);
+        let gate = spawn("gate", shared, move |shared| run_gate(shared, &ring))?;
+        let signal = Arc::clone(&fold);
+        let folder = spawn("fold", shared, move |shared| run_folder(shared, &signal))?;
         let mut shell = Self {
             shards: Vec::new(),
             gate: Some(gate),
@@ -52,11 +49,9 @@ impl Shell {
             fold,
         };
         for shard in shards {
-            let shared = Arc::clone(shared);
             let name = format!("shard-{}", shard.index());
-            shell
-                .shards
-                .push(spawn(&name, move || run_shard(&shared, shard))?);
+            let thread = spawn(&name, shared, move |shared| run_shard(shared, shard))?;
+            shell.shards.push(thread);
         }
         Ok(shell)
     }
@@ -93,8 +88,20 @@ impl FoldSignal {
     }
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(body)
+/// A thread of the node. A panic on it, from a bug here or from an application's `Drop`, stops the node: nobody may wait
+/// for a thread that is no more.
+fn spawn(
+    name: &str,
+    shared: &Arc<Shared>,
+    body: impl FnOnce(&Shared) + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    let thread = name.to_owned();
+    thread::Builder::new().name(name.to_owned()).spawn(move || {
+        if catch_unwind(AssertUnwindSafe(|| body(&shared))).is_err() {
+            shared.fail(&format!("its thread `{thread}` panicked"));
+        }
+    })
 }
 
 fn run_shard(shared: &Shared, mut shard: Shard) {
@@ -105,8 +112,11 @@ fn run_shard(shared: &Shared, mut shard: Shard) {
             Err(fault) => break Err(fault),
         }
     };
-    // Whoever still waits for an answer hears that the node has stopped.
-    while shared.mailboxes[shard.index()].pop().is_some() {}
+    // Closed before it is emptied, so that nothing is pushed behind our back: whoever still waits for an answer hears
+    // that the node has stopped.
+    let mailbox = &shared.mailboxes[shard.index()];
+    mailbox.close();
+    while mailbox.pop().is_some() {}
     let ended = ran.and_then(|()| {
         if shared.has_failed() {
             Ok(())
@@ -120,13 +130,7 @@ fn run_shard(shared: &Shared, mut shard: Shard) {
 }
 
 fn run_gate(shared: &Shared, fold: &FoldSignal) {
-    let max_journal = shared.store.options().max_journal_bytes;
     while let Some(cut) = shared.gate.next() {
-        // A journal at its cap bounds the time a restart takes: commits wait for the fold.
-        while shared.store.journal_bytes() > max_journal && !shared.has_failed() {
-            fold.ring();
-            fold.wait(Duration::from_millis(2));
-        }
         if !commit(shared, cut) {
             return;
         }
@@ -209,10 +213,12 @@ fn run_folder(shared: &Shared, signal: &FoldSignal) {
             Ok(_) => true,
             Err(fault) => return shared.fail(&fault),
         };
+        // Shards wait while the journal is at its cap.
+        shared.gate.nudge();
         let now = shared.clock.now_ms();
         if now >= next_scan {
             next_scan = now + SCAN_EVERY_MS;
-            if let Err(fault) = wake_due(shared, now + 2 * SCAN_EVERY_MS) {
+            if let Err(fault) = scan(shared, now) {
                 return shared.fail(&fault);
             }
         }
@@ -220,6 +226,12 @@ fn run_folder(shared: &Shared, signal: &FoldSignal) {
             signal.wait(Duration::from_millis(SCAN_EVERY_MS / 4));
         }
     }
+}
+
+/// Looks at the index of deadlines. It tells of folded records only, so those that were left in peace are folded first.
+pub(crate) fn scan(shared: &Shared, now: u64) -> Result<(), actor_store::StoreFault> {
+    while shared.store.fold_step(true)? == FoldProgress::Worked {}
+    wake_due(shared, now + 2 * SCAN_EVERY_MS)
 }
 
 /// Tells the shards what the index of deadlines says is due by then. Rows may be early or stale; the record decides.

@@ -43,6 +43,8 @@ impl Directory {
                 .or_default()
                 .insert(member.name.clone());
         }
+        // The same memory under another name: the old name leads nowhere now.
+        self.nodes.retain(|_, entry| entry.store != member.store);
         self.nodes.insert(
             member.name,
             Entry {
@@ -53,7 +55,20 @@ impl Directory {
         true
     }
 
-    pub(crate) fn leave(&mut self, name: &str) {
+    /// False if another store has the name: that node stays.
+    pub(crate) fn leave(&mut self, name: &str, store: StoreId) -> bool {
+        match self.nodes.get_mut(name) {
+            Some(entry) if entry.store == store => {
+                entry.inbound = None;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// A node died without a word.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn forget(&mut self, name: &str) {
         if let Some(entry) = self.nodes.get_mut(name) {
             entry.inbound = None;
         }

@@ -40,7 +40,8 @@ struct State {
 
 #[derive(Clone)]
 struct Parcel {
-    inbound: Arc<dyn Inbound>,
+    /// A frame under way does not keep its receiver alive.
+    inbound: Weak<dyn Inbound>,
     frame: Arc<[u8]>,
 }
 
@@ -141,7 +142,9 @@ fn pump(wire: &Weak<Wire>) {
 
 impl Parcel {
     fn deliver(self) {
-        self.inbound.receive(&self.frame);
+        if let Some(inbound) = self.inbound.upgrade() {
+            inbound.receive(&self.frame);
+        }
     }
 }
 
@@ -156,8 +159,8 @@ impl Transport for Network {
         self.wire.lock().directory.join(member)
     }
 
-    fn leave(&self, name: &str) {
-        self.wire.lock().directory.leave(name);
+    fn leave(&self, name: &str, store: StoreId) {
+        self.wire.lock().directory.leave(name, store);
     }
 
     fn send(&self, from: &str, to: &Destination, frame: Vec<u8>) {
@@ -169,7 +172,7 @@ impl Transport for Network {
             None => (None, Vec::new(), Vec::new()),
             Some((name, inbound)) => {
                 let parcel = Parcel {
-                    inbound,
+                    inbound: Arc::downgrade(&inbound),
                     frame: frame.clone().into(),
                 };
                 match &mut state.gnomes {

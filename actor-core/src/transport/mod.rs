@@ -33,7 +33,8 @@ pub(crate) struct Member {
 pub(crate) trait Transport: Send + Sync {
     /// False if another running node has that name.
     fn join(&self, member: Member) -> bool;
-    fn leave(&self, name: &str);
+    /// Takes this store's node off; another node of the same name stays.
+    fn leave(&self, name: &str, store: StoreId);
     /// Sends a frame, or loses it. Never blocks.
     fn send(&self, from: &str, to: &Destination, frame: Vec<u8>);
     /// Has anybody ever served this name? A member that is silent now may come back.
@@ -51,7 +52,7 @@ impl Transport for Alone {
         true
     }
 
-    fn leave(&self, _: &str) {}
+    fn leave(&self, _: &str, _: StoreId) {}
 
     fn send(&self, _: &str, _: &Destination, _: Vec<u8>) {}
 

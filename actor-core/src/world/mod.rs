@@ -74,11 +74,9 @@ impl World {
 
     /// An empty world in which everybody takes turns.
     pub fn calm() -> Self {
-        Self {
-            order: Order::RoundRobin,
-            turn: 0,
-            ..Self::new(0)
-        }
+        let mut world = Self::new(0);
+        world.order = Order::RoundRobin;
+        world
     }
 
     /// Lets each sync take as long as this many other steps.

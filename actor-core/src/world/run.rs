@@ -15,7 +15,7 @@ use std::{
 use actor_store::Crash;
 
 use super::{Event, Order, World, clock::next, home::Gate, home::Moment};
-use crate::node::{SCAN_EVERY_MS, persist, release, wake_due};
+use crate::node::{SCAN_EVERY_MS, persist, release, scan};
 
 /// How long a node that crashed by plan stays down, in milliseconds.
 const DOWN_MS: u64 = 1000;
@@ -232,6 +232,7 @@ impl World {
             // As the folder's thread does it: once a minute, and well before the time.
             let row = life.shared.store.next_due().ok().flatten();
             due.extend(row.map(|row| row.saturating_sub(2 * SCAN_EVERY_MS).max(life.next_scan)));
+            due.extend((life.shared.store.overlay_bytes() > 0).then_some(life.next_scan));
         }
         due.into_iter().min()
     }
@@ -256,9 +257,10 @@ impl World {
                 continue;
             };
             let row = life.shared.store.next_due().ok().flatten();
-            if now >= life.next_scan && row.is_some_and(|row| row <= now + 2 * SCAN_EVERY_MS) {
+            let soon = row.is_some_and(|row| row <= now + 2 * SCAN_EVERY_MS);
+            if now >= life.next_scan && (soon || life.shared.store.overlay_bytes() > 0) {
                 life.next_scan = now + SCAN_EVERY_MS;
-                if let Err(fault) = wake_due(&life.shared, now + 2 * SCAN_EVERY_MS) {
+                if let Err(fault) = scan(&life.shared, now) {
                     life.shared.fail(&fault);
                 }
             }

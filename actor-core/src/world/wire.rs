@@ -157,7 +157,7 @@ impl Wire {
     /// A node died without a word.
     pub(super) fn forget_node(&self, name: &str) {
         let mut state = self.lock();
-        state.directory.leave(name);
+        state.directory.forget(name);
         state.inbound.remove(name);
     }
 }
@@ -232,8 +232,11 @@ impl Transport for Wire {
         joined
     }
 
-    fn leave(&self, name: &str) {
-        self.forget_node(name);
+    fn leave(&self, name: &str, store: StoreId) {
+        let mut state = self.lock();
+        if state.directory.leave(name, store) {
+            state.inbound.remove(name);
+        }
     }
 
     fn send(&self, from: &str, to: &Destination, frame: Vec<u8>) {

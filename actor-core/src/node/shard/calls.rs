@@ -1,80 +1,33 @@
 //! Calls from plain code: opening a dialog, asking, letting go.
 //!
-//! Owns what a handle means (volatile or keyed), named requests, and what is known of the newest message. A call never
-//! runs a handler in its own step: it only says something.
+//! Owns what a handle means (volatile or keyed) and when a key is opened. A call never runs a handler in its own step: it
+//! only says something.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     time::{Duration, UNIX_EPOCH},
 };
 
 use actor_store::{StoreFault, Table, Value, Write, codec::CodecError};
 use tokio::sync::oneshot;
 
-use super::{Shard, commands::not_sent, txn::Txn};
+use super::{
+    Learned, LineState, PlainCall, PlainSpec, Shard,
+    commands::not_sent,
+    names::{Name, Recorded},
+    txn::Txn,
+};
 use crate::{
-    dialog::{Encoded, Heard, Knowledge, OpenSpec, Outcome, Sent},
+    dialog::{Encoded, Heard, Knowledge, Outcome, Sent},
     node::{
         address::Address,
-        record::{Ask, FIRST, KeyRow, Named, Owner, encode},
+        record::{Ask, KeyRow, Named, Owner, encode},
     },
-    protocol::{FaultCode, Input, Limits, MAX_MESSAGE_BYTES, MessageKind, Mode, Outgoing},
+    protocol::{
+        Abandoned, DialogId, Ending, FaultCode, Input, Limits, MAX_MESSAGE_BYTES, MessageKind,
+        Mode, Outgoing, Stage,
+    },
 };
-
-/// What a line is to its node.
-#[derive(Debug)]
-pub(crate) struct PlainSpec {
-    pub(crate) address: Address,
-    pub(crate) open: std::sync::Arc<OpenSpec>,
-    /// The row of its key, where it has one; otherwise the dialog is volatile.
-    pub(crate) key: Option<Vec<u8>>,
-}
-
-/// Messages from plain code.
-#[derive(Debug)]
-pub(crate) struct PlainCall {
-    pub(crate) spec: std::sync::Arc<PlainSpec>,
-    pub(crate) sent: Sent,
-    pub(crate) line: std::sync::Arc<LineState>,
-}
-
-/// What is known of the newest message of a line.
-#[derive(Debug)]
-pub(crate) struct LineState {
-    knowledge: Mutex<Knowledge>,
-}
-
-impl LineState {
-    pub(crate) fn new() -> Self {
-        Self {
-            knowledge: Mutex::new(Knowledge::NotSent),
-        }
-    }
-
-    pub(crate) fn read(&self) -> Knowledge {
-        self.knowledge
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    pub(super) fn learn(&self, knowledge: Knowledge) {
-        *self
-            .knowledge
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = knowledge;
-    }
-
-    pub(super) fn sent_again(&self) {
-        if let Knowledge::InDoubt { attempts, .. } = &mut *self
-            .knowledge
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-        {
-            *attempts += 1;
-        }
-    }
-}
 
 /// The messages of a call, ready to be said.
 struct Batch {
@@ -86,7 +39,7 @@ struct Batch {
 
 impl Batch {
     /// Refused whole, before anything of it is said: half an opening would be another one.
-    fn too_large(&self, limits: &Limits) -> Option<Outcome> {
+    fn refusal(&self, limits: &Limits) -> Option<Outcome> {
         let all = || {
             self.tells
                 .iter()
@@ -99,19 +52,24 @@ impl Batch {
         };
         let longest = outcome(all().max().unwrap_or(0), MAX_MESSAGE_BYTES);
         let together = || outcome(all().sum(), limits.max_initiation_bytes);
-        let many = all().count() as u64 > limits.max_initiation_messages;
-        longest.or_else(together).or(many.then_some(Outcome::Busy))
+        let (count, most) = (all().count() as u64, limits.max_initiation_messages);
+        let many = || {
+            let why =
+                format!("an opening has {count} messages and may have {most}; send a list instead");
+            (count > most).then_some(Outcome::Codec(why))
+        };
+        longest.or_else(together).or_else(many)
     }
 }
 
 impl Shard {
     pub(super) fn on_call(&mut self, call: PlainCall) -> Result<(), StoreFault> {
         let mut txn = Txn::new(self.shared.clock.now_ms());
-        let spec = std::sync::Arc::clone(&call.spec);
+        let (spec, line) = (Arc::clone(&call.spec), Arc::clone(&call.line));
         self.call(&mut txn, call)?;
         self.commit(txn)?;
         if let Some(key) = &spec.key
-            && self.endpoints.contains_key(&spec.address)
+            && self.endpoints.contains_key(&line.address())
         {
             // Its row is published: whoever asks for the key finds it there. Where nothing was opened, the proposal
             // stands, because somebody may hold it.
@@ -133,81 +91,128 @@ impl Shard {
             opening,
             answer,
         } = sent;
-        let batch = match batch(first, ask) {
+        let batch = batch(first, ask).map_err(|(name, cause)| {
+            Outcome::Codec(format!(
+                "the arguments of `{name}` could not be encoded: {cause}"
+            ))
+        });
+        let batch = match batch.and_then(|batch| match batch.refusal(&self.shared.limits) {
+            Some(refusal) => Err(refusal),
+            None => Ok(batch),
+        }) {
             Ok(batch) => batch,
-            Err((name, cause)) => {
-                let why = Outcome::Codec(format!(
-                    "the arguments of `{name}` could not be encoded: {cause}"
-                ));
-                refuse(txn, answer, why);
+            Err(outcome) => {
+                refuse(txn, answer, outcome);
                 return Ok(());
             }
         };
-        if let Some(outcome) = batch.too_large(&self.shared.limits) {
-            refuse(txn, answer, outcome);
-            return Ok(());
-        }
-        let address = spec.address;
-        let exists = self.ensure_endpoint(address)?;
+        let exists = self.find_line(txn, &spec, &line)?;
+        let address = line.address();
         // The first answer of a keyed dialog with pending work is recorded; a handshake has no first message.
-        let records_first = opening && spec.key.is_some() && spec.open.mode == Mode::Pending;
-        let name = if records_first {
-            Some(FIRST.to_owned())
+        let name = if opening && spec.key.is_some() && spec.open.mode == Mode::Pending {
+            Some(Name::First)
         } else {
-            once
+            once.map(Name::Once)
         };
-        let answer = match name
-            .as_ref()
-            .map(|name| self.recorded(address, name, batch.digest))
-        {
-            Some(Recorded::Answer(outcome)) => {
-                txn.output.answers.push((answer, Heard::Outcome(outcome)));
-                return Ok(());
-            }
-            Some(Recorded::Running(request)) => {
-                if let Some(cell) = self.endpoints.get_mut(&address) {
-                    cell.line = Some(line);
-                    cell.waiters.entry(request).or_default().push(answer);
+        if let Some(name) = &name {
+            match self.recorded(address, &name.to_text(), batch.digest)? {
+                Recorded::New => {}
+                Recorded::Answer(outcome) => {
+                    txn.output.answers.push((answer, Heard::Outcome(outcome)));
+                    return Ok(());
                 }
-                return Ok(());
+                Recorded::Running(request) => {
+                    self.wait_for(txn, &line, request, answer);
+                    return Ok(());
+                }
+                Recorded::Conflict => {
+                    let key = match name {
+                        Name::First => spec.key.as_deref().map(key_name).unwrap_or_default(),
+                        Name::Once(name) => name.clone(),
+                    };
+                    txn.output.answers.push((answer, Heard::KeyConflict(key)));
+                    return Ok(());
+                }
             }
-            Some(Recorded::Conflict) => {
-                let key = name
-                    .filter(|name| name != FIRST)
-                    .or_else(|| spec.key.as_deref().map(key_name))
-                    .unwrap_or_default();
-                txn.output.answers.push((answer, Heard::KeyConflict(key)));
-                return Ok(());
-            }
-            Some(Recorded::New) | None => answer,
-        };
+        }
         if !exists {
             // Ended and forgotten: a handle never opens its dialog twice.
-            if let Knowledge::Ended(ending) = line.read() {
+            if let Knowledge::Ended(ending) = line.knowledge() {
                 refuse(txn, answer, not_sent(Some(&ending)));
                 return Ok(());
             }
-            if let Err(outcome) = self.open_line(txn, &spec)? {
+            if let Err(outcome) = self.open_line(txn, &spec, address)? {
                 refuse(txn, answer, outcome);
                 return Ok(());
             }
         }
-        self.speak(txn, address, batch, name, answer, &line)
+        self.speak(txn, address, batch, name.as_ref(), answer, &line)
+    }
+
+    /// Brings the dialog of a handle into memory. A key whose dialog certainly never reached anybody is opened anew: only
+    /// an answer is recorded for ever.
+    fn find_line(
+        &mut self,
+        txn: &mut Txn<'_>,
+        spec: &PlainSpec,
+        line: &LineState,
+    ) -> Result<bool, StoreFault> {
+        let address = line.address();
+        let exists = self.ensure_endpoint(address)?;
+        let Some(key) = &spec.key else {
+            return Ok(exists);
+        };
+        if exists && !self.never_began(address) {
+            return Ok(true);
+        }
+        // Another handle of the key may have opened it anew already.
+        let written = self.shared.key_row(key)?.unwrap_or(address);
+        if written != address {
+            line.move_to(written);
+            return self.find_line(txn, spec, line);
+        }
+        if !exists {
+            return Ok(false);
+        }
+        self.forget_first(txn, address);
+        txn.delete(Table::Endpoints, address.to_bytes().to_vec());
+        self.remove_endpoint(address);
+        let dialog = DialogId(self.shared.ids.random());
+        line.move_to(Address::initiator(dialog, address.slot));
+        Ok(false)
+    }
+
+    /// It ended without ever being established, and not by anybody's decision.
+    fn never_began(&self, address: Address) -> bool {
+        self.endpoints.get(&address).is_some_and(|cell| {
+            let endpoint = &cell.record.endpoint;
+            let nobody = matches!(
+                endpoint.ending(),
+                Some(Ending::Abandoned(
+                    Abandoned::NeverReached
+                        | Abandoned::Busy
+                        | Abandoned::NotServed(_)
+                        | Abandoned::Incompatible(_)
+                ))
+            );
+            nobody && !endpoint.was_established()
+        })
     }
 
     fn open_line(
         &mut self,
         txn: &mut Txn<'_>,
         spec: &PlainSpec,
+        address: Address,
     ) -> Result<Result<(), Outcome>, StoreFault> {
         let owner = if spec.key.is_some() {
             Owner::Keyed
         } else {
             Owner::Volatile
         };
-        let opened = self.open_initiator(txn, spec.address, &spec.open, owner)?;
+        let opened = self.open_initiator(txn, address, &spec.open, owner)?;
         if let (Ok(()), Some(key)) = (&opened, &spec.key) {
-            let row = encode(&KeyRow::new(spec.address)).map_err(super::txn::encoding)?;
+            let row = encode(&KeyRow::new(address)).map_err(super::txn::encoding)?;
             txn.writes.push(Write {
                 table: Table::Keys,
                 key: key.clone(),
@@ -222,9 +227,9 @@ impl Shard {
         txn: &mut Txn<'_>,
         address: Address,
         batch: Batch,
-        name: Option<String>,
+        name: Option<&Name>,
         answer: oneshot::Sender<Heard>,
-        line: &std::sync::Arc<LineState>,
+        line: &Arc<LineState>,
     ) -> Result<(), StoreFault> {
         let Batch {
             tells,
@@ -238,9 +243,10 @@ impl Shard {
                 return Ok(());
             }
         }
+        let name = name.map(Name::to_text);
         let record = Ask {
             then: None,
-            name: name.clone(),
+            name: name.clone().map(|name| (name, digest)),
         };
         let request = match self.say(txn, address, ask, closing, record)? {
             Ok(request) => request,
@@ -249,63 +255,51 @@ impl Shard {
                 return Ok(());
             }
         };
-        let since = Some(UNIX_EPOCH + Duration::from_millis(txn.now));
-        line.learn(Knowledge::InDoubt { since, attempts: 1 });
-        if let Some(cell) = self.endpoints.get_mut(&address) {
-            cell.line = Some(std::sync::Arc::clone(line));
-            cell.waiters.entry(request).or_default().push(answer);
-            if let Some(name) = name {
-                cell.record.named.insert(
-                    name,
-                    Named {
-                        digest,
-                        request,
-                        outcome: None,
-                    },
-                );
-                txn.dirty.insert(address);
+        self.wait_for(txn, line, request, answer);
+        match name {
+            Some(name) => {
+                let named = Named {
+                    digest,
+                    request,
+                    outcome: None,
+                };
+                self.record_name(txn, address, name, named)
             }
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    fn recorded(&self, address: Address, name: &str, digest: u64) -> Recorded {
-        let Some(cell) = self.endpoints.get(&address) else {
-            return Recorded::New;
+    /// A caller waits for the answer of a request that is said.
+    fn wait_for(
+        &mut self,
+        txn: &mut Txn<'_>,
+        line: &Arc<LineState>,
+        request: u64,
+        answer: oneshot::Sender<Heard>,
+    ) {
+        let Some(cell) = self.endpoints.get_mut(&line.address()) else {
+            return;
         };
-        let record = &cell.record;
-        match record.named.get(name) {
-            Some(named) if named.digest != digest => Recorded::Conflict,
-            Some(Named {
-                outcome: Some(outcome),
-                ..
-            }) => Recorded::Answer(outcome.clone()),
-            Some(named) if record.asks.contains_key(&named.request) => {
-                Recorded::Running(named.request)
-            }
-            Some(_) => Recorded::Answer(not_sent(record.endpoint.ending())),
-            None => Recorded::New,
-        }
+        cell.waiters.entry(request).or_default().push(answer);
+        cell.attach(line);
+        let since = UNIX_EPOCH + Duration::from_millis(txn.now);
+        let said = (Arc::clone(line), Learned::Said(request, since));
+        txn.output.learned.push(said);
     }
 
-    pub(super) fn on_dropped(&mut self, address: Address) -> Result<(), StoreFault> {
-        self.end_line(
-            address,
-            Input::Abandon(FaultCode::PartnerGone, "its handle was dropped".to_owned()),
-        )
+    pub(super) fn on_dropped(&mut self, line: &LineState) -> Result<(), StoreFault> {
+        let why = "its handle was dropped".to_owned();
+        self.end_line(line.address(), Input::Abandon(FaultCode::PartnerGone, why))
     }
 
-    pub(super) fn on_close(&mut self, address: Address) -> Result<(), StoreFault> {
-        self.ensure_endpoint(address)?;
-        self.end_line(address, Input::Close)
+    pub(super) fn on_close(&mut self, line: &LineState) -> Result<(), StoreFault> {
+        self.ensure_endpoint(line.address())?;
+        self.end_line(line.address(), Input::Close)
     }
 
-    pub(super) fn on_abandon(&mut self, address: Address, why: &str) -> Result<(), StoreFault> {
-        self.ensure_endpoint(address)?;
-        self.end_line(
-            address,
-            Input::Abandon(FaultCode::Abandoned, why.to_owned()),
-        )
+    pub(super) fn on_abandon(&mut self, line: &LineState, why: String) -> Result<(), StoreFault> {
+        self.ensure_endpoint(line.address())?;
+        self.end_line(line.address(), Input::Abandon(FaultCode::Abandoned, why))
     }
 
     /// Nothing to end where nothing was ever said, or where the goodbye is already under way.
@@ -314,23 +308,14 @@ impl Shard {
             return Ok(());
         };
         let dropped = matches!(input, Input::Abandon(FaultCode::PartnerGone, _));
-        if cell.record.endpoint.ending().is_some()
-            || (dropped && cell.record.endpoint.stage() == crate::protocol::Stage::Closing)
-        {
+        let endpoint = &cell.record.endpoint;
+        if endpoint.ending().is_some() || (dropped && endpoint.stage() == Stage::Closing) {
             return Ok(());
         }
         let mut txn = Txn::new(self.shared.clock.now_ms());
         self.input(&mut txn, address, input)?;
         self.commit(txn).map(drop)
     }
-}
-
-/// What is on record under a name.
-enum Recorded {
-    New,
-    Running(u64),
-    Answer(Outcome),
-    Conflict,
 }
 
 fn refuse(txn: &mut Txn<'_>, answer: oneshot::Sender<Heard>, outcome: Outcome) {
@@ -342,13 +327,9 @@ fn batch(first: Vec<Encoded>, ask: Encoded) -> Result<Batch, (&'static str, Code
     let closing = ask.closing;
     let mut outgoing = |call: Encoded, kind| {
         let body = call.body.map_err(|cause| (call.name, cause))?;
-        for byte in call
-            .handler
-            .to_le_bytes()
-            .iter()
-            .chain(&(body.len() as u64).to_le_bytes())
-            .chain(&body)
-        {
+        let head = call.handler.to_le_bytes();
+        let length = (body.len() as u64).to_le_bytes();
+        for byte in head.iter().chain(&length).chain(&body) {
             digest = (digest ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
         }
         Ok(Outgoing {

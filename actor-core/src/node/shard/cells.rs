@@ -3,7 +3,10 @@
 //! Owns loading, creating and eviction. The store always has the newest published record, so a cell can be dropped at
 //! any time between transactions and read back; only volatile endpoints live here alone.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+};
 
 use actor_store::{StoreFault, Table};
 use tokio::sync::oneshot;
@@ -13,7 +16,8 @@ use crate::{
     dialog::{Actor, Heard, Service},
     node::{
         address::{Address, actor_key},
-        record::{ActorRecord, EndpointRecord, Owner, decode},
+        record::{ActorRecord, EndpointRecord, Named, Owner, decode},
+        shell::SCAN_EVERY_MS,
     },
     protocol::{Abandoned, Carrier, DialogId, FaultCode, Input, LocalItem},
 };
@@ -30,10 +34,13 @@ pub(super) struct EndpointCell {
     pub(super) record: EndpointRecord,
     /// Callers in plain code that wait for an answer, by request.
     pub(super) waiters: BTreeMap<u64, Vec<oneshot::Sender<Heard>>>,
-    pub(super) line: Option<Arc<LineState>>,
+    /// Named requests of a volatile dialog.
+    pub(super) named: BTreeMap<String, Named>,
+    /// Handles in plain code that are told what is known.
+    lines: Vec<Weak<LineState>>,
     /// When to say again what was not acknowledged.
     pub(super) retry_at: Option<u64>,
-    /// The earliest entry of this cell in the shard's heap.
+    /// This cell's entry among the shard's deadlines.
     pub(super) armed: Option<u64>,
     /// Something changed that need not be durable yet.
     pub(super) unwritten: bool,
@@ -57,7 +64,8 @@ impl EndpointCell {
         Self {
             record,
             waiters: BTreeMap::new(),
-            line: None,
+            named: BTreeMap::new(),
+            lines: Vec::new(),
             retry_at: None,
             armed: None,
             unwritten: false,
@@ -67,6 +75,36 @@ impl EndpointCell {
 
     pub(super) fn is_volatile(&self) -> bool {
         self.record.owner == Owner::Volatile
+    }
+
+    /// Lives in memory alone and has something left to do. An ended volatile dialog that nobody must be told of is not
+    /// missed: a late frame for it hears that it is unknown.
+    fn is_needed(&self) -> bool {
+        self.is_volatile() && (self.record.endpoint.ending().is_none() || self.retry_at.is_some())
+    }
+
+    /// Tells this handle from now on.
+    pub(super) fn attach(&mut self, line: &Arc<LineState>) {
+        self.lines.retain(|known| known.strong_count() > 0);
+        if !self
+            .lines
+            .iter()
+            .any(|known| known.as_ptr() == Arc::as_ptr(line))
+        {
+            self.lines.push(Arc::downgrade(line));
+        }
+    }
+
+    /// The handles that are still held.
+    pub(super) fn lines(&self) -> impl Iterator<Item = Arc<LineState>> {
+        self.lines.iter().filter_map(Weak::upgrade)
+    }
+
+    /// Must be looked at when the node starts again: it has something to say, or its partner died with the process.
+    pub(super) fn is_busy(&self) -> bool {
+        let endpoint = &self.record.endpoint;
+        let mortal = endpoint.carrier() == Carrier::Local && endpoint.volatile_partner().is_some();
+        self.retry_at.is_some() || (mortal && endpoint.ending().is_none())
     }
 
     /// Rows between this endpoint and its partner in the same store lie in the inbox table: neither is volatile.
@@ -164,27 +202,61 @@ impl Shard {
                 .get(address)
                 .is_some_and(|cell| !cell.is_volatile())
             {
-                self.endpoints.remove(address);
+                self.remove_endpoint(*address);
             }
         }
         for actor in &txn.actors {
-            self.actors.remove(actor);
+            self.remove_actor(*actor);
+        }
+    }
+
+    pub(super) fn remove_endpoint(&mut self, address: Address) {
+        if let Some(due) = self.endpoints.remove(&address).and_then(|cell| cell.armed) {
+            self.due.remove(&(due, Who::Endpoint(address)));
+        }
+    }
+
+    pub(super) fn remove_actor(&mut self, actor: DialogId) {
+        if let Some(due) = self.actors.remove(&actor).and_then(|cell| cell.armed) {
+            self.due.remove(&(due, Who::Actor(actor)));
         }
     }
 
     /// Drops cells that were not used for long, if there are too many. What was not written yet is written first.
     pub(super) fn sweep(&mut self) -> Result<(), StoreFault> {
-        if self.endpoints.len() + self.actors.len() <= 2 * self.max_cells {
+        if self.uses < self.next_sweep
+            || self.endpoints.len() + self.actors.len() <= 2 * self.max_cells
+        {
             return Ok(());
         }
         let now = self.shared.clock.now_ms();
         let horizon = self.uses.saturating_sub(self.max_cells as u64);
+        self.next_sweep = self.uses + self.max_cells as u64 / 2;
         self.write_unwritten(|cell| cell.used < horizon)?;
-        self.endpoints.retain(|_, cell| {
-            let soon = cell.retry_at.is_some_and(|at| at <= now + TALKING_MS);
-            cell.used >= horizon || cell.is_volatile() || !cell.waiters.is_empty() || soon
+        // The index of deadlines brings a dormant dialog back in time, so its entry need not stay here either.
+        let soon = now + 3 * SCAN_EVERY_MS;
+        let due = &mut self.due;
+        let mut drop_entry = |armed: Option<u64>, who| {
+            if let Some(at) = armed.filter(|at| *at > soon) {
+                due.remove(&(at, who));
+            }
+        };
+        self.endpoints.retain(|address, cell| {
+            let talks = cell.retry_at.is_some_and(|at| at <= now + TALKING_MS);
+            let kept =
+                cell.used >= horizon || !cell.waiters.is_empty() || cell.is_needed() || talks;
+            if !kept {
+                drop_entry(cell.armed, Who::Endpoint(*address));
+            }
+            kept
         });
-        self.actors.retain(|_, cell| cell.used >= horizon);
+        self.actors.retain(|actor, cell| {
+            let kept = cell.used >= horizon;
+            if !kept {
+                drop_entry(cell.armed, Who::Actor(*actor));
+            }
+            kept
+        });
         Ok(())
     }
 

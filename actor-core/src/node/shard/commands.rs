@@ -174,23 +174,16 @@ impl Shard {
 
     fn set_timer(
         &mut self,
-        txn: &mut Txn<'_>,
+        txn: &Txn<'_>,
         actor: DialogId,
         timer: u32,
         delay: Duration,
-        context: Result<Vec<u8>, codec::CodecError>,
+        context: Vec<u8>,
     ) {
-        let Some(cell) = self.actors.get_mut(&actor) else {
-            return;
-        };
-        let due = txn
-            .now
-            .saturating_add(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
-        match context {
-            Ok(context) => _ = cell.record.timers.insert(timer, AppTimer { due, context }),
-            Err(cause) => {
-                error!(target: "actor_core::dialog", %actor, %cause, "a timer's context could not be encoded")
-            }
+        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        let due = txn.now.saturating_add(delay);
+        if let Some(cell) = self.actors.get_mut(&actor) {
+            cell.record.timers.insert(timer, AppTimer { due, context });
         }
     }
 

@@ -7,12 +7,12 @@ use std::time::Duration;
 use actor_store::{StoreFault, Table};
 use tracing::{debug, info};
 
-use super::{Shard, txn::Txn};
+use super::{Learned, Shard, txn::Txn};
 use crate::{
-    dialog::{Heard, Knowledge, Outcome},
+    dialog::{Heard, Outcome},
     node::{
         address::{Address, inbox_key},
-        record::{Owner, Work},
+        record::{Named, Owner, Work},
         stats::add,
     },
     protocol::{
@@ -93,7 +93,7 @@ impl Shard {
             self.notice(txn, address, notice)?;
         }
         if let Some(message) = effects.deliver {
-            self.deliver(txn, address, message);
+            self.deliver(txn, address, message)?;
         }
         for notice in notices {
             self.notice(txn, address, notice)?;
@@ -139,21 +139,26 @@ impl Shard {
         }
     }
 
-    fn deliver(&mut self, txn: &mut Txn<'_>, address: Address, message: Message) {
+    fn deliver(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+        message: Message,
+    ) -> Result<(), StoreFault> {
         if address.key.role == Role::Target {
             if message.kind != MessageKind::Empty {
                 txn.work
                     .push_back((address.key.dialog, Work::Message(message)));
             }
-            return;
+            return Ok(());
         }
         let outcome = match message.kind {
             MessageKind::AnswerOk => Outcome::Ok(message.body.to_vec()),
             MessageKind::AnswerErr => Outcome::Err(message.body.to_vec()),
             MessageKind::NoAnswer => Outcome::NoAnswer,
-            MessageKind::Empty | MessageKind::Tell | MessageKind::Ask => return,
+            MessageKind::Empty | MessageKind::Tell | MessageKind::Ask => return Ok(()),
         };
-        self.answered(txn, address, message.re, outcome);
+        self.answered(txn, address, message.re, outcome)
     }
 
     /// A request of this initiator has its outcome: record it, tell who waits.
@@ -163,17 +168,15 @@ impl Shard {
         address: Address,
         request: u64,
         outcome: Outcome,
-    ) {
+    ) -> Result<(), StoreFault> {
         let Some(cell) = self.endpoints.get_mut(&address) else {
-            return;
+            return Ok(());
         };
         txn.dirty.insert(address);
         let ask = cell.record.asks.remove(&request).unwrap_or_default();
-        if let Some(named) = ask.name.and_then(|name| cell.record.named.get_mut(&name)) {
-            named.outcome = Some(outcome.clone());
-        }
-        if let Some(line) = &cell.line {
-            line.learn(Knowledge::Answered);
+        if matches!(outcome, Outcome::Ok(_) | Outcome::Err(_)) {
+            let learned = cell.lines().map(|line| (line, Learned::Answered(request)));
+            txn.output.learned.extend(learned);
         }
         for waiter in cell.waiters.remove(&request).unwrap_or_default() {
             txn.output
@@ -184,12 +187,21 @@ impl Shard {
             let partner = then.opening.then_some(address.key.dialog);
             let resume = Work::Resume {
                 resume: then.resume,
-                outcome,
+                outcome: outcome.clone(),
                 partner,
                 context: then.context,
             };
             txn.work.push_back((*parent, resume));
         }
+        if let Some((name, digest)) = ask.name {
+            let named = Named {
+                digest,
+                request,
+                outcome: Some(outcome),
+            };
+            self.record_name(txn, address, name, named)?;
+        }
+        Ok(())
     }
 
     fn notice(
@@ -207,7 +219,7 @@ impl Shard {
                 txn.work.push_back((dialog, Work::Establish));
             }
             Notice::Established => debug!(target: "actor_core::dialog", %dialog, "established"),
-            Notice::PartnerClosed => self.fail_unanswered(txn, address, &Outcome::Closed),
+            Notice::PartnerClosed => return self.fail_unanswered(txn, address, &Outcome::Closed),
             Notice::Ended(ending) => return self.ended(txn, address, &ending),
             Notice::Duplicate { seq } => {
                 add(&counters.duplicates_dropped, 1);
@@ -216,12 +228,9 @@ impl Shard {
             Notice::Retransmit { messages, attempt } => {
                 add(&counters.retransmitted, messages as u64);
                 debug!(target: "actor_core::dialog", %dialog, messages, attempt, "retransmit");
-                if let Some(line) = self
-                    .endpoints
-                    .get(&address)
-                    .and_then(|cell| cell.line.as_ref())
-                {
-                    line.sent_again();
+                if let Some(cell) = self.endpoints.get(&address) {
+                    let learned = cell.lines().map(|line| (line, Learned::SaidAgain));
+                    txn.output.learned.extend(learned);
                 }
             }
             Notice::Superseded => {

@@ -3,9 +3,9 @@
 use actor_store::StoreFault;
 use tracing::info;
 
-use super::{Shard, txn::Txn};
+use super::{Learned, Shard, txn::Txn};
 use crate::{
-    dialog::{Knowledge, Outcome},
+    dialog::Outcome,
     node::{
         address::Address,
         record::{Owner, Work},
@@ -59,13 +59,14 @@ impl Shard {
             },
             _ => Outcome::Closed,
         };
-        self.fail_unanswered(txn, address, &outcome);
+        self.fail_unanswered(txn, address, &outcome)?;
         let Some(cell) = self.endpoints.get(&address) else {
             return Ok(());
         };
-        if let Some(line) = &cell.line {
-            line.learn(Knowledge::Ended(ending.clone()));
-        }
+        let learned = cell
+            .lines()
+            .map(|line| (line, Learned::Ended(ending.clone())));
+        txn.output.learned.extend(learned);
         let Owner::Child(parent) = cell.record.owner else {
             return Ok(());
         };
@@ -86,14 +87,13 @@ impl Shard {
         txn: &mut Txn<'_>,
         address: Address,
         outcome: &Outcome,
-    ) {
+    ) -> Result<(), StoreFault> {
         let Some(cell) = self.endpoints.get(&address) else {
-            return;
+            return Ok(());
         };
         let open: Vec<u64> = cell.record.asks.keys().copied().collect();
-        for request in open {
-            self.answered(txn, address, request, outcome.clone());
-        }
+        open.into_iter()
+            .try_for_each(|request| self.answered(txn, address, request, outcome.clone()))
     }
 
     fn target_ended(

@@ -34,7 +34,7 @@ impl Shard {
                 None => self.on_opening(address, &frame),
             };
         }
-        if self.is_orphan(address) {
+        if self.is_orphan(address)? {
             return Ok(());
         }
         self.transact(&|shard, txn| {
@@ -42,26 +42,33 @@ impl Shard {
             shard.input(txn, address, Input::Frame(frame.clone()))?;
             shard.consume(txn, address)
         })?;
-        self.consume_rest(address)
+        self.consume_rest(address, &frame)
     }
 
-    /// A live target whose service this program does not serve: its messages are left to be said again, to a program
-    /// that does.
-    pub(super) fn is_orphan(&self, address: Address) -> bool {
+    /// Its actor is of a service that this program does not serve: messages and answers for it are left to be said
+    /// again, to a program that does, and its deadlines wait as well.
+    pub(super) fn is_orphan(&mut self, address: Address) -> Result<bool, StoreFault> {
         let Some(cell) = self.endpoints.get(&address) else {
-            return false;
+            return Ok(false);
         };
-        let endpoint = &cell.record.endpoint;
-        let orphan = address.key.role == Role::Target
-            && endpoint.ending().is_none()
-            && self.shared.registry.get(endpoint.service()).is_none();
-        if orphan {
-            tracing::warn!(
-                target: "actor_core::node", dialog = %address.key.dialog, service = endpoint.service(),
-                "a message waits for a dialog that is no longer served; add `.serve::<..>()`"
-            );
+        if cell.record.endpoint.ending().is_some() {
+            return Ok(false);
         }
-        orphan
+        let actor = match cell.record.owner {
+            Owner::Target => address.key.dialog,
+            Owner::Child(parent) => parent,
+            Owner::Keyed | Owner::Volatile => return Ok(false),
+        };
+        // Where the actor is at home here, it is served; otherwise it may be gone or waiting for its service.
+        if self.ensure_actor(actor)? || self.actors.contains_key(&actor) {
+            return Ok(false);
+        }
+        let key = crate::node::address::actor_key(actor);
+        Ok(self
+            .shared
+            .store
+            .get(actor_store::Table::Actors, &key)?
+            .is_some())
     }
 
     /// Pending work is consumed as a batch: all of it or nothing is answered. Established messages go one by one, each
@@ -88,14 +95,18 @@ impl Shard {
         }
     }
 
-    pub(super) fn consume_rest(&mut self, address: Address) -> Result<(), StoreFault> {
-        while self
-            .endpoints
-            .get(&address)
-            .is_some_and(|cell| cell.record.endpoint.has_next())
-        {
+    fn consume_rest(&mut self, address: Address, frame: &Frame) -> Result<(), StoreFault> {
+        let has_next = |shard: &Self| {
+            let cell = shard.endpoints.get(&address);
+            cell.is_some_and(|cell| cell.record.endpoint.has_next())
+        };
+        while has_next(self) {
             let changed = self.transact(&|shard, txn| {
                 shard.ensure_endpoint(address)?;
+                // After a roll back the record is read again, and what was held in memory is in the frame.
+                if !has_next(shard) {
+                    shard.input(txn, address, Input::Frame(frame.clone()))?;
+                }
                 shard.input(txn, address, Input::Consume)
             })?;
             if !changed {
@@ -144,7 +155,7 @@ impl Shard {
             shard.absorb(txn, address, effects)?;
             shard.consume(txn, address)
         })?;
-        self.consume_rest(address)
+        self.consume_rest(address, frame)
     }
 
     /// The record of a new target and of its actor, which starts as pending work.

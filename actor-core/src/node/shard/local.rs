@@ -61,7 +61,7 @@ impl Shard {
         let mut rest = items.as_slice();
         while !rest.is_empty() {
             let exists = self.ensure_endpoint(to)?;
-            if self.is_orphan(to) {
+            if self.is_orphan(to)? {
                 // Their rows stay for the next start.
                 return Ok(());
             }

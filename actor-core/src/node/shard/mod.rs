@@ -10,15 +10,16 @@ mod effects;
 mod ends;
 mod frames;
 mod handler;
+mod lines;
 mod local;
+mod names;
 mod timers;
 mod trouble;
 mod txn;
 mod work;
 
 use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     fmt,
     sync::Arc,
 };
@@ -29,8 +30,8 @@ use tokio::sync::oneshot;
 use super::{address::Address, shared::Shared};
 use crate::protocol::{DialogId, Frame, LocalItem};
 
-pub(crate) use calls::{LineState, PlainCall, PlainSpec};
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
+pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
 pub(crate) use local::deliveries;
 
 /// What reaches a shard.
@@ -43,11 +44,11 @@ pub(crate) enum ShardMsg {
     /// From plain code.
     Call(Box<PlainCall>),
     /// Plain code dropped its last handle of a volatile dialog.
-    Dropped(Address),
+    Dropped(Arc<LineState>),
     /// Plain code closes a dialog.
-    Close(Address),
+    Close(Arc<LineState>),
     /// Plain code gives a dialog up.
-    Abandon(Address, String),
+    Abandon(Arc<LineState>, String),
     /// Something may be due at this time.
     Wake(u64, Who),
     /// Tell how many messages were handled since the last one.
@@ -85,7 +86,10 @@ pub(crate) struct Shard {
     index: usize,
     endpoints: HashMap<Address, EndpointCell>,
     actors: HashMap<DialogId, ActorCell>,
-    due: BinaryHeap<Reverse<(u64, Who)>>,
+    /// Who wants to be looked at when: at most one entry for each cell, and one for each row of the index.
+    due: BTreeSet<(u64, Who)>,
+    /// Messages that arrived before something was found to be due; they are heard first.
+    first: Option<usize>,
     /// Taken from the mailbox and not yet handled.
     taken: VecDeque<ShardMsg>,
     /// Counts uses, to tell which cells were not used for long.
@@ -93,6 +97,8 @@ pub(crate) struct Shard {
     /// Messages since the last barrier.
     handled: u64,
     max_cells: usize,
+    /// The use at which idle cells are looked for again.
+    next_sweep: u64,
 }
 
 impl Shard {
@@ -102,11 +108,13 @@ impl Shard {
             index,
             endpoints: HashMap::new(),
             actors: HashMap::new(),
-            due: BinaryHeap::new(),
+            due: BTreeSet::new(),
+            first: None,
             taken: VecDeque::new(),
             uses: 0,
             handled: 0,
             max_cells: MAX_CELLS,
+            next_sweep: 0,
         }
     }
 
@@ -117,9 +125,16 @@ impl Shard {
     /// Handles one message or one due timer. False if there was neither.
     pub(crate) fn turn(&mut self) -> Result<bool, StoreFault> {
         let now = self.shared.clock.now_ms();
-        if self.due.peek().is_some_and(|Reverse((due, _))| *due <= now) {
-            self.fire(now)?;
-            return Ok(true);
+        if self.next_due().is_some_and(|due| due <= now) {
+            // A deadline is not over while an answer waits to be heard: what had arrived by now goes first.
+            let waiting = self.taken.len() + self.shared.mailboxes[self.index].len();
+            let first = self.first.get_or_insert(waiting);
+            if *first == 0 || waiting == 0 {
+                self.first = None;
+                self.fire(now)?;
+                return Ok(true);
+            }
+            *first -= 1;
         }
         let next = self
             .taken
@@ -155,7 +170,7 @@ impl Shard {
 
     /// When this shard has something to do without being told.
     pub(crate) fn next_due(&self) -> Option<u64> {
-        self.due.peek().map(|Reverse((due, _))| *due)
+        self.due.first().map(|(due, _)| *due)
     }
 
     /// Keeps fewer cells than usual, so that what is dropped and read back shows.
@@ -178,9 +193,9 @@ impl Shard {
             ShardMsg::Frame(frame) => self.on_frame(*frame),
             ShardMsg::Local(delivery) => self.on_delivery(delivery),
             ShardMsg::Call(call) => self.on_call(*call),
-            ShardMsg::Dropped(address) => self.on_dropped(address),
-            ShardMsg::Close(address) => self.on_close(address),
-            ShardMsg::Abandon(address, why) => self.on_abandon(address, &why),
+            ShardMsg::Dropped(line) => self.on_dropped(&line),
+            ShardMsg::Close(line) => self.on_close(&line),
+            ShardMsg::Abandon(line, why) => self.on_abandon(&line, why),
             ShardMsg::Wake(due, who) => {
                 self.arm(due, who);
                 Ok(())

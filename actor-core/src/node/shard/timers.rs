@@ -1,16 +1,14 @@
 //! What is due: retries and deadlines of endpoints, timers and second attempts of actors.
 //!
-//! Owns the heap. Entries may be early or stale; the record decides. Deadlines that lapsed while the node was down, or
-//! lapse soon after, wait for a grace, so that what the partner said meanwhile is heard first.
-
-use std::cmp::Reverse;
+//! Owns the order of deadlines. Entries may be early or stale; the record decides. Deadlines that lapsed while the node
+//! was down, or lapse soon after, wait for a grace, so that what the partner said meanwhile is heard first.
 
 use actor_store::StoreFault;
 
 use super::{Shard, Who};
 use crate::{
     node::{address::Address, record::Work, shared::GRACE},
-    protocol::{DialogId, Input, TimerKind},
+    protocol::{Carrier, DialogId, Input, Role, TimerKind},
 };
 
 impl Shard {
@@ -24,9 +22,11 @@ impl Shard {
             if armed.is_some_and(|earlier| earlier <= due) {
                 return;
             }
-            *armed = Some(due);
+            if let Some(later) = armed.replace(due) {
+                self.due.remove(&(later, who));
+            }
         }
-        self.due.push(Reverse((due, who)));
+        self.due.insert((due, who));
     }
 
     /// When a deadline of this endpoint counts as lapsed: after a start the partners of before are listened to first.
@@ -41,7 +41,7 @@ impl Shard {
 
     /// Fires the first entry of the heap, which is due.
     pub(super) fn fire(&mut self, now: u64) -> Result<(), StoreFault> {
-        let Some(Reverse((due, who))) = self.due.pop() else {
+        let Some((due, who)) = self.due.pop_first() else {
             return Ok(());
         };
         match who {
@@ -57,6 +57,9 @@ impl Shard {
                 actor_store::Table::Endpoints,
                 address.to_bytes().to_vec(),
             );
+            return Ok(());
+        }
+        if self.is_orphan(address)? {
             return Ok(());
         }
         if let Some(item) = self.lost_partner(address) {
@@ -77,11 +80,20 @@ impl Shard {
             cell.retry_at = None;
         }
         let opened_ms = cell.record.opened_ms;
-        let lapsed: Vec<TimerKind> =
-            cell.record.deadlines.iter().map(|(kind, at)| (*kind, *at)).collect::<Vec<_>>().into_iter()
-                .filter(|(kind, at)| if *kind == TimerKind::Linger { *at } else { self.patient(opened_ms, *at) } <= now)
-                .map(|(kind, _)| kind)
-                .collect();
+        let endpoint = &cell.record.endpoint;
+        // What only waits to be forgotten need not wait for anybody.
+        let tombstone = endpoint.ending().is_some();
+        // In one store the target decides how long pending work is kept: its answer may be under way to us.
+        let decides = endpoint.carrier() == Carrier::Remote || endpoint.role() == Role::Target;
+        let deadlines = cell.record.deadlines.clone();
+        let lapsed = deadlines.into_iter().filter_map(|(kind, at)| {
+            let at = if tombstone { at } else { self.patient(opened_ms, at) };
+            (at <= now && (decides || kind != TimerKind::Initiation)).then_some(kind)
+        });
+        let lapsed: Vec<TimerKind> = lapsed.collect();
+        if !decides {
+            self.ignore_deadline(address, TimerKind::Initiation, now);
+        }
         for kind in lapsed
             .into_iter()
             .chain(again.then_some(TimerKind::Retransmit))
@@ -100,6 +112,20 @@ impl Shard {
         }
         self.arm_endpoint(address);
         Ok(())
+    }
+
+    /// Keeps a deadline that is not ours to decide from firing again and again.
+    fn ignore_deadline(&mut self, address: Address, kind: TimerKind, now: u64) {
+        if let Some(cell) = self.endpoints.get_mut(&address)
+            && cell
+                .record
+                .deadlines
+                .get(&kind)
+                .is_some_and(|at| *at <= now)
+        {
+            cell.record.deadlines.remove(&kind);
+            cell.unwritten = true;
+        }
     }
 
     fn fire_actor(&mut self, now: u64, due: u64, actor: DialogId) -> Result<(), StoreFault> {

@@ -178,11 +178,7 @@ impl Shard {
                 let value = if over {
                     None
                 } else {
-                    Some(
-                        cell.record
-                            .value(cell.retry_at.is_some())
-                            .map_err(encoding)?,
-                    )
+                    Some(cell.record.value(cell.is_busy()).map_err(encoding)?)
                 };
                 txn.writes.push(Write {
                     table: Table::Endpoints,
@@ -192,7 +188,7 @@ impl Shard {
                 cell.unwritten = false;
             }
             if over {
-                self.endpoints.remove(&address);
+                self.remove_endpoint(address);
             } else {
                 self.arm_endpoint(address);
             }
@@ -208,7 +204,7 @@ impl Shard {
             let key = actor_key(actor);
             if cell.gone {
                 txn.delete(Table::Actors, key);
-                self.actors.remove(&actor);
+                self.remove_actor(actor);
                 continue;
             }
             match cell.record.value() {

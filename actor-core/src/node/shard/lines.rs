@@ -1,0 +1,127 @@
+//! Handles in plain code, as the shard sees them: which dialog they mean, and what they know of their newest message.
+//!
+//! Owns knowledge. It is learnt when a step is durable, never before.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
+
+use crate::{
+    dialog::{Knowledge, OpenSpec, Sent},
+    node::address::Address,
+    protocol::Ending,
+};
+
+/// What a handle opens.
+#[derive(Debug)]
+pub(crate) struct PlainSpec {
+    pub(crate) open: Arc<OpenSpec>,
+    /// The row of its key, where it has one; otherwise the dialog is volatile.
+    pub(crate) key: Option<Vec<u8>>,
+}
+
+/// Messages from plain code.
+#[derive(Debug)]
+pub(crate) struct PlainCall {
+    pub(crate) spec: Arc<PlainSpec>,
+    pub(crate) sent: Sent,
+    pub(crate) line: Arc<LineState>,
+}
+
+/// One handle.
+#[derive(Debug)]
+pub(crate) struct LineState {
+    state: Mutex<State>,
+    /// Something was handed to the shard: dropping the handle is news there.
+    used: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    address: Address,
+    /// Number of the newest request.
+    newest: u64,
+    knowledge: Knowledge,
+}
+
+/// What a handle learns with a commit.
+#[derive(Debug, Clone)]
+pub(crate) enum Learned {
+    /// This request was said for the first time.
+    Said(u64, SystemTime),
+    /// This request was said again.
+    SaidAgain,
+    /// This request was answered.
+    Answered(u64),
+    /// The dialog ended.
+    Ended(Ending),
+}
+
+impl LineState {
+    pub(crate) fn new(address: Address) -> Self {
+        let state = State {
+            address,
+            newest: 0,
+            knowledge: Knowledge::NotSent,
+        };
+        Self {
+            state: Mutex::new(state),
+            used: AtomicBool::new(false),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn address(&self) -> Address {
+        self.lock().address
+    }
+
+    /// The key of this handle has been opened anew.
+    pub(super) fn move_to(&self, address: Address) {
+        let mut state = self.lock();
+        state.address = address;
+        state.newest = 0;
+        state.knowledge = Knowledge::NotSent;
+    }
+
+    pub(crate) fn knowledge(&self) -> Knowledge {
+        self.lock().knowledge.clone()
+    }
+
+    pub(crate) fn set_used(&self) {
+        self.used.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_used(&self) -> bool {
+        self.used.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn learn(&self, learned: &Learned) {
+        let mut state = self.lock();
+        match learned {
+            Learned::Said(request, since) if *request >= state.newest => {
+                state.newest = *request;
+                state.knowledge = Knowledge::InDoubt {
+                    since: Some(*since),
+                    attempts: 1,
+                };
+            }
+            Learned::Answered(request) if *request == state.newest => {
+                state.knowledge = Knowledge::Answered;
+            }
+            Learned::SaidAgain => {
+                if let Knowledge::InDoubt { attempts, .. } = &mut state.knowledge {
+                    *attempts += 1;
+                }
+            }
+            Learned::Ended(ending) => state.knowledge = Knowledge::Ended(ending.clone()),
+            Learned::Said(..) | Learned::Answered(_) => {}
+        }
+    }
+}
