@@ -83,6 +83,11 @@ impl EndpointCell {
         self.is_volatile() && (self.record.endpoint.ending().is_none() || self.retry_at.is_some())
     }
 
+    /// Says something again soon: reading it back would begin its patience anew.
+    fn is_talking(&self, now: u64) -> bool {
+        self.retry_at.is_some_and(|at| at <= now + TALKING_MS)
+    }
+
     /// Tells this handle from now on.
     pub(super) fn attach(&mut self, line: &Arc<LineState>) {
         self.lines.retain(|known| known.strong_count() > 0);
@@ -242,9 +247,10 @@ impl Shard {
             }
         };
         self.endpoints.retain(|address, cell| {
-            let talks = cell.retry_at.is_some_and(|at| at <= now + TALKING_MS);
-            let kept =
-                cell.used >= horizon || !cell.waiters.is_empty() || cell.is_needed() || talks;
+            let kept = cell.used >= horizon
+                || !cell.waiters.is_empty()
+                || cell.is_needed()
+                || cell.is_talking(now);
             if !kept {
                 drop_entry(cell.armed, Who::Endpoint(*address));
             }

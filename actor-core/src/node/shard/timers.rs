@@ -87,7 +87,11 @@ impl Shard {
         let decides = endpoint.carrier() == Carrier::Remote || endpoint.role() == Role::Target;
         let deadlines = cell.record.deadlines.clone();
         let lapsed = deadlines.into_iter().filter_map(|(kind, at)| {
-            let at = if tombstone { at } else { self.patient(opened_ms, at) };
+            let at = if tombstone {
+                at
+            } else {
+                self.patient(opened_ms, at)
+            };
             (at <= now && (decides || kind != TimerKind::Initiation)).then_some(kind)
         });
         let lapsed: Vec<TimerKind> = lapsed.collect();
