@@ -243,6 +243,26 @@ fn a_deadline_that_lapsed_while_the_node_was_down_waits_for_what_the_partner_sai
 }
 
 #[test]
+fn a_deadline_that_lapses_just_after_a_restart_waits_for_it_too() {
+    let mut world = pair();
+    let slow = world.open_as::<Slow>("caller", "main");
+    let waiting = world.start(slow.answer_after(45).once("a"));
+    world.settle();
+    world.crash("caller");
+    assert!(world.finish(&waiting).is_err());
+    // The answer was said long ago; one second is left, and the partner is patient by now.
+    world.advance(HOUR * 47 + Duration::from_secs(3599));
+    world.restart("caller");
+    let answer = world.run(
+        world
+            .open_as::<Slow>("caller", "main")
+            .answer_after(45)
+            .once("a"),
+    );
+    assert_eq!(answer.unwrap(), 7);
+}
+
+#[test]
 fn a_deadline_that_lapsed_while_the_node_was_down_is_kept_after_a_grace() {
     let mut world = pair();
     let counter = world.open_as::<Counter>("caller", "main");

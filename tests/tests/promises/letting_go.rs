@@ -194,6 +194,67 @@ fn a_dropped_request_is_handled_all_the_same() {
 }
 
 #[test]
+fn a_request_that_was_dropped_before_anybody_read_it_leaves_nothing_open() {
+    for (mut world, caller, target) in worlds() {
+        let watched = world.open::<Watched>(caller);
+        let mut request = Box::pin(watched.hello());
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(request.as_mut().poll(&mut cx).is_pending(), "it is said");
+        drop(request);
+        drop(watched);
+        world.advance(Duration::from_secs(3600));
+        assert_eq!(open_dialogs(&world, &[target]), Vec::<String>::new());
+        world.advance(DAY * 3);
+        let why = ends(&mut world, target);
+        assert!(why.iter().all(|why| why == "PartnerGone"), "{why:?}");
+    }
+}
+
+#[test]
+fn plain_code_may_close_or_give_up() {
+    for (mut world, caller, target) in worlds() {
+        for keyed in [true, false] {
+            let open = |world: &World, key| {
+                if keyed {
+                    world.open_as::<Watched>(caller, key)
+                } else {
+                    world.open::<Watched>(caller)
+                }
+            };
+            let before = ends(&mut world, target).len();
+            let watched = open(&world, "closed");
+            world.run(watched.hello()).unwrap();
+            watched.dialog().close();
+            world.settle();
+            assert!(matches!(world.run(watched.hello()), Err(CallError::Closed)));
+            world.advance(Duration::from_secs(3600));
+            assert_eq!(
+                ends(&mut world, target).len(),
+                before,
+                "closed in good order"
+            );
+
+            let watched = open(&world, "given up");
+            world.run(watched.hello()).unwrap();
+            watched.dialog().abandon("bored");
+            world.settle();
+            let why = world.run(watched.hello()).unwrap_err();
+            assert!(
+                matches!(&why, CallError::Abandoned { why: Abandoned::ByUs(why), in_doubt: false } if why == "bored")
+            );
+            world.advance(Duration::from_secs(3600));
+            let ends = ends(&mut world, target);
+            assert!(
+                ends.contains(&"ByPartner(\"bored\")".to_owned()),
+                "{ends:?}"
+            );
+            assert_eq!(ends.len(), before + 1);
+        }
+        assert_eq!(open_dialogs(&world, &[target]), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn a_partner_learns_that_its_callers_process_died_when_it_next_speaks() {
     let mut world = World::calm();
     world.node("target", actor_core::NodeBuilder::serve::<Watched>);

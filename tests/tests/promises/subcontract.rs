@@ -1,20 +1,24 @@
 //! A dialog that has another do part of its work, over crashes at every commit of every node.
 
+use std::ops::Bound;
+
 use actor_core::{
-    DialogRef,
+    DialogRef, NodeBuilder,
     prelude::*,
     world::{FrameRecord, Moment, World},
 };
 
-use crate::apps::{CAPTURES, Checkout, Payment, captures, insist, open_dialogs};
+use actor_store::{Options, Store};
+
+use crate::apps::{CAPTURES, Checkout, Counter, Payment, captures, insist, open_dialogs};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Each service in a store of its own.
 fn apart() -> World {
     let mut world = World::calm();
-    world.node("bank", actor_core::NodeBuilder::serve::<Payment>);
-    world.node("shop", actor_core::NodeBuilder::serve::<Checkout>);
+    world.node("bank", NodeBuilder::serve::<Payment>);
+    world.node("shop", NodeBuilder::serve::<Checkout>);
     world.node("front", |builder| builder);
     world
 }
@@ -131,8 +135,8 @@ impl Eager {
 
 fn eager() -> World {
     let mut world = World::calm();
-    world.node("bank", actor_core::NodeBuilder::serve::<Payment>);
-    world.node("shop", actor_core::NodeBuilder::serve::<Eager>);
+    world.node("bank", NodeBuilder::serve::<Payment>);
+    world.node("shop", NodeBuilder::serve::<Eager>);
     world.node("front", |builder| builder);
     world
 }
@@ -236,8 +240,8 @@ fn an_opening_of_a_handler_is_said_whole_or_not_at_all() {
         builder.serve::<Greedy>().serve::<Checkout>()
     });
     let mut two = World::calm();
-    two.node("front", actor_core::NodeBuilder::serve::<Greedy>);
-    two.node("shop", actor_core::NodeBuilder::serve::<Checkout>);
+    two.node("front", NodeBuilder::serve::<Greedy>);
+    two.node("shop", NodeBuilder::serve::<Checkout>);
     for (mut world, shop) in [(one, "front"), (two, "shop")] {
         let greedy = world.open_as::<Greedy>("front", "greedy");
         for kilobytes in [1, 300, 2] {
@@ -252,5 +256,62 @@ fn an_opening_of_a_handler_is_said_whole_or_not_at_all() {
         world.advance(DAY * 4);
         assert_eq!(open_dialogs(&world, &["front"]), Vec::<String>::new());
         assert_eq!(world.at(shop).stats().discarded_pending, 0);
+    }
+}
+
+/// Has partners all its life.
+#[derive(Default, Serialize, Deserialize)]
+struct Busybody {
+    told: u64,
+}
+
+#[dialog(timeout = "2 days")]
+impl Busybody {
+    #[handler]
+    fn ask_around(&mut self, cx: &mut Cx<'_, Self>) {
+        for _ in 0..10 {
+            cx.open::<Counter>().finish().then(Self::HEARD);
+        }
+    }
+    #[handler]
+    fn told(&self) -> u64 {
+        self.told
+    }
+    #[resume]
+    fn heard(&mut self, _answer: Answer<u64>) {
+        self.told += 1;
+    }
+}
+
+#[test]
+fn a_dialog_remembers_no_partner_that_has_left() {
+    let mut world = World::calm();
+    world.node("caller", NodeBuilder::serve::<Busybody>);
+    world.node("target", NodeBuilder::serve::<Counter>);
+    let bodies: Vec<_> = (0..8)
+        .map(|n| world.open_as::<Busybody>("caller", &format!("body-{n}")))
+        .collect();
+    for round in 0..10 {
+        for body in &bodies {
+            world.run(body.ask_around()).unwrap();
+        }
+        world.advance(Duration::from_secs(10));
+        assert_eq!(world.run(bodies[0].told()).unwrap(), (round + 1) * 10);
+    }
+    world.advance(Duration::from_secs(7200));
+    world.crash("caller");
+    let disk = std::sync::Arc::new(world.disk("caller"));
+    let store = Store::open(disk, Options::default(), [0; 16]).unwrap();
+    let actors = store
+        .range(
+            actor_store::Table::Actors,
+            &[],
+            Bound::Unbounded,
+            usize::MAX,
+        )
+        .unwrap();
+    assert_eq!(actors.len(), 8);
+    for (_, record) in actors {
+        assert!(record.bytes.len() < 200, "{} bytes", record.bytes.len());
     }
 }

@@ -10,7 +10,18 @@ use crate::apps::{Checkout, Payment, captures, open_dialogs};
 
 const NODES: [&str; 6] = ["shop-1", "shop-2", "shop-3", "bank-1", "bank-2", "front"];
 const ORDERS: usize = 5;
-const SEEDS: u64 = 200;
+/// Seeds of an ordinary run; the variable `SEEDS` says otherwise, `SEEDS=100..5000` which.
+const SEEDS: std::ops::Range<u64> = 0..150;
+
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("SEEDS") else {
+        return SEEDS;
+    };
+    let (from, to) = text
+        .split_once("..")
+        .expect("SEEDS is a range like 0..5000");
+    from.parse().expect("a number")..to.parse().expect("a number")
+}
 
 /// Small numbers from a seed.
 struct Dice(u64);
@@ -127,18 +138,25 @@ fn live(seed: u64) -> (World, Vec<Result<u64, String>>) {
 
 #[test]
 fn every_order_is_paid_exactly_once_whatever_the_gnomes_do() {
-    for seed in 0..SEEDS {
+    let mut never_reached = 0;
+    for seed in seeds() {
         let (mut world, outcomes) = live(seed);
-        let expected: Vec<Result<u64, String>> = (0..ORDERS)
-            .map(|n| {
-                if n % 3 == 2 {
-                    Err("declined".to_owned())
-                } else {
-                    Ok(1100 + n as u64)
-                }
-            })
-            .collect();
-        assert_eq!(outcomes, expected, "seed {seed}:\n{}", world.state());
+        // On a bad day five minutes do not suffice to find a bank. That is certain, and said.
+        let unlucky = |n: usize| matches!(&outcomes[n], Err(why) if why.contains("nothing permanent happened"));
+        never_reached += (0..ORDERS).filter(|n| unlucky(*n)).count();
+        for n in (0..ORDERS).filter(|n| !unlucky(*n)) {
+            let expected = if n % 3 == 2 {
+                Err("declined".to_owned())
+            } else {
+                Ok(1100 + n as u64)
+            };
+            assert_eq!(
+                outcomes[n],
+                expected,
+                "seed {seed}, order {n}:\n{}",
+                world.state()
+            );
+        }
         world.advance(Duration::from_secs(3600));
         let mut all = [
             captures(&mut world, "bank-1"),
@@ -147,7 +165,7 @@ fn every_order_is_paid_exactly_once_whatever_the_gnomes_do() {
         .concat();
         all.sort();
         let paid: Vec<(String, u64)> = (0..ORDERS)
-            .filter(|n| n % 3 != 2)
+            .filter(|n| n % 3 != 2 && !unlucky(*n))
             .map(|n| (format!("{n:04}-4242"), 1100 + n as u64))
             .collect();
         assert_eq!(all, paid, "seed {seed}");
@@ -158,6 +176,11 @@ fn every_order_is_paid_exactly_once_whatever_the_gnomes_do() {
             "seed {seed}"
         );
     }
+    let orders = ORDERS * seeds().count();
+    assert!(
+        never_reached * 100 <= orders,
+        "{never_reached} of {orders} found no bank"
+    );
 }
 
 #[test]

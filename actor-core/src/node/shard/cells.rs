@@ -25,6 +25,10 @@ use crate::{
 /// Cells a shard keeps before it drops those that were not used for long.
 pub(super) const MAX_CELLS: usize = 16_384;
 
+/// An endpoint that says something again so soon is in the middle of an exchange: what was put into frames is known in
+/// memory only, and dropping it would cost a retry for each message.
+const TALKING_MS: u64 = 1000;
+
 /// An endpoint in memory.
 pub(super) struct EndpointCell {
     pub(super) record: EndpointRecord,
@@ -77,6 +81,11 @@ impl EndpointCell {
     /// missed: a late frame for it hears that it is unknown.
     fn is_needed(&self) -> bool {
         self.is_volatile() && (self.record.endpoint.ending().is_none() || self.retry_at.is_some())
+    }
+
+    /// Says something again soon: reading it back would begin its patience anew.
+    fn is_talking(&self, now: u64) -> bool {
+        self.retry_at.is_some_and(|at| at <= now + TALKING_MS)
     }
 
     /// Tells this handle from now on.
@@ -225,11 +234,12 @@ impl Shard {
         {
             return Ok(());
         }
+        let now = self.shared.clock.now_ms();
         let horizon = self.uses.saturating_sub(self.max_cells as u64);
         self.next_sweep = self.uses + self.max_cells as u64 / 2;
         self.write_unwritten(|cell| cell.used < horizon)?;
         // The index of deadlines brings a dormant dialog back in time, so its entry need not stay here either.
-        let soon = self.shared.clock.now_ms() + 3 * SCAN_EVERY_MS;
+        let soon = now + 3 * SCAN_EVERY_MS;
         let due = &mut self.due;
         let mut drop_entry = |armed: Option<u64>, who| {
             if let Some(at) = armed.filter(|at| *at > soon) {
@@ -237,7 +247,10 @@ impl Shard {
             }
         };
         self.endpoints.retain(|address, cell| {
-            let kept = cell.used >= horizon || !cell.waiters.is_empty() || cell.is_needed();
+            let kept = cell.used >= horizon
+                || !cell.waiters.is_empty()
+                || cell.is_needed()
+                || cell.is_talking(now);
             if !kept {
                 drop_entry(cell.armed, Who::Endpoint(*address));
             }
@@ -281,7 +294,7 @@ impl Shard {
             .record
             .deadlines
             .values()
-            .map(|due| self.patient(*due))
+            .map(|due| self.patient(cell.record.opened_ms, *due))
             .min();
         if let Some(due) = deadlines.into_iter().chain(cell.retry_at).min() {
             self.arm(due, Who::Endpoint(address));

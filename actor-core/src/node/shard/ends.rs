@@ -67,7 +67,11 @@ impl Shard {
             .lines()
             .map(|line| (line, Learned::Ended(ending.clone())));
         txn.output.learned.extend(learned);
-        if let Owner::Child(parent) = cell.record.owner
+        let Owner::Child(parent) = cell.record.owner else {
+            return Ok(());
+        };
+        // The parent may have been dropped from memory long ago; it must not remember this child for ever.
+        if self.ensure_actor(parent)?
             && let Some(parent_cell) = self.actors.get_mut(&parent)
             && parent_cell.record.children.remove(&address.key.dialog)
         {

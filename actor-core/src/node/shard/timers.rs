@@ -1,7 +1,7 @@
 //! What is due: retries and deadlines of endpoints, timers and second attempts of actors.
 //!
-//! Owns the order of deadlines. Entries may be early or stale; the record decides. Deadlines that lapsed while the node was down wait
-//! for a grace, so that what the partner said meanwhile is heard first.
+//! Owns the order of deadlines. Entries may be early or stale; the record decides. Deadlines that lapsed while the node
+//! was down, or lapse soon after, wait for a grace, so that what the partner said meanwhile is heard first.
 
 use actor_store::StoreFault;
 
@@ -29,10 +29,11 @@ impl Shard {
         self.due.insert((due, who));
     }
 
-    /// When a deadline counts as lapsed.
-    pub(super) fn patient(&self, deadline: u64) -> u64 {
-        if deadline < self.shared.started_ms {
-            self.shared.started_ms + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX)
+    /// When a deadline of this endpoint counts as lapsed: after a start the partners of before are listened to first.
+    pub(super) fn patient(&self, opened_ms: u64, deadline: u64) -> u64 {
+        let started = self.shared.started_ms;
+        if opened_ms < started {
+            deadline.max(started + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX))
         } else {
             deadline
         }
@@ -78,6 +79,7 @@ impl Shard {
         if again {
             cell.retry_at = None;
         }
+        let opened_ms = cell.record.opened_ms;
         let endpoint = &cell.record.endpoint;
         // What only waits to be forgotten need not wait for anybody.
         let tombstone = endpoint.ending().is_some();
@@ -85,7 +87,11 @@ impl Shard {
         let decides = endpoint.carrier() == Carrier::Remote || endpoint.role() == Role::Target;
         let deadlines = cell.record.deadlines.clone();
         let lapsed = deadlines.into_iter().filter_map(|(kind, at)| {
-            let at = if tombstone { at } else { self.patient(at) };
+            let at = if tombstone {
+                at
+            } else {
+                self.patient(opened_ms, at)
+            };
             (at <= now && (decides || kind != TimerKind::Initiation)).then_some(kind)
         });
         let lapsed: Vec<TimerKind> = lapsed.collect();
