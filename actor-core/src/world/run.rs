@@ -252,7 +252,8 @@ impl World {
         for name in starting {
             self.begin(&name);
         }
-        for home in self.homes.values_mut() {
+        let mut failed = Vec::new();
+        for (name, home) in &mut self.homes {
             let Some(life) = home.life.as_mut().filter(|life| !life.shared.has_failed()) else {
                 continue;
             };
@@ -262,8 +263,12 @@ impl World {
                 life.next_scan = now + SCAN_EVERY_MS;
                 if let Err(fault) = scan(&life.shared, now) {
                     life.shared.fail(&fault);
+                    failed.push(name.clone());
                 }
             }
+        }
+        for name in failed {
+            self.after(&name);
         }
     }
 
