@@ -173,6 +173,7 @@ impl NodeBuilder {
         self
     }
 
+    #[cfg(feature = "test-util")]
     pub(crate) fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = transport;
         self

@@ -106,6 +106,7 @@ impl Gate {
     }
 
     /// Everything that has a ticket and is not on its way, if anything.
+    #[cfg(feature = "test-util")]
     pub(crate) fn cut(&self) -> Option<Cut> {
         let mut queue = self.lock();
         self.cut_locked(&mut queue)
