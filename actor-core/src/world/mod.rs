@@ -74,11 +74,9 @@ impl World {
 
     /// An empty world in which everybody takes turns.
     pub fn calm() -> Self {
-        Self {
-            order: Order::RoundRobin,
-            turn: 0,
-            ..Self::new(0)
-        }
+        let mut world = Self::new(0);
+        world.order = Order::RoundRobin;
+        world
     }
 
     /// Lets each sync take as long as this many other steps.
@@ -352,6 +350,18 @@ impl World {
         self.homes
             .get_mut(name)
             .unwrap_or_else(|| panic!("there is no node `{name}`"))
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Nodes and network hold each other.
+        for (name, home) in &mut self.homes {
+            self.wire.forget_node(name);
+            if let Some(life) = home.life.take() {
+                life.die();
+            }
+        }
     }
 }
 
