@@ -85,6 +85,15 @@ pub enum OpenError {
         /// The version both layouts claim.
         version: u32,
     },
+    /// The store holds an earlier version of a type, of another layout.
+    TypeOlder {
+        /// The type.
+        name: String,
+        /// The stored version.
+        stored: u32,
+        /// The version this build knows.
+        known: u32,
+    },
     /// The store holds a later version of a type than this build knows.
     TypeNewer {
         /// The type.
@@ -136,8 +145,17 @@ impl fmt::Display for OpenError {
             ),
             Self::TypeChanged { name, version } => write!(
                 f,
-                "`{name}` changed since this store was written: say `version = {}, from = {name}V{version}`",
-                version.saturating_add(1)
+                "`{name}` changed since this store was written, under the same version {version}: undo the change, or let \
+                 its dialogs end with the program that wrote them and start on a new directory"
+            ),
+            Self::TypeOlder {
+                name,
+                stored,
+                known,
+            } => write!(
+                f,
+                "this store holds version {stored} of `{name}` and this build writes version {known}, which this release \
+                 cannot make of it: let its dialogs end with the build that wrote them, or start on a new directory"
             ),
             Self::TypeNewer {
                 name,

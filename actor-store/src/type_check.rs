@@ -8,7 +8,7 @@ use crate::table::{Table, TypeRecord, Value, Write};
 
 const ROW_BYTES: usize = 12;
 
-/// Refuses a layout that changed under the same version and a stored version newer than ours; returns
+/// Refuses a layout that changed, under the same version or another, and a stored version newer than ours; returns
 /// the rows to be written.
 pub(crate) fn compare(store: &Store, types: &[TypeRecord]) -> Result<Vec<Write>, OpenError> {
     let mut writes = Vec::new();
@@ -34,6 +34,14 @@ pub(crate) fn compare(store: &Store, types: &[TypeRecord]) -> Result<Vec<Write>,
                 return Err(OpenError::TypeChanged {
                     name: ours.name.clone(),
                     version,
+                });
+            }
+            // Bytes of another layout would decode into something else, or worse, into something.
+            if shape != ours.shape {
+                return Err(OpenError::TypeOlder {
+                    name: ours.name.clone(),
+                    stored: version,
+                    known: ours.version,
                 });
             }
         }

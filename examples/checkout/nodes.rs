@@ -28,6 +28,8 @@ use crate::{
 
 /// Checkout instances where nobody says how many.
 const CHECKOUT_NODES: usize = 3;
+/// A partner that missed a frame is asked again at least this often: a shop's customers do not wait half a minute.
+const LONGEST_RETRY: Duration = Duration::from_secs(2);
 /// Payment instances.
 const PAYMENT_NODES: usize = 2;
 /// How long a start waits for a process that is on its way out.
@@ -61,7 +63,12 @@ impl Nodes {
                 .repeat(args.gnomes)
                 .reorder(REORDER_FRAMES),
         );
-        let builder = |name: &str| Node::builder(store.join(name)).name(name).network(&network);
+        let builder = |name: &str| {
+            Node::builder(store.join(name))
+                .name(name)
+                .network(&network)
+                .longest_retry(LONGEST_RETRY)
+        };
 
         let mut payment = Vec::new();
         for number in 1..=PAYMENT_NODES {

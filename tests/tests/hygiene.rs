@@ -63,9 +63,10 @@ mod shop {
         fn lost(self) {}
     }
 }
+
 #[test]
-fn x() {
-    let _ = shop::Checkout::CONTRACT;
-    use ::actor_core::prelude::Dialog;
-    ::std::println!("{}", shop::Checkout::CONTRACT);
+fn a_dialog_needs_nothing_in_scope_but_its_attribute() {
+    let contract = <shop::Checkout as ::actor_core::Dialog>::CONTRACT;
+    let printed = ::std::format!("{contract}");
+    ::core::assert!(printed.starts_with("dialog `Checkout` version"));
 }

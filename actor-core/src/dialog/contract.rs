@@ -96,7 +96,7 @@ impl fmt::Display for Contract {
         )?;
         write!(
             f,
-            "  test the timeout: advance the clock of the test's world; nothing waits in real time"
+            "  test the timeout: handlers run as plain methods under the test's own clock; nothing waits in real time"
         )
     }
 }

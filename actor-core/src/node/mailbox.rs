@@ -57,11 +57,6 @@ impl<T> Mailbox<T> {
         self.lock().items.len()
     }
 
-    #[cfg(feature = "test-util")]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().items.is_empty()
-    }
-
     /// Moves everything that is there into `into`, waiting up to `patience` (`None`: for ever) for the first item.
     /// False once the mailbox is closed and empty.
     pub(crate) fn take(&self, into: &mut VecDeque<T>, patience: Option<Duration>) -> bool {

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use super::{
     Learned, LineState, PlainCall, PlainSpec, Shard,
     commands::not_sent,
-    names::{Name, Recorded},
+    names::{Name, Recorded, forget_first},
     txn::Txn,
 };
 use crate::{
@@ -174,7 +174,7 @@ impl Shard {
         if !exists {
             return Ok(false);
         }
-        self.forget_first(txn, address);
+        forget_first(txn, address);
         txn.delete(Table::Endpoints, address.to_bytes().to_vec());
         self.remove_endpoint(address);
         let dialog = DialogId(self.shared.ids.random());

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use actor_store::{StoreFault, codec};
-use tracing::error;
+use tracing::{debug, error};
 
 use super::{
     Shard,
@@ -42,10 +42,11 @@ impl Shard {
             Command::Reply { request, value } => self.keep_promise(txn, own, request, value),
             Command::Arm {
                 timer,
+                name,
                 delay,
                 context,
-                ..
             } => {
+                debug!(target: "actor_core::dialog", dialog = %actor, timer = name, ?delay, "timer set");
                 self.set_timer(txn, actor, timer, delay, context);
                 Ok(())
             }

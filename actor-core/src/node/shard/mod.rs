@@ -183,7 +183,7 @@ impl Shard {
     #[cfg(feature = "test-util")]
     pub(crate) fn is_ready(&self) -> bool {
         let now = self.shared.clock.now_ms();
-        !self.shared.mailboxes[self.index].is_empty()
+        self.shared.mailboxes[self.index].len() > 0
             || !self.taken.is_empty()
             || self.next_due().is_some_and(|due| due <= now)
     }

@@ -117,9 +117,9 @@ impl Shard {
         });
         Ok(())
     }
+}
 
-    /// A key is opened anew: what its first dialog recorded as failed is forgotten.
-    pub(super) fn forget_first(&self, txn: &mut Txn<'_>, address: Address) {
-        txn.delete(Table::Keys, name_key(address, FIRST));
-    }
+/// A key is opened anew: what its first dialog recorded as failed is forgotten.
+pub(super) fn forget_first(txn: &mut Txn<'_>, address: Address) {
+    txn.delete(Table::Keys, name_key(address, FIRST));
 }

@@ -1,4 +1,4 @@
-//! The shortest ways through a node.
+//! The shortest ways through nodes on threads, with a store on disk each.
 use actor_core::prelude::*;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -31,11 +31,11 @@ struct Basket {
 #[dialog(pending, timeout = "30m")]
 impl Basket {
     #[handler]
-    pub fn add(&mut self, item: String) {
+    fn add(&mut self, item: String) {
         self.items.push(item);
     }
     #[handler]
-    pub fn count(&self) -> Result<u64, String> {
+    fn count(&self) -> Result<u64, String> {
         if self.items.is_empty() {
             Err("nothing there".to_owned())
         } else {
@@ -60,11 +60,11 @@ struct Order {
 #[dialog(pending = Basket, timeout = "2 days")]
 impl Order {
     #[handler]
-    pub fn items(&self) -> Vec<String> {
+    fn items(&self) -> Vec<String> {
         self.items.clone()
     }
     #[handler]
-    pub fn tally(&mut self, cx: &mut Cx<'_, Self>) -> Later<Result<u64, String>> {
+    fn tally(&mut self, cx: &mut Cx<'_, Self>) -> Later<Result<u64, String>> {
         let (later, reply) = cx.later();
         self.reply = Some(reply);
         cx.open::<Counter>().increment().then(Self::TALLIED);
@@ -108,16 +108,19 @@ async fn two_nodes_talk_over_a_hostile_network() {
     network.set_gnomes(Gnomes::seeded(1).lose(0.2).repeat(0.2).reorder(5));
     let orders = Node::builder(dir.path().join("orders"))
         .network(&network)
+        .longest_retry(Duration::from_millis(400))
         .serve::<Order>()
         .start()
         .unwrap();
     let counters = Node::builder(dir.path().join("counters"))
         .network(&network)
+        .longest_retry(Duration::from_millis(400))
         .serve::<Counter>()
         .start()
         .unwrap();
     let front = Node::builder(dir.path().join("front"))
         .network(&network)
+        .longest_retry(Duration::from_millis(400))
         .start()
         .unwrap();
     for n in 0..20 {
