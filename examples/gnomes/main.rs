@@ -4,13 +4,19 @@
 //! Three real nodes serve Foo behind one name, a fourth is the customer. At the end the program prints what the frames
 //! really did, what ran where, and what the application saw.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
-};
+#![expect(
+    unreachable_pub,
+    reason = "a program exports nothing: `pub` says what a module offers to the others"
+)]
+
+mod foo;
+
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actor_core::{FrameEvent, prelude::*};
 use tokio::time::interval;
+
+use foo::{DONE, Foo, Instance, Log};
 
 /// The instances of Foo.
 const INSTANCES: [&str; 3] = ["foo-a", "foo-b", "foo-n"];
@@ -19,63 +25,6 @@ const GNOMES: u64 = 23;
 const LOSSY: f64 = 0.9;
 /// How often the end looks whether the news has reached everybody.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// What was really done, by the number of the order.
-const DONE: Table<u32, Vec<String>> = Table::new("done");
-
-/// Lines for a later look.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-/// The instance a handler runs on. Its log escapes the transaction, as every log does; here that is the point.
-struct Instance {
-    name: &'static str,
-    log: Log,
-}
-
-/// Messages 1, 2 and 3: noted down, and nothing else.
-#[derive(Default, Serialize, Deserialize)]
-struct Notes {
-    order: u32,
-    lines: Vec<String>,
-}
-
-#[dialog(pending, timeout = "1m", uses(Instance))]
-impl Notes {
-    #[handler]
-    fn note(&mut self, cx: &PendingCx<'_>, order: u32, line: String) {
-        cx.get::<Instance>().says(&format!("notes `{line}`"));
-        self.order = order;
-        self.lines.push(line);
-    }
-
-    #[handler]
-    fn read_back(&self, cx: &PendingCx<'_>) -> Vec<String> {
-        cx.get::<Instance>()
-            .says(&format!("answers {:?}", self.lines));
-        self.lines.clone()
-    }
-
-    #[establish]
-    fn establish(self, cx: &mut Cx<'_, Foo>) -> Foo {
-        cx.get::<Instance>()
-            .says("is the one: its notes are carried out");
-        cx.table(DONE).insert(&self.order, &self.lines);
-        Foo
-    }
-}
-
-/// The customer talks to this instance now, and to no other.
-#[derive(Serialize, Deserialize)]
-struct Foo;
-
-#[dialog(pending = Notes, timeout = "1h", uses(Instance), tables(DONE))]
-impl Foo {
-    #[handler]
-    fn who(&self, cx: &Cx<'_, Self>) -> String {
-        cx.get::<Instance>().name.to_owned()
-    }
-}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -148,40 +97,6 @@ fn eat_the_first_answer(network: Network, log: Log) -> impl Fn(&FrameEvent) + Se
         let answer = frame.from != "customer" && frame.summary.contains("Answer");
         if answer && frame.fate == "lost" && !eaten.swap(true, Ordering::Relaxed) {
             network.set_gnomes(Gnomes::seeded(GNOMES));
-        }
-    }
-}
-
-impl Instance {
-    fn says(&self, what: &str) {
-        self.log.add(format!("{} {what}", self.name));
-    }
-}
-
-impl Log {
-    fn add(&self, line: String) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(line);
-    }
-
-    fn clear(&self) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
-    }
-
-    fn begins_with(&self, word: &str) -> bool {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.first().is_some_and(|line| line.starts_with(word))
-    }
-
-    fn print(&self, heading: &str) {
-        println!("{heading}");
-        for line in &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            println!("  {line}");
         }
     }
 }
