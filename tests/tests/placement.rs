@@ -114,14 +114,14 @@ async fn play(front: &Node) -> Vec<String> {
     for _ in 0..3 {
         told.push(format!("{:?}", counter.increment().await));
     }
-    let (notes, foo) = front
+    let (notes, client) = front
         .open_as::<foo::Foo>("order")
         .note(1, "one".to_owned())
         .note(1, "two".to_owned())
         .read_back()
         .await
         .unwrap();
-    told.push(format!("{notes:?} {:?}", foo.who().await));
+    told.push(format!("{notes:?} {:?}", client.who().await));
     let orders: [(&str, &[(&str, u32)]); 5] = [
         ("4242424242424242", &[("TEAPOT", 2)]),
         ("4000000000000002", &[("TEAPOT", 1)]),
@@ -162,8 +162,8 @@ fn run(handlers: &Handlers, apart: bool) -> Vec<String> {
         runtime.block_on(async {
             if apart {
                 let _counter = node("counter").serve::<Counter>().start().unwrap();
-                let foo = node("foo").serve::<foo::Foo>().provide(instance());
-                let _foo = foo.start().unwrap();
+                let notes = node("foo").serve::<foo::Foo>().provide(instance());
+                let _foo = notes.start().unwrap();
                 let shop = node("shop").serve::<shop::Checkout>().provide(catalogue());
                 let _shop = shop.start().unwrap();
                 let _bank = node("bank").serve::<payment::Account>().start().unwrap();

@@ -142,3 +142,34 @@ async fn two_nodes_talk_over_a_hostile_network() {
         node.shutdown().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_requests_at_once_to_a_thousand_dialogs_share_their_commits() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::builder(dir.path())
+        .serve::<Counter>()
+        .start()
+        .unwrap();
+    let counters: Vec<_> = (0..1000).map(|_| node.open::<Counter>()).collect();
+    for round in 1..=2 {
+        let before = node.stats().commits;
+        let mut running = tokio::task::JoinSet::new();
+        for counter in &counters {
+            running.spawn(counter.increment());
+        }
+        while let Some(answer) = running.join_next().await {
+            assert_eq!(answer.unwrap().unwrap(), round);
+        }
+        let commits = node.stats().commits - before;
+        println!("round {round}: {commits} commits");
+        assert!(
+            commits <= 100,
+            "{commits} commits for 1000 requests at once"
+        );
+    }
+    let before = node.stats().commits;
+    for n in 3..103 {
+        assert_eq!(counters[0].increment().await.unwrap(), n);
+    }
+    assert_eq!(node.stats().commits - before, 100);
+}

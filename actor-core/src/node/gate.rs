@@ -7,6 +7,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use actor_store::{Batch, Store, StoreFault, Write};
@@ -17,6 +18,11 @@ use crate::{
     dialog::Heard,
     protocol::{Destination, Frame},
 };
+
+/// Steps that make a cut worth its sync although shards are still at work.
+const FULL: usize = 256;
+/// How long a slow handler may hold up the steps of others.
+const HOLD_AT_MOST: Duration = Duration::from_millis(5);
 
 /// What a step wants to happen outside, once it is durable.
 #[derive(Debug, Default)]
@@ -55,6 +61,8 @@ struct Queue {
     durable: u64,
     outputs: VecDeque<Output>,
     steps: u64,
+    /// Shards that are doing what they took.
+    working: usize,
     closed: bool,
 }
 
@@ -100,8 +108,11 @@ impl Gate {
         }
         queue.ticket += 1;
         queue.outputs.push_back(output);
+        let ready = queue.working == 0 || queue.outputs.len() == 1 || queue.outputs.len() >= FULL;
         drop(queue);
-        self.arrived.notify_one();
+        if ready {
+            self.arrived.notify_one();
+        }
         None
     }
 
@@ -124,12 +135,34 @@ impl Gate {
         })
     }
 
-    /// Waits for the next cut; `None` once the gate is closed and empty.
+    /// A shard has taken messages and will do them all now: a cut that waits for them costs one sync instead of many.
+    pub(crate) fn begin_work(&self) {
+        self.lock().working += 1;
+    }
+
+    /// A shard has done what it took.
+    pub(crate) fn end_work(&self) {
+        let mut queue = self.lock();
+        queue.working -= 1;
+        let ready = queue.working == 0 && !queue.outputs.is_empty();
+        drop(queue);
+        if ready {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Waits for the next cut; `None` once the gate is closed and empty. A message that comes alone is cut at once.
     pub(crate) fn next(&self) -> Option<Cut> {
         let queue = self.lock();
-        let mut queue = self
+        let queue = self
             .arrived
             .wait_while(queue, |queue| queue.outputs.is_empty() && !queue.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        let (mut queue, _) = self
+            .arrived
+            .wait_timeout_while(queue, HOLD_AT_MOST, |queue| {
+                queue.working > 0 && queue.outputs.len() < FULL && !queue.closed
+            })
             .unwrap_or_else(PoisonError::into_inner);
         self.cut_locked(&mut queue)
     }

@@ -22,6 +22,7 @@ use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     fmt,
     sync::Arc,
+    time::Duration,
 };
 
 use actor_store::StoreFault;
@@ -157,15 +158,23 @@ impl Shard {
             let now = shared.clock.now_ms();
             let patience = self
                 .next_due()
-                .map(|due| std::time::Duration::from_millis(due.saturating_sub(now)));
+                .map(|due| Duration::from_millis(due.saturating_sub(now)));
             if !shared.mailboxes[self.index].take(&mut self.taken, patience) {
                 return Ok(false);
             }
         }
-        while !shared.has_failed() && self.turn()? {
+        shared.gate.begin_work();
+        let done = self.do_taken(&shared);
+        shared.gate.end_work();
+        done.map(|()| true)
+    }
+
+    /// Everything that was taken, and what is due.
+    fn do_taken(&mut self, shared: &Shared) -> Result<(), StoreFault> {
+        while !shared.has_failed() && self.turn()? && !self.taken.is_empty() {
             shared.gate.wait_below(super::shared::MAX_UNSYNCED_BYTES);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// When this shard has something to do without being told.
