@@ -123,7 +123,7 @@ async fn two_nodes_talk_over_a_hostile_network() {
         .longest_retry(Duration::from_millis(400))
         .start()
         .unwrap();
-    for n in 0..20 {
+    for n in 0..8 {
         let (count, order) = front
             .open_as::<Order>(format!("o{n}"))
             .add("a".into())
