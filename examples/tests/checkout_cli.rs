@@ -14,6 +14,7 @@ use examples::{
     program::{self, Scene},
     sample,
 };
+use redb::ReadableTable as _;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -392,6 +393,113 @@ fn a_damaged_store_is_one_line_with_the_way_out() {
         fs::write(&path, whole).expect(file);
     }
     checkout(&args).succeeded();
+}
+
+#[test]
+fn a_store_of_a_newer_format_is_one_line_and_stays_as_it_is() {
+    let folder = folder();
+    let args = placed(&folder, &[TEAPOT]);
+    checkout(&args).succeeded();
+    for file in ["payment-1/journal.redb", "storefront/dialogs.redb"] {
+        let path = folder.path().join("run.store").join(file);
+        let whole = fs::read(&path).expect(file);
+        let newer = |row: &mut Vec<u8>| row[11] += 1;
+        edit_header(&path, newer);
+        checkout(&args).refused(&[file, "newer"]);
+        fs::write(&path, whole).expect(file);
+    }
+    checkout(&args).succeeded();
+}
+
+/// The header row begins with eight bytes of magic and four of format, in both databases and for ever.
+fn edit_header(path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
+    const HEADER: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("header");
+    let db = redb::Database::open(path).expect("a database");
+    let write = db.begin_write().expect("a transaction");
+    {
+        let mut table = write.open_table(HEADER).expect("a header");
+        let mut row = table
+            .get("store")
+            .expect("readable")
+            .expect("a row")
+            .value()
+            .to_vec();
+        edit(&mut row);
+        table.insert("store", row.as_slice()).expect("written");
+    }
+    write.commit().expect("committed");
+}
+
+/// Runs on a damaged store: the right report, or one line and no report at all.
+fn right_or_refused(args: &[PathBuf], report: &Path, calm: &[u8], what: &str) -> bool {
+    let ran = checkout(args);
+    if ran.code == Some(0) {
+        let found = fs::read(report).expect("a report");
+        assert!(found == calm, "{what}: another report");
+        return true;
+    }
+    assert!(!ran.err.contains("panicked"), "{what}: {}", ran.err);
+    ran.refused(&[]);
+    false
+}
+
+#[test]
+fn a_flipped_byte_is_one_line_or_the_right_report_wherever_it_is() {
+    let folder = folder();
+    let args = placed(&folder, &[TEAPOT]);
+    checkout(&args).succeeded();
+    let kept = folder.path().join("run.store");
+    let pristine = folder.path().join("pristine");
+    copy(&kept, &pristine);
+    let report = folder.path().join("run.report");
+    let calm = fs::read(&report).expect("a report");
+    let mut dice: u64 = SEED;
+    let mut refused = 0;
+    for file in [
+        "storefront/journal.redb",
+        "storefront/dialogs.redb",
+        "payment-1/journal.redb",
+        "payment-2/journal.redb",
+    ] {
+        let path = kept.join(file);
+        let whole = fs::read(&path).expect(file);
+        // Inside values: wherever the order's number stands. And anywhere.
+        let number = b"A-1";
+        let inside = whole.windows(number.len()).enumerate();
+        let inside = inside.filter_map(|(at, found)| (found == number).then_some(at));
+        let mut places: Vec<usize> = inside.take(6).collect();
+        for _ in 0..6 {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            places.push(usize::try_from(dice >> 33).expect("small") % whole.len());
+        }
+        for at in places {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x40;
+            copy(&pristine, &kept);
+            fs::write(&path, damaged).expect(file);
+            let what = format!("{file}, byte {at}");
+            refused += usize::from(!right_or_refused(&args, &report, &calm, &what));
+        }
+    }
+    assert!(refused > 0, "some of the bytes mattered");
+    copy(&pristine, &kept);
+    checkout(&args).succeeded();
+}
+
+/// Makes `to` what `from` is: both are stores of nodes.
+fn copy(from: &Path, to: &Path) {
+    if to.exists() {
+        fs::remove_dir_all(to).expect("an old copy goes");
+    }
+    for node in fs::read_dir(from).expect("nodes") {
+        let node = node.expect("a node");
+        let into = to.join(node.file_name());
+        fs::create_dir_all(&into).expect("a folder");
+        for file in fs::read_dir(node.path()).expect("files") {
+            let file = file.expect("a file");
+            fs::copy(file.path(), into.join(file.file_name())).expect("copied");
+        }
+    }
 }
 
 #[test]

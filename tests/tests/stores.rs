@@ -1,0 +1,144 @@
+//! Stores that a node must not open, each refused in one sentence with the way out, and nothing lost.
+
+use actor_core::{OpenError, StartError, prelude::*};
+
+mod before {
+    use super::*;
+
+    #[derive(Default, Serialize, Deserialize)]
+    pub(crate) struct Account {
+        cents: u64,
+        captured: u64,
+    }
+
+    #[dialog(timeout = "1 day")]
+    impl Account {
+        #[handler]
+        pub(crate) fn capture(&mut self, cents: u64) -> u64 {
+            self.cents += cents;
+            self.captured += 1;
+            self.cents
+        }
+    }
+}
+
+/// The same fields in another order: bytes of the one decode as the other, and mean something else.
+mod after {
+    use super::*;
+
+    #[derive(Default, Serialize, Deserialize)]
+    pub(crate) struct Account {
+        captured: u64,
+        cents: u64,
+    }
+
+    #[dialog(timeout = "1 day")]
+    impl Account {
+        #[handler]
+        pub(crate) fn capture(&mut self, cents: u64) -> u64 {
+            self.cents += cents;
+            self.captured += 1;
+            self.cents
+        }
+    }
+}
+
+mod after_with_a_version {
+    use super::*;
+
+    #[derive(Default, Serialize, Deserialize)]
+    pub(crate) struct Account {
+        captured: u64,
+        cents: u64,
+    }
+
+    #[dialog(timeout = "1 day", version = 2)]
+    impl Account {
+        #[handler]
+        pub(crate) fn capture(&mut self, cents: u64) -> u64 {
+            self.cents += cents;
+            self.captured += 1;
+            self.cents
+        }
+    }
+}
+
+fn refusal(started: Result<Node, StartError>) -> (StartError, String) {
+    let error = started.expect_err("must not start");
+    let said = error.to_string();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    // What a `main` that returns it prints.
+    assert_eq!(format!("{error:?}"), said);
+    (error, said)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_struct_is_refused_and_the_old_program_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Node::builder(dir.path());
+    let node = open().serve::<before::Account>().start().unwrap();
+    let account = node.open_as::<before::Account>("a");
+    assert_eq!(account.capture(7).await.unwrap(), 7);
+    node.shutdown().await.unwrap();
+
+    let (error, said) = refusal(open().serve::<after::Account>().start());
+    assert!(matches!(
+        error,
+        StartError::Open(OpenError::TypeChanged { .. })
+    ));
+    assert!(
+        said.contains("`Account` changed since this store was written"),
+        "{said}"
+    );
+
+    let (error, said) = refusal(open().serve::<after_with_a_version::Account>().start());
+    assert!(matches!(
+        error,
+        StartError::Open(OpenError::TypeOlder { .. })
+    ));
+    assert!(said.contains("version 1 of `Account`"), "{said}");
+
+    let node = open().serve::<before::Account>().start().unwrap();
+    let account = node.open_as::<before::Account>("a");
+    assert_eq!(account.capture(1).await.unwrap(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_nodes_of_one_process_cannot_share_a_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Node::builder(dir.path()).serve::<before::Account>();
+    let first = open().start().unwrap();
+    let (_, said) = refusal(open().start());
+    assert!(said.contains("already open"), "{said}");
+    // A client outlives its node and does not keep the store open.
+    let account = first.open_as::<before::Account>("a");
+    assert_eq!(account.capture(1).await.unwrap(), 1);
+    first.shutdown().await.unwrap();
+    let again = open().start().unwrap();
+    assert!(matches!(
+        account.capture(1).await,
+        Err(CallError::Stopped { in_doubt: false })
+    ));
+    drop(again);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_taken_is_refused_and_its_owner_stays_on_the_network() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Network::new();
+    let named = |store: &str| {
+        Node::builder(dir.path().join(store))
+            .name("bank")
+            .network(&network)
+            .serve::<before::Account>()
+    };
+    let _bank = named("one").start().unwrap();
+    let (_, said) = refusal(named("two").start());
+    assert!(said.contains("`bank`"), "{said}");
+    let customer = Node::builder(dir.path().join("customer"))
+        .network(&network)
+        .start()
+        .unwrap();
+    let account = customer.open::<before::Account>();
+    assert_eq!(account.capture(3).await.unwrap(), 3);
+}
