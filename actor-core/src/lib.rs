@@ -527,13 +527,15 @@
 //!
 //! [`Node::dialogs`] lists every durable side of a dialog with its stage, sequence numbers, deadline and age;
 //! [`Node::stats`] counts work, and repeated work apart from it; [`Node::stopped`] waits for a store to fail. Handlers
-//! run in the `tracing` span `dialog.handle` with the fields `service`, `dialog`, `seq`, `handler`, `attempt` and
-//! `stage`.
+//! run in the `tracing` span `dialog.handle` with the fields `service`, `dialog`, `seq`, `handler`, `attempt`, `stage`
+//! and `trace`, which is the id of the dialog that began the work and the same at every partner.
 //!
 //! One node has one directory with two files, `journal.redb` and `dialogs.redb`, and a lock. Keep and restore them
-//! together. A client, a request or a [`View`] that is still held keeps the store open after [`Node::shutdown`]; drop them
-//! before the same process starts the node again. A store that another version of the program wrote, or that is damaged, is refused with one sentence and the
-//! way out ([`OpenError`]); it is never repaired by throwing something away.
+//! together. A [`View`] that is still held keeps the store open after [`Node::shutdown`]; drop it before the same process
+//! starts the node again. A client does not; it hears [`CallError::Stopped`]. A store that another version of the program
+//! wrote, or that is damaged, is refused with one sentence and the way out ([`OpenError`]); it is never repaired by
+//! throwing something away. A start reads the whole store to know that; for a large one,
+//! [`NodeBuilder::verify_on_open`] says otherwise.
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 mod dialog;
