@@ -539,6 +539,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 mod dialog;
+mod digest;
 mod node;
 #[doc(hidden)]
 pub mod protocol;

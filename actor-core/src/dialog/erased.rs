@@ -16,7 +16,10 @@ use super::{
     Call, Cx, Dialog, Durable, Handled, Pending, PendingCx, Resumed, StateNotes, Step, Table,
     Unfit, noting,
 };
-use crate::protocol::{Abandoned, Mode, Timeouts};
+use crate::{
+    digest::Digest,
+    protocol::{Abandoned, Mode, Timeouts},
+};
 
 /// What an initiator needs to know of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +52,7 @@ impl OpenSpec {
                 silence: contract.silence,
                 lifetime: contract.lifetime,
             },
-            contract: Types::of::<D>().contract,
+            contract: Types::of::<D>().contract.value(),
         });
         KNOWN
             .write()
@@ -66,17 +69,14 @@ pub struct Types {
     pub(crate) records: Vec<TypeRecord>,
     pub(crate) resources: Vec<(TypeId, &'static str)>,
     pub(crate) tables: Vec<&'static str>,
-    contract: u64,
+    contract: Digest,
 }
 
 impl Types {
     fn of<D: Dialog>() -> Self {
-        let mut types = Self {
-            contract: FNV_OFFSET,
-            ..Self::default()
-        };
-        types.mix(D::CONTRACT.name.as_bytes());
-        types.mix(&D::CONTRACT.version.to_le_bytes());
+        let mut types = Self::default();
+        types.contract.mix(D::CONTRACT.name.as_bytes());
+        types.contract.mix(&D::CONTRACT.version.to_le_bytes());
         D::Pending::__types(&mut types);
         D::__types(&mut types);
         types
@@ -96,9 +96,9 @@ impl Types {
         &mut self,
         name: &str,
     ) {
-        self.mix(name.as_bytes());
+        self.contract.mix(name.as_bytes());
         for shape in [shape_of::<A>(), shape_of::<T>(), shape_of::<E>()] {
-            self.mix(&shape.0.to_le_bytes());
+            self.contract.mix(&shape.0.to_le_bytes());
         }
     }
 
@@ -117,18 +117,7 @@ impl Types {
         self.resources
             .push((TypeId::of::<R>(), std::any::type_name::<R>()));
     }
-
-    fn mix(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.contract = (self.contract ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
-        }
-        // A separator, so that neighbours do not run together.
-        self.contract = (self.contract ^ 0xff).wrapping_mul(FNV_PRIME);
-    }
 }
-
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 
 /// A dialog's state, of one type or another.
 pub(crate) trait Actor: Send {

@@ -4,7 +4,10 @@
 //! front of the key on disk and in the first two bytes of every token the endpoint minted, so a frame finds its shard
 //! without a lookup.
 
-use crate::protocol::{DialogId, EndpointKey, Role, Token};
+use crate::{
+    digest::Digest,
+    protocol::{DialogId, EndpointKey, Role, Token},
+};
 
 /// An endpoint's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,11 +85,8 @@ pub(crate) fn token(slot: u16, mut random: [u8; 16]) -> Token {
 
 /// The slot of something that is found by a name.
 pub(crate) fn slot_of_name(parts: &[&str]) -> u16 {
-    let mut hash: u32 = 0x811c_9dc5;
-    for part in parts {
-        for byte in part.bytes().chain([0xff]) {
-            hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-        }
-    }
-    (hash >> 16) as u16 ^ hash as u16
+    let mut digest = Digest::default();
+    parts.iter().for_each(|part| digest.mix(part.as_bytes()));
+    // Any sixteen bits would do; the upper ones are mixed best.
+    (digest.value() >> 48) as u16
 }

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     dialog::{Encoded, Heard, Knowledge, Outcome, Sent},
+    digest::Digest,
     node::{
         address::Address,
         record::{Ask, KeyRow, Named, Owner, encode},
@@ -323,15 +324,12 @@ fn refuse(txn: &mut Txn<'_>, answer: oneshot::Sender<Heard>, outcome: Outcome) {
 }
 
 fn batch(first: Vec<Encoded>, ask: Encoded) -> Result<Batch, (&'static str, CodecError)> {
-    let mut digest = FNV_OFFSET;
+    let mut digest = Digest::default();
     let closing = ask.closing;
     let mut outgoing = |call: Encoded, kind| {
         let body = call.body.map_err(|cause| (call.name, cause))?;
-        let head = call.handler.to_le_bytes();
-        let length = (body.len() as u64).to_le_bytes();
-        for byte in head.iter().chain(&length).chain(&body) {
-            digest = (digest ^ u64::from(*byte)).wrapping_mul(FNV_PRIME);
-        }
+        digest.mix(&call.handler.to_le_bytes());
+        digest.mix(&body);
         Ok(Outgoing {
             kind,
             re: 0,
@@ -349,7 +347,7 @@ fn batch(first: Vec<Encoded>, ask: Encoded) -> Result<Batch, (&'static str, Code
         tells,
         ask,
         closing,
-        digest,
+        digest: digest.value(),
     })
 }
 
@@ -361,6 +359,3 @@ fn key_name(key: &[u8]) -> String {
         .map_or(key, |at| &key[at + 1..]);
     String::from_utf8_lossy(name).into_owned()
 }
-
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
