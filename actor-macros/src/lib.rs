@@ -5,6 +5,8 @@
 //! `signature` and `types` for what tokens tell), which is checked (`check`) and expanded (`expand`). Where something is
 //! wrong, `fallback` keeps the rest of the dialog known, so that a mistake is one error.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
+
 mod ast;
 mod attr;
 mod block;

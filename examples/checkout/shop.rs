@@ -22,8 +22,8 @@ pub struct Cart {
 
 #[dialog(pending, timeout = "30m", uses(Catalog))]
 impl Cart {
-    /// Says which order this is. The fingerprint covers all of its contents: the plumbing compares first messages of
-    /// the same key byte by byte, so an order's number cannot be used again for anything else.
+    /// Says which order this is. The fingerprint covers all of its contents: the plumbing compares the first messages
+    /// of one key with those it knows, so an order's number cannot be used again for anything else.
     #[handler]
     pub fn place(&mut self, order: String, _fingerprint: u64) {
         self.order = order;

@@ -13,6 +13,10 @@ pub(crate) struct SystemIds {
 const BLOCK: usize = 4096;
 
 impl Ids for SystemIds {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the shell's one source of randomness"
+    )]
     fn random(&self) -> [u8; 16] {
         let mut guard = self
             .block
