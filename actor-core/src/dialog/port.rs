@@ -138,12 +138,13 @@ impl Partner<'_, Remote> {
         self.port.line.knowledge()
     }
 
-    /// Closes the dialog after what was sent. Requests that are still unanswered are answered.
+    /// Closes the dialog after what was sent. Requests that are still unanswered are answered. A dialog to which nothing
+    /// was sent yet has not begun, and there is nothing to close.
     pub fn close(&self) {
         self.port.line.close();
     }
 
-    /// Gives the dialog up; the partner is told `why`.
+    /// Gives the dialog up; the partner is told `why`. No effect where nothing was sent yet.
     pub fn abandon(&self, why: impl Into<String>) {
         self.port.line.abandon(why.into());
     }

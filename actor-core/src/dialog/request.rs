@@ -82,7 +82,8 @@ impl<T, E> Request<Remote, T, E> {
     /// Names this request within its dialog: the same name again, also after a restart and after the end of the dialog,
     /// latches on to the running request or gets the recorded answer. With other arguments it is
     /// [`CallError::KeyConflict`]. Names last as long as the dialog's record: for ever where it was opened with
-    /// `open_as`.
+    /// `open_as`. The first request of a pending dialog that was opened with a key needs no name and takes none: the key
+    /// names it.
     pub fn once(mut self, name: impl Into<String>) -> Self {
         self.once = Some(name.into());
         self
