@@ -475,7 +475,7 @@
 //!
 //! # Testing
 //!
-//! Handlers are plain methods of plain structs, so most tests need no node. Where a handler takes a context, [`TestCx`]
+//! Handlers are plain methods of plain structs, so most tests need no node. Where a handler takes a context, `TestCx`
 //! (feature `test-util`) makes one and shows what the handler asked for:
 //!
 #![cfg_attr(feature = "test-util", doc = "```")]

@@ -134,8 +134,11 @@ pub struct Handled {
 pub(crate) enum Replied {
     Ok(Vec<u8>),
     Err(Vec<u8>),
-    /// There is no answer and never will be.
-    Never,
+    /// The answer or the state it leaves is larger than it may be.
+    TooLarge {
+        bytes: usize,
+        limit: usize,
+    },
     /// The answer comes from a later step; `fallible` says that it is a `Result`.
     Later {
         fallible: bool,

@@ -39,9 +39,10 @@ pub enum CallError<E = Never> {
     Closed,
     /// The partner's handler lost its `ReplyTo`: no answer will ever come.
     NoAnswer,
-    /// More bytes than a message may have. Certain: nothing was sent.
+    /// More bytes than a message, an answer or a state may have. Certain: nothing was sent, or what the partner's handler
+    /// did was rolled back.
     TooLarge {
-        /// The size of the message in bytes.
+        /// The size in bytes.
         bytes: usize,
         /// The limit in bytes.
         limit: usize,
@@ -145,12 +146,12 @@ impl<E: fmt::Debug> fmt::Display for CallError<E> {
             }
             Self::Closed => f.write_str("the dialog is closed; open a new one to go on talking"),
             Self::NoAnswer => {
-                f.write_str("the partner's handler dropped its `ReplyTo`; no answer will come")
+                f.write_str("the partner's handler dropped its `ReplyTo`, or gave it more than a message may have; no answer will come")
             }
             Self::TooLarge { bytes, limit } => {
                 write!(
                     f,
-                    "the message has {bytes} bytes and may have {limit}; send a reference to large contents instead"
+                    "{bytes} bytes in a message, an answer or a state that may have {limit}; nothing was done: keep large contents in a table and say where"
                 )
             }
             Self::Busy => f.write_str("too many messages wait for this partner; try again later"),

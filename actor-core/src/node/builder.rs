@@ -25,7 +25,7 @@ use super::{
 use crate::{
     dialog::{Dialog, Ids, Resources},
     protocol::{Limits, MAX_NAME_BYTES},
-    transport::{Alone, Inbound, Member, Network, Transport},
+    transport::{Alone, Inbound, Member, Network, Taken, Transport},
 };
 
 /// Describes a node; [`NodeBuilder::start`] starts it.
@@ -77,6 +77,13 @@ pub enum StartError {
     NameTaken {
         /// The name.
         name: String,
+    },
+    /// Another running node on the network has a copy of this store.
+    StoreTaken {
+        /// This node.
+        name: String,
+        /// The other node.
+        by: String,
     },
     /// A thread could not be started.
     Threads(io::Error),
@@ -335,13 +342,15 @@ impl Shared {
             services: self.registry.names().collect(),
             inbound: Arc::clone(self) as Arc<dyn Inbound>,
         };
-        if self.transport.join(member) {
-            Ok(())
-        } else {
-            Err(StartError::NameTaken {
+        self.transport.join(member).map_err(|taken| match taken {
+            Taken::Name => StartError::NameTaken {
                 name: self.name.clone(),
-            })
-        }
+            },
+            Taken::Store { by } => StartError::StoreTaken {
+                name: self.name.clone(),
+                by,
+            },
+        })
     }
 }
 
@@ -400,6 +409,12 @@ impl fmt::Display for StartError {
                 write!(
                     f,
                     "another node on this network is called `{name}`: give one another `.name(..)`, or stop it first"
+                )
+            }
+            Self::StoreTaken { name, by } => {
+                write!(
+                    f,
+                    "the stores of `{name}` and `{by}` are copies of one: run only one of them, and give the other a new directory"
                 )
             }
             Self::Threads(cause) => write!(

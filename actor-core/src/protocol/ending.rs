@@ -100,7 +100,7 @@ impl fmt::Display for Abandoned {
                 "one of the two stores went back in time (restored from an older copy?); reconcile, then open a new dialog",
             ),
             Self::Poisoned => f.write_str("a message failed here too often; see the dead letter, fix the handler, open a new dialog"),
-            Self::PartnerPoisoned(why) => write!(f, "a message failed at the partner too often: {why}; see its dead letters"),
+            Self::PartnerPoisoned(why) => write!(f, "a message failed at the partner and was put aside: {why}; see its dead letters"),
             Self::Incompatible(why) => write!(f, "the partner speaks another contract: {why}; deploy matching versions"),
             Self::NotServed(why) => write!(f, "the partner does not serve this name: {why}; serve it there or fix the route"),
             Self::Busy => f.write_str("everyone asked was too busy; certainly nothing happened, so opening again is safe"),

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Inbound, Member};
+use super::{Inbound, Member, Taken};
 use crate::protocol::{Destination, Location, StoreId};
 
 /// Every node that ever joined.
@@ -25,13 +25,18 @@ struct Entry {
 }
 
 impl Directory {
-    pub(crate) fn join(&mut self, member: Member) -> bool {
-        if self
+    pub(crate) fn join(&mut self, member: Member) -> Result<(), Taken> {
+        let up = |entry: &Entry| entry.inbound.is_some();
+        if self.nodes.get(&member.name).is_some_and(up) {
+            return Err(Taken::Name);
+        }
+        // Two copies of one memory would each go on with the same dialogs.
+        let twin = self
             .nodes
-            .get(&member.name)
-            .is_some_and(|entry| entry.inbound.is_some())
-        {
-            return false;
+            .iter()
+            .find(|(_, entry)| entry.store == member.store && up(entry));
+        if let Some((name, _)) = twin {
+            return Err(Taken::Store { by: name.clone() });
         }
         // What this name served before, it may serve no longer.
         for members in self.services.values_mut() {
@@ -52,7 +57,7 @@ impl Directory {
                 inbound: Some(member.inbound),
             },
         );
-        true
+        Ok(())
     }
 
     /// False if another store has the name: that node stays.

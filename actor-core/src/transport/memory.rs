@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Directory, Gnomes, Inbound, Member, Mischief, Transport};
+use super::{Directory, Gnomes, Inbound, Member, Mischief, Taken, Transport};
 use crate::{
     node::{Clock, MachineClock},
     protocol::{Destination, Frame, Location, StoreId},
@@ -155,7 +155,7 @@ impl Wire {
 }
 
 impl Transport for Network {
-    fn join(&self, member: Member) -> bool {
+    fn join(&self, member: Member) -> Result<(), Taken> {
         self.wire.lock().directory.join(member)
     }
 

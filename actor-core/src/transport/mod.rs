@@ -29,10 +29,21 @@ pub(crate) struct Member {
     pub(crate) inbound: Arc<dyn Inbound>,
 }
 
+/// Why a node cannot join.
+#[derive(Debug)]
+pub(crate) enum Taken {
+    /// Another running node has its name.
+    Name,
+    /// Another running node has its store: one of the two is a copy.
+    Store {
+        /// That node.
+        by: String,
+    },
+}
+
 /// The way to other nodes.
 pub(crate) trait Transport: Send + Sync {
-    /// False if another running node has that name.
-    fn join(&self, member: Member) -> bool;
+    fn join(&self, member: Member) -> Result<(), Taken>;
     /// Takes this store's node off; another node of the same name stays.
     fn leave(&self, name: &str, store: StoreId);
     /// Sends a frame, or loses it. Never blocks.
@@ -48,8 +59,8 @@ pub(crate) trait Transport: Send + Sync {
 pub(crate) struct Alone;
 
 impl Transport for Alone {
-    fn join(&self, _: Member) -> bool {
-        true
+    fn join(&self, _: Member) -> Result<(), Taken> {
+        Ok(())
     }
 
     fn leave(&self, _: &str, _: StoreId) {}

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     protocol::{Destination, Frame, Location, StoreId},
-    transport::{Directory, Gnomes, Inbound, Member, Mischief, Transport},
+    transport::{Directory, Gnomes, Inbound, Member, Mischief, Taken, Transport},
 };
 
 /// What a rule does to a frame.
@@ -222,11 +222,11 @@ impl State {
 }
 
 impl Transport for Wire {
-    fn join(&self, member: Member) -> bool {
+    fn join(&self, member: Member) -> Result<(), Taken> {
         let mut state = self.lock();
         let (name, inbound) = (member.name.clone(), Arc::clone(&member.inbound));
         let joined = state.directory.join(member);
-        if joined {
+        if joined.is_ok() {
             state.inbound.insert(name, inbound);
         }
         joined

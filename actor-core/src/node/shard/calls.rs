@@ -136,6 +136,11 @@ impl Shard {
                 }
             }
         }
+        if exists && self.is_orphan(address)? {
+            // Nothing is sent that nobody here could take; the dialog waits for a program that serves it again.
+            refuse(txn, answer, Outcome::NoRoute(spec.open.service.to_owned()));
+            return Ok(());
+        }
         if !exists {
             // Ended and forgotten: a handle never opens its dialog twice.
             if let Knowledge::Ended(ending) = line.knowledge() {

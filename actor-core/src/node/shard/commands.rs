@@ -93,8 +93,10 @@ impl Shard {
             Replied::Err(body) => {
                 self.send_answer(txn, own, message.seq, MessageKind::AnswerErr, body)
             }
-            Replied::Never => {
-                self.send_answer(txn, own, message.seq, MessageKind::NoAnswer, Vec::new())
+            Replied::TooLarge { bytes, limit } => {
+                // The sizes tell it from an answer that was forgotten.
+                let sizes = [bytes as u64, limit as u64].map(u64::to_le_bytes).concat();
+                self.send_answer(txn, own, message.seq, MessageKind::NoAnswer, sizes)
             }
             Replied::Later { fallible } => {
                 if let Some(cell) = self.endpoints.get_mut(&own) {

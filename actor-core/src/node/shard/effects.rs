@@ -155,7 +155,7 @@ impl Shard {
         let outcome = match message.kind {
             MessageKind::AnswerOk => Outcome::Ok(message.body.to_vec()),
             MessageKind::AnswerErr => Outcome::Err(message.body.to_vec()),
-            MessageKind::NoAnswer => Outcome::NoAnswer,
+            MessageKind::NoAnswer => no_answer(&message.body),
             MessageKind::Empty | MessageKind::Tell | MessageKind::Ask => return Ok(()),
         };
         self.answered(txn, address, message.re, outcome)
@@ -243,6 +243,18 @@ impl Shard {
             Notice::Refused(why) => debug!(target: "actor_core::dialog", %dialog, %why, "not sent"),
         }
         Ok(())
+    }
+}
+
+/// Why there is no answer: it was forgotten, or it was too large and its step rolled back.
+fn no_answer(body: &[u8]) -> Outcome {
+    let number = |bytes: &[u8]| bytes.try_into().map(u64::from_le_bytes).ok();
+    match (
+        body.get(..8).and_then(number),
+        body.get(8..).and_then(number),
+    ) {
+        (Some(bytes), Some(limit)) => Outcome::TooLarge { bytes, limit },
+        _ => Outcome::NoAnswer,
     }
 }
 

@@ -12,7 +12,8 @@ use crate::{
         stats::add,
     },
     protocol::{
-        Destination, DialogId, Endpoint, FaultCode, Frame, Input, Role, Stage, refuse, reject,
+        Carrier, Destination, DialogId, Endpoint, FaultCode, Frame, Input, Role, Stage, refuse,
+        reject,
     },
 };
 
@@ -57,7 +58,12 @@ impl Shard {
         let actor = match cell.record.owner {
             Owner::Target => address.key.dialog,
             Owner::Child(parent) => parent,
-            Owner::Keyed | Owner::Volatile => return Ok(false),
+            // Opened in this store, whose program no longer serves the other side.
+            Owner::Keyed | Owner::Volatile => {
+                let endpoint = &cell.record.endpoint;
+                let served = self.shared.registry.get(endpoint.service()).is_some();
+                return Ok(endpoint.carrier() == Carrier::Local && !served);
+            }
         };
         // Where the actor is at home here, it is served; otherwise it may be gone or waiting for its service.
         if self.ensure_actor(actor)? || self.actors.contains_key(&actor) {

@@ -19,7 +19,7 @@ use crate::{
         StepFault, Unfit,
     },
     node::{Shared, record::Work, stats::add, tables::StepTables},
-    protocol::{DialogId, FaultCode, Message, MessageKind},
+    protocol::{DialogId, FaultCode, MAX_MESSAGE_BYTES, Message, MessageKind},
 };
 
 /// Largest state in bytes.
@@ -137,6 +137,19 @@ pub(super) fn run<'l>(
     let gone = live.is_gone();
     let wrote = handled.as_ref().is_none_or(|handled| handled.wrote);
     let reply = handled.map(|handled| handled.reply);
+    if let Some(Replied::Ok(body) | Replied::Err(body)) = &reply
+        && body.len() > MAX_MESSAGE_BYTES
+    {
+        error!(
+            target: "actor_core::dialog", %actor, service = service.name(), handler, bytes = body.len(),
+            "an answer may have {MAX_MESSAGE_BYTES} bytes: the step is rolled back and its caller hears `TooLarge`"
+        );
+        let (bytes, limit) = (body.len(), MAX_MESSAGE_BYTES);
+        return Ok(Ok(Done::rolled_back(
+            Some(Replied::TooLarge { bytes, limit }),
+            gone,
+        )));
+    }
     if matches!(reply, Some(Replied::Err(_))) {
         return Ok(Ok(Done::rolled_back(reply, gone)));
     }
@@ -150,10 +163,14 @@ pub(super) fn run<'l>(
         if state.len() > MAX_STATE_BYTES {
             error!(
                 target: "actor_core::dialog", %actor, service = service.name(), bytes = state.len(),
-                "a state may have {MAX_STATE_BYTES} bytes: the step is rolled back and its caller hears `NoAnswer`; \
+                "a state may have {MAX_STATE_BYTES} bytes: the step is rolled back and its caller hears `TooLarge`; \
                  keep large data in a table"
             );
-            return Ok(Ok(Done::rolled_back(Some(Replied::Never), gone)));
+            let (bytes, limit) = (state.len(), MAX_STATE_BYTES);
+            return Ok(Ok(Done::rolled_back(
+                Some(Replied::TooLarge { bytes, limit }),
+                gone,
+            )));
         }
         if state.len() > LARGE_STATE_BYTES && cell.record.state.len() <= LARGE_STATE_BYTES {
             warn!(target: "actor_core::dialog", %actor, bytes = state.len(), "a large state: every message writes all of it");

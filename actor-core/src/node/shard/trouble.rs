@@ -161,8 +161,8 @@ impl Shard {
         });
         let detail = match failed.code {
             FaultCode::Poisoned => format!(
-                "{} of `{}` failed {} times",
-                letter.what, letter.service, letter.attempts
+                "{} of `{}` failed: {}",
+                letter.what, letter.service, failed.why
             ),
             _ => failed.why.clone(),
         };
