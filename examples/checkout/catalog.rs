@@ -35,15 +35,6 @@ impl Catalog {
     pub fn parse(file: &str, text: &str, complaints: &mut Vec<String>) -> Self {
         let mut catalog = Self::default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if text
-            .lines()
-            .next()
-            .is_none_or(|header| header.trim() != HEADER)
-        {
-            complaints.push(format!(
-                "{file}:1: the first line must be the header `{HEADER}`"
-            ));
-        }
         for (number, line) in (1..)
             .zip(text.lines())
             .skip(1)
@@ -56,6 +47,17 @@ impl Catalog {
         catalog
     }
 
+    /// Is this a catalogue at all? With another file every order would be refused, for good.
+    pub fn check_header(file: &str, text: &str) -> Result<(), String> {
+        let header = text.lines().next().unwrap_or_default();
+        if header.trim_start_matches('\u{feff}').trim() == HEADER {
+            return Ok(());
+        }
+        Err(format!(
+            "{file}:1: the first line must be the header `{HEADER}`; no order was placed"
+        ))
+    }
+
     fn add(&mut self, line: &str) -> Result<(), String> {
         let (sku, cents) = line
             .rsplit_once(',')
@@ -63,6 +65,9 @@ impl Catalog {
         let sku = unquoted(sku.trim());
         if sku.is_empty() {
             return Err("the sku is empty".to_owned());
+        }
+        if sku.contains(',') && !line.trim_start().starts_with('"') {
+            return Err(format!("expected `{HEADER}`, got `{line}`"));
         }
         let cents = cents.trim();
         let price = cents

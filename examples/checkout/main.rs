@@ -68,11 +68,22 @@ async fn checkout() -> Result<ExitCode, String> {
     let catalog = contents(args.catalog.as_deref(), "catalog.csv", SHIPPED_CATALOG)?;
     let text = String::from_utf8(catalog.1)
         .map_err(|_| format!("{}: the catalogue is not UTF-8", catalog.0))?;
+    Catalog::check_header(&catalog.0, &text)?;
     let catalog = Catalog::parse(&catalog.0, &text, &mut complaints);
     if args.worker {
         return work(&args, &orders, catalog).await;
     }
     print_all(&complaints);
+    if let Some(file) = &args.report {
+        // Before anything is charged: a report that nobody can read is found out now.
+        let opened = fs::OpenOptions::new().create(true).append(true).open(file);
+        opened.map_err(|error| {
+            format!(
+                "{}: the report cannot be written: {error}; no order was placed",
+                file.display()
+            )
+        })?;
+    }
 
     let (store, _temporary) = store(&args)?;
     let (finished, restarts) = if args.kill_every.is_some() {
@@ -107,6 +118,13 @@ async fn checkout() -> Result<ExitCode, String> {
             "{}",
             serde_json::to_string(&totals).map_err(|error| error.to_string())?
         );
+    }
+    let wrong = finished.unaccounted();
+    if wrong > 0 {
+        return Err(format!(
+            "{wrong} paid orders do not have exactly one capture in the ledgers: a node's store is missing, or not its own; \
+             restore all of them from the same backup"
+        ));
     }
     let spotless = complaints.is_empty() && finished.complaints.is_empty();
     Ok(if spotless {

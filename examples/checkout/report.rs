@@ -119,6 +119,12 @@ pub struct Finished {
 }
 
 impl Finished {
+    /// Paid orders without exactly one capture: the stores do not belong together.
+    pub fn unaccounted(&self) -> usize {
+        let paid = self.rows.iter().filter(|row| row.outcome == Outcome::Paid);
+        paid.filter(|row| row.charged.captures != 1).count()
+    }
+
     /// The report: one JSON object per order.
     pub fn report(&self) -> io::Result<String> {
         let lines = self
