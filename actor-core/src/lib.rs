@@ -530,8 +530,8 @@
 //! run in the `tracing` span `dialog.handle` with the fields `service`, `dialog`, `seq`, `handler`, `attempt`, `stage`
 //! and `trace`, which is the id of the dialog that began the work and the same at every partner.
 //!
-//! One node has one directory with two files, `journal.redb` and `dialogs.redb`, and a lock. Keep and restore them
-//! together. A [`View`] that is still held keeps the store open after [`Node::shutdown`]; drop it before the same process
+//! One node has one directory: `journal.redb`, `dialogs.redb`, a small witness of the newest commit, and a lock. Keep and
+//! restore it as a whole. A [`View`] that is still held keeps the store open after [`Node::shutdown`]; drop it before the same process
 //! starts the node again. A client does not; it hears [`CallError::Stopped`]. A store that another version of the program
 //! wrote, or that is damaged, is refused with one sentence and the way out ([`OpenError`]); it is never repaired by
 //! throwing something away. A start reads the whole store to know that; for a large one,

@@ -71,6 +71,7 @@ mod store;
 mod stored;
 mod table;
 mod type_check;
+mod witness;
 
 pub mod codec;
 pub mod keys;

@@ -20,6 +20,7 @@ use crate::open_error::OpenError;
 use crate::options::Options;
 use crate::overlay::Overlay;
 use crate::table::StoreId;
+use crate::witness::Witness;
 
 /// The journal is small and hot: it needs little of the cache.
 const JOURNAL_CACHE_SHARE: usize = 8;
@@ -31,6 +32,7 @@ const REDB_MAGIC: [u8; 9] = [b'r', b'e', b'd', b'b', 0x1A, 0x0A, 0xA9, 0x0D, 0x0
 pub(crate) struct Parts {
     pub(crate) journal: Journal,
     pub(crate) dialogs: Dialogs,
+    pub(crate) witness: Witness,
     pub(crate) overlay: Overlay,
     pub(crate) header: Header,
     pub(crate) stop: Arc<Stop>,
@@ -75,6 +77,14 @@ pub(crate) fn open(
         });
     }
     let tail = recover(disk.as_ref(), &journal, dialogs_header.watermark)?;
+    let witness = Witness::open(disk.as_ref(), journal_header.store);
+    if tail.last < witness.newest() {
+        return Err(OpenError::WentBack {
+            path: journal.boundary().path().to_owned(),
+            last: tail.last,
+            newest: witness.newest(),
+        });
+    }
 
     let header = Header {
         incarnation: journal_header.incarnation + 1,
@@ -88,6 +98,7 @@ pub(crate) fn open(
     Ok(Parts {
         journal,
         dialogs,
+        witness,
         overlay: Overlay::recover(tail.last, tail.changes),
         header,
         stop,

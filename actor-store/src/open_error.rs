@@ -78,6 +78,15 @@ pub enum OpenError {
         /// What does not fit.
         detail: String,
     },
+    /// The journal lacks batches that were committed: it is damaged where its newest commit stands, or an older copy.
+    WentBack {
+        /// The journal's file.
+        path: String,
+        /// The newest batch in it.
+        last: u64,
+        /// The newest batch that was committed.
+        newest: u64,
+    },
     /// A type's layout changed without a new version.
     TypeChanged {
         /// The type.
@@ -142,6 +151,11 @@ impl fmt::Display for OpenError {
             Self::DifferentDays { at, detail } => write!(
                 f,
                 "journal.redb and dialogs.redb in {at} were saved at different times ({detail}): {BACKUP}"
+            ),
+            Self::WentBack { path, last, newest } => write!(
+                f,
+                "{path} ends at batch {last}, and batch {newest} was committed: restore the whole directory from one backup, \
+                 or, to go on from this older state, delete the file `newest` in it"
             ),
             Self::TypeChanged { name, version } => write!(
                 f,

@@ -24,6 +24,7 @@ use crate::overlay::{Frozen, Overlay};
 use crate::snapshot::Snapshot;
 use crate::table::{Index, StoreId, Table, TypeRecord, Value, Write};
 use crate::type_check;
+use crate::witness::Witness;
 
 /// A store that is open. Clones share it; it closes when the last clone and snapshot are dropped.
 #[derive(Clone, Debug)]
@@ -36,6 +37,7 @@ pub struct Store {
 pub(crate) struct Shared {
     journal: Journal,
     dialogs: Dialogs,
+    witness: Witness,
     overlay: Mutex<Overlay>,
     fold: Mutex<FoldState>,
     forgotten: Mutex<Forgotten>,
@@ -71,6 +73,7 @@ impl Store {
         let Parts {
             journal,
             dialogs,
+            witness,
             overlay,
             header,
             stop,
@@ -84,6 +87,7 @@ impl Store {
             recovered: overlay.living(),
             journal,
             dialogs,
+            witness,
             overlay: Mutex::new(overlay),
             fold: Mutex::default(),
             forgotten: Mutex::default(),
@@ -167,6 +171,7 @@ impl Store {
             return Err(fault);
         }
         shared.journal.append(batch.number(), batch.row())?;
+        shared.witness.note(batch.number());
         lock(&shared.overlay).committed(&batch);
         shared.counters.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())

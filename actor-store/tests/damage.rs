@@ -426,3 +426,35 @@ fn write_row(disk: &MemoryDisk, file: &str, table: &str, key: &str, row: &[u8]) 
     }
     txn.commit().expect("commit");
 }
+
+#[test]
+fn a_damaged_commit_slot_does_not_take_the_last_batch_with_it() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk).expect("open");
+    for n in 0..20_u8 {
+        commit(&store, vec![put(Table::App, b"newest", &[n])]);
+    }
+    // Killed, not closed: the newest commit stands in one slot of the header.
+    let killed = disk.crash(Crash::KeepAll);
+    let mut went_back = 0;
+    for at in 0..512 {
+        let damaged = copy(&killed);
+        damaged.corrupt("journal.redb", at, |image| image[0] ^= 1);
+        match open(&damaged) {
+            Ok(store) => {
+                let value = store.get(Table::App, b"newest").expect("readable");
+                assert_eq!(value.expect("there").bytes[..], [19], "byte {at}");
+            }
+            Err(OpenError::WentBack { last, newest, .. }) => {
+                assert!(last < newest);
+                went_back += 1;
+            }
+            Err(error) => assert!(!error.to_string().contains('\n'), "{error}"),
+        }
+    }
+    assert!(went_back > 0, "the slot's checksum is among these bytes");
+    // The way out that the sentence names.
+    let images = killed.images().into_iter();
+    let without = images.filter(|(name, _)| name != "newest");
+    open(&MemoryDisk::from_images(without)).expect("without its witness it opens");
+}
