@@ -44,6 +44,16 @@ pub fn shape_of<T: DeserializeOwned>() -> Shape {
     Shape(best.map_or(0, |tracer| tracer.hash))
 }
 
+/// Whether some part of `T` asks for a format that describes itself, as `flatten`, `untagged`, `tag = ".."` and dynamic values
+/// do. The codec writes such a type and can never read it back.
+pub fn is_self_describing<T: DeserializeOwned>() -> bool {
+    (0..PALETTES).any(|palette| {
+        let mut tracer = Tracer::new(palette);
+        tracer.explore::<T>();
+        tracer.wants_any
+    })
+}
+
 #[derive(Default)]
 struct Variant {
     is_probed: bool,
@@ -59,6 +69,7 @@ struct Tracer {
     hash: u64,
     events: usize,
     rejections: usize,
+    wants_any: bool,
     palette: u8,
     // Keyed by the name of the Rust type, which tells generic instances apart. It is not hashed.
     enums: BTreeMap<&'static str, Vec<Variant>>,
@@ -75,6 +86,7 @@ impl Tracer {
             hash: 0xcbf2_9ce4_8422_2325,
             events: 0,
             rejections: 0,
+            wants_any: false,
             palette,
             enums: BTreeMap::new(),
             stack: Vec::new(),

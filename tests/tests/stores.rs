@@ -63,6 +63,47 @@ mod after_with_a_version {
     }
 }
 
+mod untagged {
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Amount {
+        Cents(u64),
+        Words(String),
+    }
+
+    #[derive(Default, Serialize, Deserialize)]
+    pub(crate) struct Account {
+        amount: Option<Amount>,
+    }
+
+    #[dialog(timeout = "1 day")]
+    impl Account {
+        #[handler]
+        pub(crate) fn put(&mut self, cents: u64) {
+            self.amount = Some(if cents == 0 {
+                Amount::Words("nothing".to_owned())
+            } else {
+                Amount::Cents(cents)
+            });
+        }
+    }
+}
+
+#[test]
+fn a_state_that_could_never_be_read_back_is_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = dir.path().join("store");
+    let node = Node::builder(&store).serve::<untagged::Account>().start();
+    let (_, said) = refusal(node);
+    assert!(
+        said.contains("`Account`") && said.contains("untagged"),
+        "{said}"
+    );
+    assert!(!store.exists());
+}
+
 fn refusal(started: Result<Node, StartError>) -> (StartError, String) {
     let error = started.expect_err("must not start");
     let said = error.to_string();

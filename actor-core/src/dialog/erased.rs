@@ -9,7 +9,11 @@ use std::{
     sync::{Arc, LazyLock, PoisonError, RwLock},
 };
 
-use actor_store::{TypeRecord, codec, keys::TableKey, shape::shape_of};
+use actor_store::{
+    TypeRecord, codec,
+    keys::TableKey,
+    shape::{is_self_describing, shape_of},
+};
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -69,6 +73,8 @@ pub struct Types {
     pub(crate) records: Vec<TypeRecord>,
     pub(crate) resources: Vec<(TypeId, &'static str)>,
     pub(crate) tables: Vec<&'static str>,
+    /// Stored types that could never be read back.
+    pub(crate) unreadable: Vec<String>,
     contract: Digest,
 }
 
@@ -84,6 +90,7 @@ impl Types {
 
     /// The type of a state.
     pub fn state<T: DeserializeOwned>(&mut self, name: &str, version: u32) {
+        self.refuse_unreadable::<T>(name);
         self.records.push(TypeRecord {
             name: name.to_owned(),
             version,
@@ -105,11 +112,18 @@ impl Types {
     /// An application table.
     pub fn table<K: TableKey, V: DeserializeOwned>(&mut self, table: Table<K, V>) {
         self.tables.push(table.name());
+        self.refuse_unreadable::<V>(table.name());
         self.records.push(TypeRecord {
             name: format!("table {}", table.name()),
             version: 1,
             shape: shape_of::<V>().0,
         });
+    }
+
+    fn refuse_unreadable<T: DeserializeOwned>(&mut self, name: &str) {
+        if is_self_describing::<T>() {
+            self.unreadable.push(name.to_owned());
+        }
     }
 
     /// A provided resource.

@@ -63,6 +63,11 @@ pub enum StartError {
         /// The resource's type.
         resource: &'static str,
     },
+    /// A stored type could be written and never read back.
+    Unreadable {
+        /// The type or table.
+        name: String,
+    },
     /// Two dialogs declare one table, or one type name, with different contents.
     TypeConflict {
         /// The table or type.
@@ -269,6 +274,9 @@ impl NodeBuilder {
                     });
                 }
             }
+            if let Some(name) = service.types.unreadable.first() {
+                return Err(StartError::Unreadable { name: name.clone() });
+            }
             for record in &service.types.records {
                 let known = types
                     .entry(record.name.clone())
@@ -390,6 +398,12 @@ impl fmt::Display for StartError {
                 write!(
                     f,
                     "`{service}` uses `{resource}`, which was not provided: add `.provide(..)` to the node's builder"
+                )
+            }
+            Self::Unreadable { name } => {
+                write!(
+                    f,
+                    "what `{name}` stores could never be read back: `flatten`, `untagged`, `tag = ..` and dynamic values need a format with names; use plain structs and enums"
                 )
             }
             Self::TypeConflict { name } => {

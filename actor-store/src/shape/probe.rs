@@ -232,6 +232,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
     // The codec is not self-describing and refuses this as well.
     fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Rejected> {
         self.tracer.note("any", "");
+        self.tracer.wants_any = true;
         Err(Rejected)
     }
 
