@@ -183,3 +183,53 @@ async fn a_name_that_is_taken_is_refused_and_its_owner_stays_on_the_network() {
     let account = customer.open::<before::Account>();
     assert_eq!(account.capture(3).await.unwrap(), 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_a_store_is_refused_on_the_network_of_the_original() {
+    let dir = tempfile::tempdir().unwrap();
+    let network = Network::new();
+    let open = |store: &str| {
+        Node::builder(dir.path().join(store))
+            .network(&network)
+            .serve::<before::Account>()
+    };
+    open("one").start().unwrap().shutdown().await.unwrap();
+    std::fs::create_dir(dir.path().join("two")).unwrap();
+    for file in ["journal.redb", "dialogs.redb"] {
+        let copied = std::fs::copy(
+            dir.path().join("one").join(file),
+            dir.path().join("two").join(file),
+        );
+        copied.unwrap();
+    }
+    let _one = open("one").start().unwrap();
+    let (error, said) = refusal(open("two").start());
+    assert!(matches!(error, StartError::StoreTaken { .. }));
+    assert!(said.contains("`one`") && said.contains("`two`"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dialog_whose_service_is_not_served_waits_for_a_program_that_serves_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let node = Node::builder(dir.path())
+        .serve::<before::Account>()
+        .start()
+        .unwrap();
+    let account = node.open_as::<before::Account>("a");
+    assert_eq!(account.capture(7).await.unwrap(), 7);
+    node.shutdown().await.unwrap();
+
+    let without = Node::builder(dir.path()).start().unwrap();
+    let account = without.open_as::<before::Account>("a");
+    let why = account.capture(1).await.unwrap_err();
+    assert!(matches!(&why, CallError::NoRoute { .. }), "{why:?}");
+    assert!(why.to_string().contains(".serve::<Account>()"), "{why}");
+    without.shutdown().await.unwrap();
+
+    let node = Node::builder(dir.path())
+        .serve::<before::Account>()
+        .start()
+        .unwrap();
+    let account = node.open_as::<before::Account>("a");
+    assert_eq!(account.capture(1).await.unwrap(), 8);
+}

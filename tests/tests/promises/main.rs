@@ -3,6 +3,7 @@
 mod apps;
 mod article;
 mod deadlines;
+mod found;
 mod gate;
 mod keyed;
 mod letting_go;
