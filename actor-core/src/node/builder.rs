@@ -20,7 +20,7 @@ use super::{
     public::Node,
     registry::Registry,
     shard::deliveries,
-    shell::{Shell, wake_due, who},
+    shell::{AHEAD_MS, Shell, wake_due, who},
 };
 use crate::{
     dialog::{Dialog, Ids, Resources},
@@ -329,16 +329,11 @@ fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
     let rows = store
         .range(Table::Inbox, &[], Bound::Unbounded, usize::MAX)
         .map_err(StartError::Store)?;
-    let damaged = |detail| {
-        StartError::Store(StoreFault::Damaged {
-            path: format!("{} (inbox)", shared.name),
-            detail,
-        })
-    };
+    let damaged = |detail| StartError::Store(shared.damaged(Table::Inbox, detail));
     for delivery in deliveries(rows).map_err(damaged)? {
         shared.post(delivery.to.slot, ShardMsg::Local(delivery));
     }
-    wake_due(shared, now).map_err(StartError::Store)
+    wake_due(shared, now + AHEAD_MS).map_err(StartError::Store)
 }
 
 impl Shared {

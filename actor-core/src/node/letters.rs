@@ -3,7 +3,7 @@
 use actor_store::{StoreFault, Table};
 use serde::{Deserialize, Serialize};
 
-use super::{Shared, record::decode};
+use super::Shared;
 use crate::protocol::DialogId;
 
 /// A message that was given up, and what was known then.
@@ -35,11 +35,7 @@ pub(super) fn list(shared: &Shared) -> Result<Vec<DeadLetter>, StoreFault> {
         std::ops::Bound::Unbounded,
         usize::MAX,
     )?;
-    let damaged = |detail| StoreFault::Damaged {
-        path: format!("{} (dead letters)", shared.name),
-        detail,
-    };
-    rows.into_iter()
-        .map(|(_, value)| decode(&value.bytes).map_err(damaged))
+    rows.iter()
+        .map(|(_, value)| shared.decode(Table::DeadLetters, value))
         .collect()
 }

@@ -7,10 +7,7 @@ use std::{
 
 use actor_store::{StoreFault, Table};
 
-use super::{
-    Shared,
-    record::{EndpointRecord, decode},
-};
+use super::{Shared, record::EndpointRecord};
 use crate::protocol::{DialogId, Ending, Role, Stage};
 
 /// One side of one dialog, as it was last written.
@@ -48,10 +45,6 @@ pub(super) fn list(shared: &Shared) -> Result<Vec<DialogInfo>, StoreFault> {
     let rows = shared
         .store
         .range(Table::Endpoints, &[], Bound::Unbounded, usize::MAX)?;
-    let damaged = |detail| StoreFault::Damaged {
-        path: format!("{} (endpoints)", shared.name),
-        detail,
-    };
     let info = |record: EndpointRecord| {
         let endpoint = &record.endpoint;
         DialogInfo {
@@ -71,7 +64,7 @@ pub(super) fn list(shared: &Shared) -> Result<Vec<DialogInfo>, StoreFault> {
             age: Duration::from_millis(now.saturating_sub(record.opened_ms)),
         }
     };
-    rows.into_iter()
-        .map(|(_, value)| decode(&value.bytes).map(info).map_err(damaged))
+    rows.iter()
+        .map(|(_, value)| shared.decode(Table::Endpoints, value).map(info))
         .collect()
 }

@@ -39,5 +39,5 @@ pub(crate) use shared::Shared;
 #[cfg(feature = "test-util")]
 pub(crate) use {
     builder::{Outside, Parts},
-    shell::{Committed, SCAN_EVERY_MS, persist, release, scan},
+    shell::{AHEAD_MS, Committed, SCAN_EVERY_MS, persist, release, scan},
 };

@@ -11,7 +11,8 @@ use std::{
     time::Duration,
 };
 
-use actor_store::{Store, StoreFault, Table};
+use actor_store::{Store, StoreFault, Table, Value};
+use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tracing::error;
 
@@ -256,15 +257,27 @@ impl Shared {
         let Some(value) = self.store.get(Table::Keys, key)? else {
             return Ok(None);
         };
-        let row: Result<KeyRow, String> = decode(&value.bytes);
-        let address = row.and_then(|row| {
-            Address::from_bytes(&row.address).ok_or_else(|| "a key leads nowhere".to_owned())
-        });
-        let damaged = |detail| StoreFault::Damaged {
-            path: format!("{} (keys)", self.name),
+        let row: KeyRow = self.decode(Table::Keys, &value)?;
+        let address = Address::from_bytes(&row.address);
+        let nowhere = || self.damaged(Table::Keys, "a key leads nowhere".to_owned());
+        address.map(Some).ok_or_else(nowhere)
+    }
+
+    /// A record of this node.
+    pub(crate) fn decode<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        value: &Value,
+    ) -> Result<T, StoreFault> {
+        decode(&value.bytes).map_err(|detail| self.damaged(table, detail))
+    }
+
+    /// A record that makes no sense although its checksum holds: another program wrote it.
+    pub(crate) fn damaged(&self, table: Table, detail: String) -> StoreFault {
+        StoreFault::Damaged {
+            path: format!("{} (table `{table}`)", self.name),
             detail,
-        };
-        address.map(Some).map_err(damaged)
+        }
     }
 }
 

@@ -202,11 +202,14 @@ pub(crate) fn release(shared: &Shared, committed: Committed) {
     shared.gate.settle(committed.ticket);
 }
 
-/// How often the folder looks at the index of deadlines, and how far ahead.
+/// How often the folder looks at the index of deadlines.
 pub(crate) const SCAN_EVERY_MS: u64 = 60_000;
+/// How far ahead it looks.
+pub(crate) const AHEAD_MS: u64 = 2 * SCAN_EVERY_MS;
 
 fn run_folder(shared: &Shared, signal: &FoldSignal) {
-    let mut next_scan = 0;
+    // The start has looked at the index already.
+    let mut next_scan = shared.started_ms + SCAN_EVERY_MS;
     while !signal.stop.load(Ordering::SeqCst) && !shared.has_failed() {
         let worked = match shared.store.fold_step(false) {
             Ok(FoldProgress::Idle) => false,
@@ -231,7 +234,7 @@ fn run_folder(shared: &Shared, signal: &FoldSignal) {
 /// Looks at the index of deadlines. It tells of folded records only, so those that were left in peace are folded first.
 pub(crate) fn scan(shared: &Shared, now: u64) -> Result<(), actor_store::StoreFault> {
     while shared.store.fold_step(true)? == FoldProgress::Worked {}
-    wake_due(shared, now + 2 * SCAN_EVERY_MS)
+    wake_due(shared, now + AHEAD_MS)
 }
 
 /// Tells the shards what the index of deadlines says is due by then. Rows may be early or stale; the record decides.

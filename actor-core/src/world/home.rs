@@ -6,7 +6,7 @@ use actor_store::{Crash, MemoryDisk, Options};
 
 use crate::{
     Node, NodeBuilder,
-    node::{Committed, Cut, Outside, Parts, Shard, Shared},
+    node::{Committed, Cut, Outside, Parts, SCAN_EVERY_MS, Shard, Shared},
     world::{
         clock::{SeededIds, VirtualClock},
         wire::Wire,
@@ -115,6 +115,8 @@ impl Home {
             shard.keep(CELLS);
         }
         let incarnation = shared.incarnation;
+        // The start has looked at the index already.
+        let next_scan = shared.started_ms + SCAN_EVERY_MS;
         let node = Arc::new(Node::stepped(Arc::clone(&shared)));
         self.start_at = None;
         self.life = Some(Life {
@@ -122,7 +124,7 @@ impl Home {
             shared,
             shards,
             gate: Gate::Idle,
-            next_scan: 0,
+            next_scan,
         });
         incarnation
     }

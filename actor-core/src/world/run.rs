@@ -15,7 +15,7 @@ use std::{
 use actor_store::Crash;
 
 use super::{Event, Order, World, clock::next, home::Gate, home::Moment};
-use crate::node::{SCAN_EVERY_MS, persist, release, scan};
+use crate::node::{AHEAD_MS, SCAN_EVERY_MS, persist, release, scan};
 
 /// How long a node that crashed by plan stays down, in milliseconds.
 const DOWN_MS: u64 = 1000;
@@ -231,7 +231,7 @@ impl World {
             due.extend(life.shards.iter().filter_map(crate::node::Shard::next_due));
             // As the folder's thread does it: once a minute, and well before the time.
             let row = life.shared.store.next_due().ok().flatten();
-            due.extend(row.map(|row| row.saturating_sub(2 * SCAN_EVERY_MS).max(life.next_scan)));
+            due.extend(row.map(|row| row.saturating_sub(AHEAD_MS).max(life.next_scan)));
             due.extend((life.shared.store.overlay_bytes() > 0).then_some(life.next_scan));
         }
         due.into_iter().min()
@@ -258,7 +258,7 @@ impl World {
                 continue;
             };
             let row = life.shared.store.next_due().ok().flatten();
-            let soon = row.is_some_and(|row| row <= now + 2 * SCAN_EVERY_MS);
+            let soon = row.is_some_and(|row| row <= now + AHEAD_MS);
             if now >= life.next_scan && (soon || life.shared.store.overlay_bytes() > 0) {
                 life.next_scan = now + SCAN_EVERY_MS;
                 if let Err(fault) = scan(&life.shared, now) {

@@ -16,7 +16,7 @@ use crate::{
     dialog::{Actor, Heard, Service},
     node::{
         address::{Address, actor_key},
-        record::{ActorRecord, EndpointRecord, Named, Owner, decode},
+        record::{ActorRecord, EndpointRecord, Named, Owner},
         shell::SCAN_EVERY_MS,
     },
     protocol::{Abandoned, Carrier, DialogId, FaultCode, Input, LocalItem},
@@ -138,8 +138,7 @@ impl Shard {
         else {
             return Ok(false);
         };
-        let record: EndpointRecord = decode(&value.bytes)
-            .map_err(|cause| unreadable(&self.shared, Table::Endpoints, &cause))?;
+        let record: EndpointRecord = self.shared.decode(Table::Endpoints, &value)?;
         let mut cell = EndpointCell::new(record, used);
         let effects = cell
             .record
@@ -177,8 +176,7 @@ impl Shard {
         let Some(value) = self.shared.store.get(Table::Actors, &actor_key(actor))? else {
             return Ok(false);
         };
-        let record: ActorRecord = decode(&value.bytes)
-            .map_err(|cause| unreadable(&self.shared, Table::Actors, &cause))?;
+        let record: ActorRecord = self.shared.decode(Table::Actors, &value)?;
         let Some(service) = self.shared.registry.get(&record.service).cloned() else {
             // Served when it was written: it waits for a program that serves it again, or for its deadline.
             tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");
@@ -309,13 +307,5 @@ impl Shard {
         {
             self.arm(due, Who::Actor(actor));
         }
-    }
-}
-
-/// A record that does not decode although its checksum holds: another program wrote it.
-fn unreadable(shared: &crate::node::Shared, table: Table, cause: &str) -> StoreFault {
-    StoreFault::Damaged {
-        path: format!("{} (table `{table}`)", shared.name),
-        detail: cause.to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     dialog::Outcome,
     node::{
         address::Address,
-        record::{Named, decode, encode},
+        record::{Named, encode},
     },
 };
 
@@ -86,11 +86,7 @@ impl Shard {
             .shared
             .store
             .get(Table::Keys, &name_key(address, name))?;
-        let damaged = |detail| StoreFault::Damaged {
-            path: format!("{} (names)", self.shared.name),
-            detail,
-        };
-        row.map(|row| decode(&row.bytes).map_err(damaged))
+        row.map(|row| self.shared.decode(Table::Keys, &row))
             .transpose()
     }
 

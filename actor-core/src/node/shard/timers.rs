@@ -39,7 +39,7 @@ impl Shard {
         }
     }
 
-    /// Fires the first entry of the heap, which is due.
+    /// Fires the first entry, which is due.
     pub(super) fn fire(&mut self, now: u64) -> Result<(), StoreFault> {
         let Some((due, who)) = self.due.pop_first() else {
             return Ok(());
