@@ -538,6 +538,8 @@
 //! [`NodeBuilder::verify_on_open`] says otherwise.
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
+#[doc(hidden)]
+pub mod coverage;
 mod dialog;
 mod digest;
 mod node;

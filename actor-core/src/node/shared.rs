@@ -107,11 +107,7 @@ impl Shared {
     }
 
     pub(crate) fn env(&self) -> Env<'_> {
-        Env {
-            limits: &self.limits,
-            store: self.store_id,
-            incarnation: self.incarnation,
-        }
+        Env::new(&self.limits, self.store_id, self.incarnation)
     }
 
     /// The mailbox of the shard where `slot` is at home.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::ids::StoreId;
+use super::mutant::Mutant;
 
 /// Largest body of one message, in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
@@ -68,4 +69,43 @@ pub struct Env<'a> {
     pub store: StoreId,
     /// Which life of that memory this is: raised durably before the first frame of each start (P1).
     pub incarnation: u64,
+    #[cfg(feature = "mutants")]
+    mutant: Option<Mutant>,
+}
+
+impl<'a> Env<'a> {
+    /// What an endpoint of this store may know.
+    pub fn new(limits: &'a Limits, store: StoreId, incarnation: u64) -> Self {
+        Self {
+            limits,
+            store,
+            incarnation,
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
+    }
+
+    /// The same, with rules that are wrong in one way.
+    #[cfg(feature = "mutants")]
+    #[must_use]
+    pub fn with_mutant(mut self, mutant: Option<Mutant>) -> Self {
+        self.mutant = mutant;
+        self
+    }
+
+    /// Are the rules to be wrong in this way? Never, without the feature `mutants`.
+    #[cfg(feature = "mutants")]
+    pub fn is_mutant(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// Are the rules to be wrong in this way? Never, without the feature `mutants`.
+    #[cfg(not(feature = "mutants"))]
+    #[allow(
+        clippy::unused_self,
+        reason = "the same call with the feature and without"
+    )]
+    pub fn is_mutant(&self, _mutant: Mutant) -> bool {
+        false
+    }
 }

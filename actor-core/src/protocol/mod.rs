@@ -42,6 +42,7 @@ mod ids;
 mod input;
 mod limits;
 mod message;
+mod mutant;
 mod stateless;
 
 pub use codec::{
@@ -55,6 +56,7 @@ pub use ids::{DialogId, EndpointKey, Role, StoreId, Token};
 pub use input::{Input, LocalItem, LocalOpen, Location};
 pub use limits::{Env, Limits, MAX_MESSAGE_BYTES, Timeouts};
 pub use message::{ESTABLISHED_HANDLER, Message, MessageKind, Outgoing, handler_id};
+pub use mutant::Mutant;
 pub use stateless::{refuse, reject};
 
 #[cfg(test)]

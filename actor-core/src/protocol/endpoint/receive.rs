@@ -4,6 +4,7 @@
 
 use super::now::{Doom, TurnedAway};
 use super::{Carrier, Endpoint, Mode, Peer, Stage};
+use crate::coverage::{self, Rare};
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
 use crate::protocol::ending::FaultCode;
 use crate::protocol::frame::{Frame, FrameKind, ResetReason};
@@ -85,6 +86,10 @@ impl Endpoint {
     /// Row 5: set once, and durable before any frame names it (S3). The window begins with the binding: nothing an
     /// unbound twin said was ever put into it.
     fn bind(&mut self, frame: &Frame, eff: &mut Effects) {
+        coverage::row(5);
+        if frame.messages.first().is_some_and(|first| first.seq > 1) {
+            coverage::sometimes(Rare::BoundOnLaterAnswer);
+        }
         self.peer = Some(Peer {
             token: frame.src_token,
             store: frame.src_store,
@@ -155,6 +160,8 @@ impl Endpoint {
     /// Row 6: its work is not a problem; it is told to drop it.
     fn supersede(frame: &Frame, eff: &mut Effects) {
         if let Some(reset) = reset(frame, ResetReason::Superseded) {
+            coverage::row(6);
+            coverage::sometimes(Rare::TwinAnswered);
             eff.frames.push((frame.reply_to(), reset));
             eff.notices.push(Notice::Superseded);
         }

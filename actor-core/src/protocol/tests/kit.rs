@@ -62,11 +62,7 @@ impl Side {
 
     pub(super) fn initiator_with(mode: Mode, carrier: Carrier, volatile: bool) -> Self {
         let limits = Limits::default();
-        let env = Env {
-            limits: &limits,
-            store: store("i"),
-            incarnation: 1,
-        };
+        let env = Env::new(&limits, store("i"), 1);
         let (endpoint, first) = Endpoint::initiate(
             dialog(),
             Token([b'i'; 16]),
@@ -84,11 +80,7 @@ impl Side {
     /// A target of that name, born from a frame; nothing consumed yet.
     pub(super) fn target(name: &'static str, mode: Mode, frame: &Frame) -> Self {
         let limits = Limits::default();
-        let env = Env {
-            limits: &limits,
-            store: store(name),
-            incarnation: 1,
-        };
+        let env = Env::new(&limits, store(name), 1);
         let token = Token([name.as_bytes()[0]; 16]);
         let (endpoint, first) = Endpoint::accept(frame.clone(), token, mode, TIMEOUTS, &env);
         Self::new(endpoint, &first, name)
@@ -100,11 +92,7 @@ impl Side {
             panic!("not an opening: {item:?}")
         };
         let limits = Limits::default();
-        let env = Env {
-            limits: &limits,
-            store: store("i"),
-            incarnation: 1,
-        };
+        let env = Env::new(&limits, store("i"), 1);
         let (endpoint, first) =
             Endpoint::accept_local(open.clone(), Token([b't'; 16]), TIMEOUTS, &env);
         Self::new(endpoint, &first, "i")
@@ -112,11 +100,7 @@ impl Side {
 
     pub(super) fn step(&mut self, input: Input) -> Effects {
         let limits = self.limits.clone();
-        let env = Env {
-            limits: &limits,
-            store: self.store,
-            incarnation: self.incarnation,
-        };
+        let env = Env::new(&limits, self.store, self.incarnation);
         let mut effects = self.endpoint.step(input, &env);
         for (_, frame) in &mut effects.frames {
             self.sent += 1;

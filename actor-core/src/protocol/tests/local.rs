@@ -12,11 +12,7 @@ fn open(mode: Mode, texts: &[&str]) -> (Side, Side) {
     let mut initiator = Side::initiator_with(mode, Carrier::Local, false);
     let opening = {
         let limits = initiator.limits.clone();
-        let env = crate::protocol::Env {
-            limits: &limits,
-            store: initiator.store,
-            incarnation: 1,
-        };
+        let env = crate::protocol::Env::new(&limits, initiator.store, 1);
         let (_, effects) = crate::protocol::Endpoint::initiate(
             dialog(),
             initiator.endpoint.token(),

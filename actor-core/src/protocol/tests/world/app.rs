@@ -7,11 +7,7 @@ impl World {
         let dialog = DialogId(self.mint_id());
         let token = Token(self.mint_id());
         let plan = self.plan.clone();
-        let env = Env {
-            limits: &plan.limits,
-            store: self.hosts[0].store,
-            incarnation: self.hosts[0].incarnation,
-        };
+        let env = Env::new(&plan.limits, self.hosts[0].store, self.hosts[0].incarnation);
         let (endpoint, first) = Endpoint::initiate(
             dialog,
             token,

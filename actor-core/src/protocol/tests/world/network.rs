@@ -77,11 +77,11 @@ impl World {
     pub(super) fn accept(&mut self, host: usize, frame: Frame) {
         let token = Token(self.mint_id());
         let plan = self.plan.clone();
-        let env = Env {
-            limits: &plan.limits,
-            store: self.hosts[host].store,
-            incarnation: self.hosts[host].incarnation,
-        };
+        let env = Env::new(
+            &plan.limits,
+            self.hosts[host].store,
+            self.hosts[host].incarnation,
+        );
         let key = frame.key();
         let (endpoint, eff) = Endpoint::accept(frame, token, plan.mode, plan.timeouts, &env);
         let work = Slot {

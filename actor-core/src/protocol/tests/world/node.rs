@@ -5,11 +5,7 @@ use super::*;
 impl World {
     pub(super) fn step(&self, host: usize, work: &mut Slot, input: Input) -> Effects {
         let host = &self.hosts[host];
-        let env = Env {
-            limits: &self.plan.limits,
-            store: host.store,
-            incarnation: host.incarnation,
-        };
+        let env = Env::new(&self.plan.limits, host.store, host.incarnation);
         let effects = work.endpoint.step(input, &env);
         // `establish` runs before anything is delivered.
         if effects.notices.contains(&Notice::Confirmed) {
