@@ -36,6 +36,10 @@ rare! {
     TwinAnswered,
     /// An initiator bound on an answer that was not the first of its partner.
     BoundOnLaterAnswer,
+    /// A start found what the last process died of.
+    DiedInHandler,
+    /// A message was given up because processes died of it.
+    PoisonedByDeaths,
 }
 
 #[cfg(feature = "test-util")]

@@ -7,7 +7,7 @@ use std::{
     fmt, io,
     ops::Bound,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -16,6 +16,7 @@ use actor_store::{Disk, FileDisk, OpenError, Options, Store, StoreFault, Table, 
 use super::{
     Shard, ShardMsg, Shared,
     clock::{Clock, MachineClock},
+    deaths,
     ids::SystemIds,
     public::Node,
     registry::Registry,
@@ -320,6 +321,8 @@ const WOKEN_PER_MS: u64 = 20;
 fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
     let now = shared.clock.now_ms();
     let store = &shared.store;
+    let deaths = deaths::count(shared, now).map_err(StartError::Store)?;
+    *shared.deaths.lock().unwrap_or_else(PoisonError::into_inner) = deaths;
     for (table, key, index) in store.recovered() {
         let due = if index.busy {
             Some(now)

@@ -7,6 +7,7 @@
 mod address;
 mod builder;
 mod clock;
+mod deaths;
 mod gate;
 mod ids;
 mod letters;

@@ -3,6 +3,7 @@
 mod apps;
 mod article;
 mod deadlines;
+mod deaths;
 mod found;
 mod gate;
 mod keyed;

@@ -28,12 +28,13 @@ use std::{
 use actor_store::StoreFault;
 use tokio::sync::oneshot;
 
-use super::{address::Address, shared::Shared};
+use super::{address::Address, deaths::Deaths, shared::Shared};
 use crate::protocol::{DialogId, Frame, LocalItem, Mutant};
 
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
 pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
 pub(crate) use local::deliveries;
+pub(crate) use txn::encoding;
 
 /// What reaches a shard.
 #[derive(Debug)]
@@ -100,10 +101,13 @@ pub(crate) struct Shard {
     max_cells: usize,
     /// The use at which idle cells are looked for again.
     next_sweep: u64,
+    /// Of the actors at home here.
+    deaths: Deaths,
 }
 
 impl Shard {
     pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Self {
+        let deaths = shared.deaths_of(index);
         Self {
             shared,
             index,
@@ -116,6 +120,7 @@ impl Shard {
             handled: 0,
             max_cells: MAX_CELLS,
             next_sweep: 0,
+            deaths,
         }
     }
 

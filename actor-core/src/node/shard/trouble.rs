@@ -13,6 +13,7 @@ use super::{
     txn::Txn,
 };
 use crate::{
+    coverage::{self, Rare},
     node::{
         Shared,
         address::Address,
@@ -20,11 +21,11 @@ use crate::{
         record::{Work, encode},
         stats::add,
     },
-    protocol::{DialogId, FaultCode, Input},
+    protocol::{DialogId, FaultCode, Input, Mutant},
 };
 
 /// Attempts at one message before its dialog is put aside.
-const MAX_ATTEMPTS: u32 = 5;
+pub(super) const MAX_ATTEMPTS: u32 = 5;
 /// Patience before the second attempt, in milliseconds; doubled each time.
 const FIRST_PATIENCE_MS: u64 = 100;
 /// Patience while a partner is too busy to be sent to, in milliseconds.
@@ -67,10 +68,28 @@ impl Shard {
             cell.record.retry_at = txn.now + BUSY_PATIENCE_MS;
             return Ok(());
         }
-        cell.record.failed(ahead);
-        let attempts = cell.record.attempts;
+        let running = failed.running;
+        let deaths = running.and_then(|running| self.deaths.get(&running).copied());
+        let deaths = deaths.unwrap_or(0);
+        let attempts = if let Retry::Exhausted(attempts) = failed.retry {
+            coverage::sometimes(Rare::PoisonedByDeaths);
+            cell.record.ahead = ahead;
+            cell.record.attempts = attempts;
+            attempts
+        } else {
+            cell.record.failed(ahead);
+            cell.record.attempts + deaths
+        };
         if failed.retry == Retry::Never || attempts >= MAX_ATTEMPTS {
-            return self.quarantine(shared, txn, actor, failed);
+            if deaths > 0 {
+                txn.survived.extend(running);
+            }
+            if shared.is_mutant(Mutant::SkipPoison) {
+                cell.record.work.remove(ahead as usize);
+                cell.record.succeeded(txn.now);
+                return Ok(());
+            }
+            return self.quarantine(shared, txn, actor, failed, attempts);
         }
         cell.record.retry_at = txn.now + (FIRST_PATIENCE_MS << (attempts - 1));
         warn!(target: "actor_core::dialog", %actor, attempts, why = %failed.why, "a handler failed and will be tried again");
@@ -123,6 +142,7 @@ impl Shard {
         txn: &mut Txn<'l>,
         actor: DialogId,
         failed: &Failed,
+        attempts: u32,
     ) -> Result<(), StoreFault> {
         let Some(cell) = self.actors.get_mut(&actor) else {
             return Ok(());
@@ -142,7 +162,7 @@ impl Shard {
             },
             state: cell.record.state.clone(),
             why: failed.why.clone(),
-            attempts: cell.record.attempts,
+            attempts,
             at_ms: txn.now,
         };
         cell.record.work.clear();
