@@ -560,7 +560,8 @@ pub use dialog::{
 #[cfg(feature = "test-util")]
 pub use dialog::{SentMessage, TestCx};
 pub use node::{
-    DeadLetter, DialogInfo, Node, NodeBuilder, ShutdownError, StartError, Stats, View, ViewError,
+    DeadLetter, DialogInfo, Held, LetterError, Node, NodeBuilder, RetryError, ShutdownError,
+    StartError, Stats, View, ViewError,
 };
 pub use protocol::{Abandoned, DialogId, Ending, Role, Stage};
 pub use serde;
@@ -587,8 +588,8 @@ pub mod __private {
         dialog::{
             Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, FromPort,
             Handled, HandlerInfo, HandlerKind, Handshake, IsAnswer, Later, Never as Infallible,
-            Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Resumed,
-            Table, Timer, Types, Unfit, established, opening,
+            OnPoison, Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume,
+            Resumed, Table, Timer, Types, Unfit, established, opening,
         },
         protocol::{Abandoned, Mode, handler_id},
     };

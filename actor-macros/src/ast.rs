@@ -7,7 +7,7 @@ use quote::format_ident;
 use syn::{Attribute, Expr, Ident, LitStr, ReturnType, Type, Visibility, spanned::Spanned};
 
 use crate::{
-    attr::Half,
+    attr::{Half, OnPoison},
     signature::{Arg, Context, Receiver, Reply},
 };
 
@@ -22,6 +22,7 @@ pub(crate) struct DialogImpl {
     pub(crate) version: u32,
     pub(crate) timeout_millis: u64,
     pub(crate) lifetime_millis: u64,
+    pub(crate) on_poison: OnPoison,
     pub(crate) uses: Vec<Type>,
     pub(crate) tables: Vec<Expr>,
     pub(crate) handlers: Vec<Handler>,

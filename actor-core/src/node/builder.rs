@@ -7,7 +7,7 @@ use std::{
     fmt, io,
     ops::Bound,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use super::{
     clock::{Clock, MachineClock},
     deaths,
     ids::SystemIds,
+    letters::{LetterBook, MAX_LETTERS},
     public::Node,
     registry::Registry,
     shard::deliveries,
@@ -41,6 +42,7 @@ pub struct NodeBuilder {
     limits: Limits,
     options: Options,
     shards: usize,
+    max_letters: usize,
     #[cfg(feature = "mutants")]
     mutant: Option<crate::protocol::Mutant>,
 }
@@ -125,6 +127,7 @@ impl NodeBuilder {
                 ..Options::default()
             },
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            max_letters: MAX_LETTERS,
             #[cfg(feature = "mutants")]
             mutant: None,
         }
@@ -187,6 +190,13 @@ impl NodeBuilder {
     #[doc(hidden)]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How many dead letters are kept, 10,000 if not said otherwise and 64 MiB in any case. Above it the oldest goes, with
+    /// a line in the log.
+    pub fn keep_dead_letters(mut self, count: usize) -> Self {
+        self.max_letters = count.max(1);
         self
     }
 
@@ -257,10 +267,7 @@ impl NodeBuilder {
         drop(names);
         let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
         store.check_types(&types).map_err(StartError::Open)?;
-        #[cfg_attr(
-            not(feature = "mutants"),
-            expect(unused_mut, reason = "only a mutant is set afterwards")
-        )]
+        let letters = LetterBook::of(&store, self.max_letters).map_err(StartError::Store)?;
         let mut shared = Shared::new(
             name,
             store,
@@ -272,6 +279,7 @@ impl NodeBuilder {
             self.transport,
             self.shards,
         );
+        shared.letters = Mutex::new(letters);
         #[cfg(feature = "mutants")]
         {
             shared.mutant = self.mutant;

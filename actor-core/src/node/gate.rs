@@ -33,6 +33,8 @@ pub(crate) struct Output {
     pub(crate) learned: Vec<(Arc<LineState>, Learned)>,
     /// Told that everything up to this step is durable.
     pub(crate) durable: Vec<oneshot::Sender<()>>,
+    /// Operators who hear whether there was something to try again.
+    pub(crate) retried: Vec<(oneshot::Sender<bool>, bool)>,
     /// For endpoints of this store, while those wait for the sync as well.
     pub(crate) local: Vec<Delivery>,
 }
@@ -44,6 +46,7 @@ impl Output {
             && self.learned.is_empty()
             && self.durable.is_empty()
             && self.local.is_empty()
+            && self.retried.is_empty()
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
     clock::Clock,
     deaths::{ARMED_MS, Deaths, Running},
     gate::{Gate, Output},
+    letters::LetterBook,
     mailbox::Mailbox,
     record::{KeyRow, decode},
     registry::Registry,
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     pub(crate) table_lock: Mutex<()>,
     /// Keys that were asked for and are not yet written: two callers of one key must get one dialog.
     pub(crate) proposed: Mutex<std::collections::HashMap<Vec<u8>, DialogId>>,
+    /// Which dead letters there are.
+    pub(crate) letters: Mutex<LetterBook>,
     /// What earlier processes died of.
     pub(crate) deaths: Mutex<Deaths>,
     /// Until then shards say what they run.
@@ -107,6 +110,7 @@ impl Shared {
             registry,
             resources,
             limits,
+            letters: Mutex::default(),
             deaths: Mutex::default(),
             armed_until_ms,
             held_back: AtomicU64::new(0),
@@ -209,6 +213,9 @@ impl Shared {
         for delivery in output.local {
             self.post(delivery.to.slot, ShardMsg::Local(delivery));
             self.held_back.fetch_sub(1, Ordering::SeqCst);
+        }
+        for (operator, held) in output.retried {
+            let _ = operator.send(held);
         }
         for waiter in output.durable {
             let _ = waiter.send(());

@@ -12,7 +12,11 @@ use std::{
 use actor_store::StoreFault;
 use tracing::{debug_span, error, warn};
 
-use super::{cells::ActorCell, txn::Txn};
+use super::{
+    cells::ActorCell,
+    trouble::{MAX_HELD_BYTES, MAX_HELD_WORK},
+    txn::Txn,
+};
 use crate::{
     dialog::{
         Actor, Call, Command, ESTABLISHED, Handled, Replied, Resumed, Service, StateNotes, Step,
@@ -46,6 +50,8 @@ pub(super) enum Retry {
     Patient,
     /// A message of another version, a missing resource: it would fail the same way again.
     Never,
+    /// More waits behind held work than may.
+    Overfull,
     /// It was tried as often as work is, and took the process along: so many attempts.
     Exhausted(u32),
 }
@@ -263,6 +269,19 @@ impl Failed {
             retry: Retry::Never,
             code: FaultCode::Poisoned,
             running: None,
+        }
+    }
+
+    /// Held work is given up, because too much waits behind it.
+    pub(super) fn overfull(actor: DialogId) -> Self {
+        Self {
+            retry: Retry::Overfull,
+            ..Self::for_good(
+                actor,
+                format!(
+                    "more than {MAX_HELD_WORK} messages, or {MAX_HELD_BYTES} bytes, wait behind it"
+                ),
+            )
         }
     }
 

@@ -51,6 +51,8 @@ pub(crate) enum ShardMsg {
     Close(Arc<LineState>),
     /// Plain code gives a dialog up.
     Abandon(Arc<LineState>, String),
+    /// An operator wants work tried again that is held. Told, durably, whether there is any.
+    Retry(DialogId, oneshot::Sender<bool>),
     /// Something may be due at this time.
     Wake(u64, Who),
     /// Tell how many messages were handled since the last one.
@@ -210,6 +212,7 @@ impl Shard {
             ShardMsg::Dropped(line) => self.on_dropped(&line),
             ShardMsg::Close(line) => self.on_close(&line),
             ShardMsg::Abandon(line, why) => self.on_abandon(&line, why),
+            ShardMsg::Retry(dialog, done) => self.on_retry(dialog, done),
             ShardMsg::Wake(due, who) => {
                 self.arm(due, who);
                 Ok(())

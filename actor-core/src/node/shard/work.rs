@@ -11,7 +11,7 @@ use super::{
     Shard,
     cells::ActorCell,
     handler::{Done, Failed, run},
-    trouble::MAX_ATTEMPTS,
+    trouble::{MAX_ATTEMPTS, is_overfull},
     txn::Txn,
 };
 use crate::{
@@ -74,6 +74,10 @@ impl Shard {
         // Nothing overtakes work that waits for another attempt; only the end does.
         let ends = matches!(work, Work::Abandoned(_));
         if !cell.record.work.is_empty() && !ends && !txn.retrying {
+            if is_overfull(&cell.record) {
+                txn.work.push_front((actor, work));
+                return Ok(Some(Failed::overfull(actor)));
+            }
             cell.record.work.push_back(work);
             txn.dirty_actors.insert(actor);
             return Ok(None);
