@@ -40,6 +40,8 @@ rare! {
     DiedInHandler,
     /// A message was given up because processes died of it.
     PoisonedByDeaths,
+    /// A stored record could not be read.
+    DamagedRecord,
 }
 
 #[cfg(feature = "test-util")]

@@ -224,6 +224,11 @@ pub(crate) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, codec::CodecEr
     Ok(bytes)
 }
 
+/// Written by a program of this layout?
+pub(crate) fn is_current(bytes: &[u8]) -> bool {
+    bytes.last() == Some(&LAYOUT)
+}
+
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     match bytes.split_last() {
         Some((&LAYOUT, record)) => codec::decode(record).map_err(|cause| cause.to_string()),

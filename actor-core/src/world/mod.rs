@@ -4,6 +4,7 @@
 //! and store, stepped by this loop. The same seed and the same calls give the same run.
 
 mod clock;
+mod damage;
 mod death;
 mod home;
 mod run;
@@ -14,6 +15,7 @@ use std::{collections::BTreeMap, future::Future, rc::Rc, sync::Arc, time::Durati
 
 use actor_store::{Crash, Disk, MemoryDisk, Options, Store, Table};
 
+pub use damage::Record;
 pub use death::die;
 pub(crate) use death::pass_death_on;
 pub use home::Moment;

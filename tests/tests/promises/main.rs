@@ -2,10 +2,12 @@
 
 mod apps;
 mod article;
+mod damage;
 mod deadlines;
 mod deaths;
 mod found;
 mod gate;
+mod held;
 mod keyed;
 mod letting_go;
 mod market;

@@ -136,6 +136,10 @@ impl Shard {
                 }
             }
         }
+        if let Some(damaged) = self.damage_of(address) {
+            refuse(txn, answer, damaged);
+            return Ok(());
+        }
         if exists && self.is_orphan(address)? {
             // Nothing is sent that nobody here could take; the dialog waits for a program that serves it again.
             refuse(txn, answer, Outcome::NoRoute(spec.open.service.to_owned()));

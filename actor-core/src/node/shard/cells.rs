@@ -131,14 +131,11 @@ impl Shard {
             cell.used = used;
             return Ok(true);
         }
-        let Some(value) = self
-            .shared
-            .store
-            .get(Table::Endpoints, &address.to_bytes())?
-        else {
+        let key = address.to_bytes();
+        let who = Who::Endpoint(address);
+        let Some(record) = self.load::<EndpointRecord>(Table::Endpoints, &key, who)? else {
             return Ok(false);
         };
-        let record: EndpointRecord = self.shared.decode(Table::Endpoints, &value)?;
         let mut cell = EndpointCell::new(record, used);
         let effects = cell
             .record
@@ -173,10 +170,11 @@ impl Shard {
             cell.used = used;
             return Ok(!cell.gone);
         }
-        let Some(value) = self.shared.store.get(Table::Actors, &actor_key(actor))? else {
+        let key = actor_key(actor);
+        let who = Who::Actor(actor);
+        let Some(record) = self.load::<ActorRecord>(Table::Actors, &key, who)? else {
             return Ok(false);
         };
-        let record: ActorRecord = self.shared.decode(Table::Actors, &value)?;
         let Some(service) = self.shared.registry.get(&record.service).cloned() else {
             // Served when it was written: it waits for a program that serves it again, or for its deadline.
             tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");

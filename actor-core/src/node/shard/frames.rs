@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use actor_store::StoreFault;
 
-use super::{Shard, cells::EndpointCell, txn::Txn};
+use super::{Shard, Who, cells::EndpointCell, txn::Txn};
 use crate::{
     node::{
         address::{Address, token},
@@ -32,6 +32,8 @@ impl Shard {
         if !self.ensure_endpoint(address)? {
             return match frame.dst_token {
                 Some(_) => self.reply(&frame, reject(&frame)),
+                // Nothing begins in the place of something that cannot be read.
+                None if self.damaged.contains_key(&Who::Endpoint(address)) => Ok(()),
                 None => self.on_opening(address, &frame),
             };
         }
@@ -70,6 +72,9 @@ impl Shard {
             return Ok(false);
         }
         let key = crate::node::address::actor_key(actor);
+        if self.damaged.contains_key(&Who::Actor(actor)) {
+            return Ok(false);
+        }
         Ok(self
             .shared
             .store

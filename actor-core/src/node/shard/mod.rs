@@ -6,6 +6,7 @@
 mod calls;
 mod cells;
 mod commands;
+mod damage;
 mod effects;
 mod ends;
 mod frames;
@@ -19,7 +20,7 @@ mod txn;
 mod work;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
     sync::Arc,
     time::Duration,
@@ -53,6 +54,8 @@ pub(crate) enum ShardMsg {
     Abandon(Arc<LineState>, String),
     /// An operator wants work tried again that is held. Told, durably, whether there is any.
     Retry(DialogId, oneshot::Sender<bool>),
+    /// The other side of a dialog of this store cannot be read any more.
+    PartnerDamaged(Address, String),
     /// Something may be due at this time.
     Wake(u64, Who),
     /// Tell how many messages were handled since the last one.
@@ -105,6 +108,9 @@ pub(crate) struct Shard {
     next_sweep: u64,
     /// Of the actors at home here.
     deaths: Deaths,
+    /// Records that cannot be read, in words, and those of them whose dialogs are not yet ended.
+    damaged: BTreeMap<Who, String>,
+    buried: Vec<Who>,
 }
 
 impl Shard {
@@ -123,6 +129,8 @@ impl Shard {
             max_cells: MAX_CELLS,
             next_sweep: 0,
             deaths,
+            damaged: BTreeMap::new(),
+            buried: Vec::new(),
         }
     }
 
@@ -140,6 +148,7 @@ impl Shard {
             if *first == 0 || waiting == 0 || self.shared.is_mutant(Mutant::ExpireAtBoot) {
                 self.first = None;
                 self.fire(now)?;
+                self.bury()?;
                 return Ok(true);
             }
             *first -= 1;
@@ -153,6 +162,7 @@ impl Shard {
         };
         self.handled += 1;
         self.handle(message)?;
+        self.bury()?;
         self.sweep()?;
         Ok(true)
     }
@@ -213,6 +223,7 @@ impl Shard {
             ShardMsg::Close(line) => self.on_close(&line),
             ShardMsg::Abandon(line, why) => self.on_abandon(&line, why),
             ShardMsg::Retry(dialog, done) => self.on_retry(dialog, done),
+            ShardMsg::PartnerDamaged(address, detail) => self.on_partner_damaged(address, &detail),
             ShardMsg::Wake(due, who) => {
                 self.arm(due, who);
                 Ok(())
