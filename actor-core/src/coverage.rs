@@ -42,6 +42,8 @@ rare! {
     PoisonedByDeaths,
     /// A stored record could not be read.
     DamagedRecord,
+    /// A node started with a clock far ahead of what its store remembered.
+    ClockHeld,
 }
 
 #[cfg(feature = "test-util")]

@@ -13,6 +13,7 @@ mod ids;
 mod letters;
 mod line;
 mod listing;
+mod logical;
 mod mailbox;
 mod public;
 mod record;

@@ -8,6 +8,7 @@ mod damage;
 mod death;
 mod home;
 mod run;
+mod steps;
 mod trace;
 mod wire;
 

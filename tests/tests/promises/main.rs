@@ -2,6 +2,7 @@
 
 mod apps;
 mod article;
+mod clock;
 mod damage;
 mod deadlines;
 mod deaths;

@@ -286,11 +286,12 @@ impl Shard {
         let Some(cell) = self.endpoints.get(&address) else {
             return;
         };
-        let deadlines = cell
-            .record
-            .deadlines
-            .values()
-            .map(|due| self.patient(cell.record.opened_ms, *due))
+        let counts = !self.gives_nothing_up() || cell.record.endpoint.ending().is_some();
+        let deadlines = counts.then_some(&cell.record.deadlines);
+        let deadlines = deadlines
+            .into_iter()
+            .flatten()
+            .map(|(_, due)| self.patient(cell.record.opened_ms, *due))
             .min();
         if let Some(due) = deadlines.into_iter().chain(cell.retry_at).min() {
             self.arm(due, Who::Endpoint(address));

@@ -52,6 +52,8 @@ pub(crate) enum ShardMsg {
     Close(Arc<LineState>),
     /// Plain code gives a dialog up.
     Abandon(Arc<LineState>, String),
+    /// The clock is believed from now on.
+    Rearm,
     /// An operator wants work tried again that is held. Told, durably, whether there is any.
     Retry(DialogId, oneshot::Sender<bool>),
     /// The other side of a dialog of this store cannot be read any more.
@@ -224,6 +226,10 @@ impl Shard {
             ShardMsg::Abandon(line, why) => self.on_abandon(&line, why),
             ShardMsg::Retry(dialog, done) => self.on_retry(dialog, done),
             ShardMsg::PartnerDamaged(address, detail) => self.on_partner_damaged(address, &detail),
+            ShardMsg::Rearm => {
+                self.rearm();
+                Ok(())
+            }
             ShardMsg::Wake(due, who) => {
                 self.arm(due, who);
                 Ok(())

@@ -3,6 +3,8 @@
 //! Owns the order of deadlines. Entries may be early or stale; the record decides. Deadlines that lapsed while the node
 //! was down, or lapse soon after, wait for a grace, so that what the partner said meanwhile is heard first.
 
+use std::sync::atomic::Ordering;
+
 use actor_store::StoreFault;
 
 use super::{Shard, Who};
@@ -31,12 +33,25 @@ impl Shard {
 
     /// When a deadline of this endpoint counts as lapsed: after a start the partners of before are listened to first.
     pub(super) fn patient(&self, opened_ms: u64, deadline: u64) -> u64 {
-        let started = self.shared.started_ms;
+        let started = self.shared.grace_from_ms.load(Ordering::SeqCst);
         if opened_ms < started && !self.shared.is_mutant(Mutant::ExpireAtBoot) {
             deadline.max(started + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX))
         } else {
             deadline
         }
+    }
+
+    /// The clock is not believed, so no deadline ends a dialog.
+    pub(super) fn gives_nothing_up(&self) -> bool {
+        self.shared.clock.is_held() && !self.shared.is_mutant(Mutant::ExpireAtBoot)
+    }
+
+    /// Deadlines count again: everything in memory is looked at anew.
+    pub(super) fn rearm(&mut self) {
+        let endpoints: Vec<Address> = self.endpoints.keys().copied().collect();
+        endpoints
+            .into_iter()
+            .for_each(|address| self.arm_endpoint(address));
     }
 
     /// Fires the first entry, which is due.
@@ -87,6 +102,9 @@ impl Shard {
         let decides = endpoint.carrier() == Carrier::Remote || endpoint.role() == Role::Target;
         let deadlines = cell.record.deadlines.clone();
         let lapsed = deadlines.into_iter().filter_map(|(kind, at)| {
+            if !tombstone && self.gives_nothing_up() {
+                return None;
+            }
             let at = if tombstone {
                 at
             } else {
@@ -95,7 +113,7 @@ impl Shard {
             (at <= now && (decides || kind != TimerKind::Initiation)).then_some(kind)
         });
         let lapsed: Vec<TimerKind> = lapsed.collect();
-        if !decides {
+        if !decides && !self.gives_nothing_up() {
             self.ignore_deadline(address, TimerKind::Initiation, now);
         }
         for kind in lapsed
