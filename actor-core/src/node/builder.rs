@@ -280,6 +280,7 @@ impl NodeBuilder {
         store.check_types(&types).map_err(StartError::Open)?;
         let clock =
             LogicalClock::begin(&store, clock, self.clock_hold).map_err(StartError::Store)?;
+        let clock = Arc::new(clock);
         let letters = LetterBook::of(&store, self.max_letters).map_err(StartError::Store)?;
         let mut shared = Shared::new(
             name,

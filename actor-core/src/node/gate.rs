@@ -13,7 +13,10 @@ use std::{
 use actor_store::{Batch, Store, StoreFault, Write};
 use tokio::sync::oneshot;
 
-use super::shard::{Delivery, Learned, LineState};
+use super::{
+    logical::LogicalClock,
+    shard::{Delivery, Learned, LineState},
+};
 use crate::{
     dialog::Heard,
     protocol::{Destination, Frame},
@@ -76,15 +79,17 @@ struct Queue {
 #[derive(Debug)]
 pub(crate) struct Gate {
     store: Store,
+    clock: Arc<LogicalClock>,
     queue: Mutex<Queue>,
     arrived: Condvar,
     settled: Condvar,
 }
 
 impl Gate {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store, clock: Arc<LogicalClock>) -> Self {
         Self {
             store,
+            clock,
             queue: Mutex::default(),
             arrived: Condvar::new(),
             settled: Condvar::new(),
@@ -132,6 +137,9 @@ impl Gate {
     fn cut_locked(&self, queue: &mut Queue) -> Option<Cut> {
         if queue.outputs.is_empty() {
             return None;
+        }
+        if queue.steps > 0 {
+            self.store.publish(self.clock.mark().into_iter().collect());
         }
         Some(Cut {
             batch: self.store.cut(),

@@ -23,8 +23,6 @@ use crate::coverage::{self, Rare};
 
 /// How far ahead of the store's memory a clock is believed, where nothing else is said.
 pub(crate) const CLOCK_HOLD: Duration = Duration::from_secs(7 * 86_400);
-/// How often the time is written down, in milliseconds; with a commit that happens anyway.
-const MARK_EVERY_MS: u64 = 10_000;
 /// The row of the high-water mark in the node's own table.
 const MARK_KEY: &[u8] = b"clock";
 
@@ -36,7 +34,6 @@ pub(crate) struct LogicalClock {
     since: u64,
     from: AtomicU64,
     is_held: AtomicBool,
-    marked: AtomicU64,
 }
 
 impl LogicalClock {
@@ -69,7 +66,6 @@ impl LogicalClock {
             since: now,
             from: AtomicU64::new(from),
             is_held: AtomicBool::new(is_held),
-            marked: AtomicU64::new(0),
         })
     }
 
@@ -94,17 +90,9 @@ impl LogicalClock {
         self.is_held.swap(false, Ordering::SeqCst)
     }
 
-    /// The row to write with a commit, if it is time for it.
-    pub(crate) fn mark(&self, now: u64) -> Option<Write> {
-        let marked = self.marked.load(Ordering::Relaxed);
-        if now < marked.saturating_add(MARK_EVERY_MS) {
-            return None;
-        }
-        // One of several shards writes it.
-        self.marked
-            .compare_exchange(marked, now, Ordering::Relaxed, Ordering::Relaxed)
-            .ok()?;
-        let bytes = encode(&now).ok()?;
+    /// The high-water mark, written with each commit and never for its own sake: nothing in the commit is later.
+    pub(crate) fn mark(&self) -> Option<Write> {
+        let bytes = encode(&self.now_ms()).ok()?;
         Some(Write {
             table: Table::Node,
             key: MARK_KEY.to_vec(),

@@ -145,9 +145,6 @@ impl Shard {
                 writes.push(super::local::inbox_row(*to, item)?);
             }
         }
-        if !writes.is_empty() {
-            writes.extend(self.shared.clock.mark(now));
-        }
         let mut deliveries = deliveries_of(local);
         if !deliveries.is_empty() && self.shared.holds_back(now, deliveries.len()) {
             output.local = std::mem::take(&mut deliveries);
