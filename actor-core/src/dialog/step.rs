@@ -99,6 +99,7 @@ pub(crate) enum Command {
         dialog: DialogId,
         call: Encoded,
         then: Option<Continuation>,
+        within: Option<Duration>,
     },
     Reply {
         request: u64,

@@ -18,7 +18,7 @@ use super::{
     shard::{Delivery, Learned, LineState},
 };
 use crate::{
-    dialog::Heard,
+    dialog::{Heard, Knowledge},
     protocol::{Destination, Frame},
 };
 
@@ -36,6 +36,8 @@ pub(crate) struct Output {
     pub(crate) learned: Vec<(Arc<LineState>, Learned)>,
     /// Told that everything up to this step is durable.
     pub(crate) durable: Vec<oneshot::Sender<()>>,
+    /// Told what is known, which may be of a step that is not durable yet.
+    pub(crate) known: Vec<(oneshot::Sender<Knowledge>, Knowledge)>,
     /// Operators who hear whether there was something to try again.
     pub(crate) retried: Vec<(oneshot::Sender<bool>, bool)>,
     /// For endpoints of this store, while those wait for the sync as well.
@@ -49,6 +51,7 @@ impl Output {
             && self.learned.is_empty()
             && self.durable.is_empty()
             && self.local.is_empty()
+            && self.known.is_empty()
             && self.retried.is_empty()
     }
 }

@@ -56,6 +56,12 @@ pub(crate) struct Ask {
     pub(crate) then: Option<Continuation>,
     /// Its name, and the digest of what was asked under it.
     pub(crate) name: Option<(String, u64)>,
+    /// When its continuation hears that it is too late.
+    pub(crate) until: Option<u64>,
+    pub(crate) since_ms: u64,
+    /// Rounds of its endpoint before it was said.
+    #[serde(skip)]
+    pub(crate) rounds_before: u32,
 }
 
 /// A request with a name.
@@ -64,6 +70,8 @@ pub(crate) struct Named {
     /// Of handler and arguments: the same name with other contents is an error.
     pub(crate) digest: u64,
     pub(crate) request: u64,
+    /// When it was said first.
+    pub(crate) since_ms: u64,
     pub(crate) outcome: Option<Outcome>,
 }
 
@@ -130,7 +138,8 @@ impl EndpointRecord {
 
     /// The first deadline, which the index knows.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        self.deadlines.values().copied().min()
+        let overdue = self.asks.values().filter_map(|ask| ask.until);
+        self.deadlines.values().copied().chain(overdue).min()
     }
 
     pub(crate) fn value(&self, busy: bool) -> Result<Value, codec::CodecError> {

@@ -233,6 +233,9 @@ impl Shared {
             self.post(delivery.to.slot, ShardMsg::Local(delivery));
             self.held_back.fetch_sub(1, Ordering::SeqCst);
         }
+        for (answer, known) in output.known {
+            let _ = answer.send(known);
+        }
         for (operator, held) in output.retried {
             let _ = operator.send(held);
         }

@@ -10,6 +10,7 @@ mod found;
 mod gate;
 mod held;
 mod keyed;
+mod knowledge;
 mod letting_go;
 mod market;
 mod poison;

@@ -19,7 +19,7 @@ use crate::{
     },
     protocol::{
         Abandoned, Carrier, DialogId, Ending, Endpoint, FaultCode, Input, MAX_MESSAGE_BYTES,
-        Message, MessageKind, Outgoing, SendRefusal,
+        Message, MessageKind, Outgoing, SendRefusal, Timeouts, TimerKind,
     },
 };
 
@@ -36,9 +36,12 @@ impl Shard {
                 txn.opens.insert(dialog, spec);
                 Ok(())
             }
-            Command::Send { dialog, call, then } => {
-                self.send_to_partner(txn, actor, dialog, call, then)
-            }
+            Command::Send {
+                dialog,
+                call,
+                then,
+                within,
+            } => self.send_to_partner(txn, actor, dialog, call, then, within),
             Command::Reply { request, value } => self.keep_promise(txn, own, request, value),
             Command::Arm {
                 timer,
@@ -198,6 +201,7 @@ impl Shard {
         dialog: DialogId,
         call: Encoded,
         then: Option<Continuation>,
+        within: Option<Duration>,
     ) -> Result<(), StoreFault> {
         let address = Address::initiator(dialog, actor.slot());
         let refused = match call.body {
@@ -213,6 +217,7 @@ impl Shard {
                 body,
                 call.closing,
                 then.as_ref(),
+                within,
             )?,
         };
         match (refused, then) {
@@ -277,6 +282,7 @@ impl Shard {
         body: Vec<u8>,
         closing: bool,
         then: Option<&Continuation>,
+        within: Option<Duration>,
     ) -> Result<Option<Outcome>, StoreFault> {
         if let Some(outcome) = txn.broken.get(&address.key.dialog).cloned() {
             return Ok(Some(outcome));
@@ -285,7 +291,9 @@ impl Shard {
             let Some(spec) = txn.opens.get(&address.key.dialog).cloned() else {
                 return Ok(Some(Outcome::Closed));
             };
-            if let Err(outcome) = self.open_initiator(txn, address, &spec, Owner::Child(actor))? {
+            if let Err(outcome) =
+                self.open_initiator(txn, address, &spec, Owner::Child(actor), within)?
+            {
                 return Ok(Some(outcome));
             }
             if let Some(cell) = self.actors.get_mut(&actor) {
@@ -304,9 +312,11 @@ impl Shard {
             version: 1,
             body: body.into(),
         };
+        let until = within.map(|time| txn.now.saturating_add(millis(time)));
         let ask = Ask {
             then: then.cloned(),
-            name: None,
+            until: until.filter(|_| then.is_some()),
+            ..Ask::default()
         };
         self.say(txn, address, outgoing, closing, ask)
             .map(Result::err)
@@ -319,6 +329,7 @@ impl Shard {
         address: Address,
         spec: &Arc<OpenSpec>,
         owner: Owner,
+        within: Option<Duration>,
     ) -> Result<Result<(), Outcome>, StoreFault> {
         let carrier = if self.shared.registry.get(spec.service).is_some() {
             Carrier::Local
@@ -328,6 +339,7 @@ impl Shard {
             return Ok(Err(Outcome::NoRoute(spec.service.to_owned())));
         };
         let trace = self.trace_of(&owner, address.key.dialog);
+        let timeouts = self.cascade(&owner, spec.timeouts, within, txn.now);
         let token = token(address.slot, self.shared.ids.random());
         let (endpoint, effects) = Endpoint::initiate(
             address.key.dialog,
@@ -335,7 +347,7 @@ impl Shard {
             spec.service,
             spec.mode,
             carrier,
-            spec.timeouts,
+            timeouts,
             spec.contract,
             owner == Owner::Volatile,
             &self.shared.env(),
@@ -347,6 +359,32 @@ impl Shard {
         );
         self.absorb(txn, address, effects)?;
         Ok(Ok(()))
+    }
+
+    /// A subcontracted dialog lasts no longer than the one that opened it, and is looked for no longer than its first
+    /// request may wait.
+    fn cascade(
+        &self,
+        owner: &Owner,
+        timeouts: Timeouts,
+        within: Option<Duration>,
+        now: u64,
+    ) -> Timeouts {
+        let parent = match owner {
+            Owner::Child(parent) => self.endpoints.get(&Address::target(*parent)),
+            _ => None,
+        };
+        let until = parent.and_then(|cell| cell.record.deadlines.get(&TimerKind::Lifetime));
+        let left = until.map(|until| Duration::from_millis(until.saturating_sub(now)));
+        let lifetime = timeouts.lifetime.min(left.unwrap_or(Duration::MAX));
+        Timeouts {
+            lifetime,
+            initiation: timeouts
+                .initiation
+                .min(lifetime)
+                .min(within.unwrap_or(Duration::MAX)),
+            ..timeouts
+        }
     }
 
     /// A subcontracted dialog belongs to the work of the one that opened it; any other begins its own.
@@ -379,6 +417,11 @@ impl Shard {
         let wants_answer = outgoing.kind == MessageKind::Ask;
         self.input(txn, address, Input::Send(outgoing))?;
         if wants_answer && let Some(cell) = self.endpoints.get_mut(&address) {
+            let ask = Ask {
+                since_ms: txn.now,
+                rounds_before: cell.rounds,
+                ..ask
+            };
             cell.record.asks.insert(request, ask);
         }
         if closing {
@@ -386,6 +429,11 @@ impl Shard {
         }
         Ok(Ok(request))
     }
+}
+
+/// Milliseconds, as many as there are.
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn refusal_outcome(refusal: SendRefusal, bytes: usize, ending: Option<&Ending>) -> Outcome {

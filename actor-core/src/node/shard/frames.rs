@@ -1,6 +1,6 @@
 //! Frames from other nodes: to the endpoint they name, to a new target, or refused without a trace.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use actor_store::StoreFault;
 
@@ -12,8 +12,8 @@ use crate::{
         stats::add,
     },
     protocol::{
-        Carrier, Destination, DialogId, Endpoint, FaultCode, Frame, Input, Role, Stage, refuse,
-        reject,
+        Carrier, Destination, DialogId, Endpoint, FaultCode, Frame, Input, Role, Stage, Timeouts,
+        refuse, reject,
     },
 };
 
@@ -158,7 +158,7 @@ impl Shard {
                 frame.clone(),
                 token,
                 service.spec.mode,
-                service.spec.timeouts,
+                shortened(service.spec.timeouts, frame.ttl_ms),
                 &shard.shared.env(),
             );
             shard.new_target(txn, address, endpoint, &service, DialogId(frame.trace));
@@ -204,5 +204,18 @@ impl Shard {
         let mut txn = Txn::new(self.shared.clock.now_ms());
         txn.output.frames.push((to, answer));
         self.commit(txn).map(drop)
+    }
+}
+
+/// A dialog lasts no longer than its initiator says it may.
+pub(super) fn shortened(timeouts: Timeouts, ttl_ms: u64) -> Timeouts {
+    if ttl_ms == 0 {
+        return timeouts;
+    }
+    let left = Duration::from_millis(ttl_ms);
+    Timeouts {
+        initiation: timeouts.initiation.min(left),
+        lifetime: timeouts.lifetime.min(left),
+        ..timeouts
     }
 }

@@ -30,7 +30,10 @@ use actor_store::StoreFault;
 use tokio::sync::oneshot;
 
 use super::{address::Address, deaths::Deaths, shared::Shared};
-use crate::protocol::{DialogId, Frame, LocalItem, Mutant};
+use crate::{
+    dialog::Knowledge,
+    protocol::{DialogId, Frame, LocalItem, Mutant},
+};
 
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
 pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
@@ -52,6 +55,8 @@ pub(crate) enum ShardMsg {
     Close(Arc<LineState>),
     /// Plain code gives a dialog up.
     Abandon(Arc<LineState>, String),
+    /// Tell what is known of a named request.
+    Knowledge(Arc<LineState>, String, oneshot::Sender<Knowledge>),
     /// The clock is believed from now on.
     Rearm,
     /// An operator wants work tried again that is held. Told, durably, whether there is any.
@@ -226,6 +231,7 @@ impl Shard {
             ShardMsg::Abandon(line, why) => self.on_abandon(&line, why),
             ShardMsg::Retry(dialog, done) => self.on_retry(dialog, done),
             ShardMsg::PartnerDamaged(address, detail) => self.on_partner_damaged(address, &detail),
+            ShardMsg::Knowledge(line, name, answer) => self.on_knowledge(&line, name, answer),
             ShardMsg::Rearm => {
                 self.rearm();
                 Ok(())

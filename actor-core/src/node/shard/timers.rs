@@ -7,9 +7,14 @@ use std::sync::atomic::Ordering;
 
 use actor_store::StoreFault;
 
-use super::{Shard, Who};
+use super::{Shard, Who, cells::Waiter, txn::Txn};
 use crate::{
-    node::{address::Address, record::Work, shared::GRACE},
+    dialog::Heard,
+    node::{
+        address::Address,
+        record::{Ask, Work},
+        shared::GRACE,
+    },
     protocol::{Carrier, DialogId, Input, Mutant, Role, TimerKind},
 };
 
@@ -132,7 +137,57 @@ impl Shard {
                 shard.input(txn, address, Input::Timer(kind))
             })?;
         }
+        self.overdue(address, now)?;
         self.arm_endpoint(address);
+        Ok(())
+    }
+
+    /// Requests whose time has passed: callers and continuations hear it, the dialog goes on.
+    fn overdue(&mut self, address: Address, now: u64) -> Result<(), StoreFault> {
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return Ok(());
+        };
+        let mut answers = Vec::new();
+        let requests: Vec<u64> = cell.waiters.keys().copied().collect();
+        for request in requests {
+            let outcome = cell.overdue_outcome(request);
+            let Some(waiters) = cell.waiters.get_mut(&request) else {
+                continue;
+            };
+            let late = |waiter: &mut Waiter| waiter.until.is_some_and(|until| until <= now);
+            let gone = waiters.extract_if(.., late);
+            answers.extend(gone.map(|waiter| (waiter.answer, Heard::Outcome(outcome.clone()))));
+            if waiters.is_empty() {
+                cell.waiters.remove(&request);
+            }
+        }
+        if !answers.is_empty() {
+            let mut txn = Txn::new(now);
+            txn.output.answers = answers;
+            self.commit(txn)?;
+        }
+        let Some(cell) = self.endpoints.get(&address) else {
+            return Ok(());
+        };
+        let opened_ms = cell.record.opened_ms;
+        let until = |ask: &Ask| ask.until.map(|until| self.patient(opened_ms, until));
+        let late: Vec<u64> = cell
+            .record
+            .asks
+            .iter()
+            .filter(|(_, ask)| !self.gives_nothing_up() && until(ask).is_some_and(|at| at <= now))
+            .map(|(request, _)| *request)
+            .collect();
+        for request in late {
+            self.transact(&|shard, txn| {
+                shard.ensure_endpoint(address)?;
+                let Some(cell) = shard.endpoints.get(&address) else {
+                    return Ok(());
+                };
+                let outcome = cell.overdue_outcome(request);
+                shard.answered(txn, address, request, outcome)
+            })?;
+        }
         Ok(())
     }
 

@@ -43,6 +43,7 @@ impl Endpoint {
             new.was_established = mode == Mode::Handshake;
             eff.notices.push(Notice::Bound);
             eff.local.push(LocalItem::Open(LocalOpen {
+                ttl_ms: 0,
                 trace: [0; 16],
                 dialog,
                 service: new.service.clone(),
