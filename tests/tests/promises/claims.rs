@@ -44,10 +44,12 @@ mod knows {
 mod asks {
     use super::*;
 
+    type Asker = ReplyTo<Result<u64, String>>;
+
     #[derive(Default, Serialize, Deserialize)]
     pub(super) struct Teller {
         asked: u64,
-        waiting: Vec<(u64, u64, ReplyTo<Result<u64, String>>)>,
+        waiting: Vec<(u64, u64, Asker)>,
     }
 
     #[dialog(name = "teller", timeout = "2 days")]
