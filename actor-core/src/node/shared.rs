@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     dialog::{Heard, Ids, Reader, Resources},
-    protocol::{Destination, DialogId, Env, Frame, Limits, StoreId},
+    protocol::{Destination, DialogId, Env, Frame, Limits, Mutant, StoreId},
     transport::Transport,
 };
 
@@ -64,6 +64,9 @@ pub(crate) struct Shared {
     pub(crate) half_open: AtomicU64,
     /// Those who read events, to be told when the node stops.
     readers: Mutex<Vec<Weak<Reader>>>,
+    /// In which way this node is wrong, if it is.
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<Mutant>,
     stopping: AtomicBool,
     stopped: watch::Sender<Option<String>>,
 }
@@ -104,13 +107,23 @@ impl Shared {
             send_ctr: AtomicU64::new(0),
             half_open: AtomicU64::new(0),
             readers: Mutex::default(),
+            #[cfg(feature = "mutants")]
+            mutant: None,
             stopping: AtomicBool::new(false),
             stopped: watch::Sender::new(None),
         }
     }
 
     pub(crate) fn env(&self) -> Env<'_> {
-        Env::new(&self.limits, self.store_id, self.incarnation)
+        let env = Env::new(&self.limits, self.store_id, self.incarnation);
+        #[cfg(feature = "mutants")]
+        let env = env.with_mutant(self.mutant);
+        env
+    }
+
+    /// Is this node to be wrong in this way?
+    pub(crate) fn is_mutant(&self, mutant: Mutant) -> bool {
+        self.env().is_mutant(mutant)
     }
 
     /// The mailbox of the shard where `slot` is at home.

@@ -317,9 +317,22 @@ fn events_for_one_who_is_away_make_the_target_wait_and_never_poison_it() {
     world.heal();
     world.advance(Duration::from_secs(600));
     let expected = courses((1..=1).chain((0..3).flat_map(|_| 1..=600)));
-    eprintln!("{}", world.state());
     let heard = here(&mut world, &mut events);
     assert!(heard == expected, "{} of {}", heard.len(), expected.len());
+}
+
+#[test]
+fn more_events_in_one_step_than_may_ever_wait_are_a_fault_and_not_a_wait() {
+    for (mut world, near, far) in worlds() {
+        let kitchen = world.open::<Kitchen>(near);
+        let failed = world.run(kitchen.buffet(5000));
+        assert!(
+            matches!(failed, Err(CallError::Abandoned { .. })),
+            "{failed:?}"
+        );
+        let letters = world.at(far).dead_letters().unwrap();
+        assert!(letters[0].why.contains("tell the rest from a timer"));
+    }
 }
 
 #[test]
