@@ -67,6 +67,7 @@ impl Kitchen {
 struct House {
     courses: Vec<u32>,
     over: Option<String>,
+    kitchen: Option<DialogRef<Kitchen>>,
 }
 
 #[dialog(timeout = "2 days", tables(SERVED))]
@@ -77,10 +78,9 @@ impl House {
         kitchen
             .events()
             .then_with(Self::SERVED, "dinner".to_owned());
+        self.kitchen = Some(kitchen.dialog().reference());
         kitchen.order(courses).then(Self::ORDERED);
     }
-    #[resume]
-    fn ordered(&mut self, _cx: &mut Cx<'_, Self>, _answer: Answer<u32>) {}
     #[resume]
     fn served(&mut self, cx: &mut Cx<'_, Self>, course: Answer<Course>, meal: String) {
         match course {
@@ -91,6 +91,27 @@ impl House {
             }
             Err(end) => self.over = Some(format!("{end:?}")),
         }
+    }
+    #[resume]
+    fn ordered(&mut self, _cx: &mut Cx<'_, Self>, _answer: Answer<u32>) {}
+    #[handler]
+    fn set_on_fire(&mut self, cx: &mut Cx<'_, Self>) {
+        if let Some(kitchen) = &self.kitchen {
+            cx.to(kitchen).burn_down().tell();
+        }
+    }
+    #[handler]
+    fn listen_again(&mut self, cx: &mut Cx<'_, Self>) {
+        self.over = None;
+        if let Some(kitchen) = &self.kitchen {
+            cx.to(kitchen)
+                .events()
+                .then_with(Self::SERVED, "breakfast".to_owned());
+        }
+    }
+    #[handler]
+    fn end(&self) -> Option<String> {
+        self.over.clone()
     }
     #[handler]
     fn courses(&self) -> Vec<u32> {
@@ -302,9 +323,7 @@ fn events_for_one_who_is_away_make_the_target_wait_and_never_poison_it() {
     let mut events = kitchen.events();
     world.run(kitchen.order(1)).unwrap();
     world.advance(SECOND * 2);
-    world.partition("near", "far");
-    // The order arrives before the partition would let anything back.
-    world.heal();
+    // Orders arrive, acknowledgements do not.
     world.lose(u32::MAX, |frame: &FrameRecord| {
         frame.from == "near" && frame.frame.messages.is_empty()
     });
@@ -425,6 +444,65 @@ fn a_dialog_hears_each_event_of_its_partner_once_over_a_crash_at_any_commit() {
 #[test]
 fn a_dialog_hears_each_event_of_its_partner_once_within_one_store() {
     crash_at_every_commit(together, &["house"], dine);
+}
+
+#[test]
+fn a_dialog_that_listens_hears_the_end_as_well() {
+    for mut world in [apart(), together()] {
+        let house = world.open_as::<House>("house", "dinner");
+        world.run(house.dine(2)).unwrap();
+        world.advance(SECOND * 10);
+        assert_eq!(world.run(house.end()).unwrap(), None);
+        world.run(house.set_on_fire()).unwrap();
+        world.settle();
+        assert_eq!(
+            world.run(house.courses()).unwrap(),
+            [1, 2],
+            "what a step says goes with its giving up"
+        );
+        let end = world.run(house.end()).unwrap().unwrap();
+        assert!(end.contains("Abandoned") && end.contains("fire"), "{end}");
+        // Whoever listens to what is over hears that it is.
+        world.run(house.listen_again()).unwrap();
+        let end = world.run(house.end()).unwrap().unwrap();
+        assert!(end.contains("fire") || end.contains("Closed"), "{end}");
+    }
+}
+
+/// Shows a value only at the third attempt, as somebody would whose display is stuck.
+#[derive(Default, Serialize, Deserialize)]
+struct Moody {
+    shown: Vec<u32>,
+}
+
+#[dialog(timeout = "2 days")]
+impl Moody {
+    #[handler(currency)]
+    fn show(&mut self, cx: &mut Cx<'_, Self>, value: u32) {
+        assert!(value > 1 || cx.attempt() > 2, "stuck");
+        self.shown.push(value);
+    }
+    #[handler]
+    fn shown(&self) -> Vec<u32> {
+        self.shown.clone()
+    }
+}
+
+#[test]
+fn values_that_wait_for_a_failing_one_are_superseded_and_the_failing_one_is_not() {
+    for names in [["only", "only"], ["near", "far"]] {
+        let mut world = World::calm();
+        world.node(names[1], NodeBuilder::serve::<Moody>);
+        if names[0] != names[1] {
+            world.node(names[0], |builder| builder);
+        }
+        let moody = world.open::<Moody>(names[0]);
+        for value in 1..=10 {
+            world.run(moody.show(value)).unwrap();
+            world.settle();
+        }
+        assert_eq!(world.run(moody.shown()).unwrap(), [1, 10]);
+    }
 }
 
 fn turn(world: &mut World, _: &[&str], what: &str) {
