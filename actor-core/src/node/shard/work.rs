@@ -72,7 +72,7 @@ impl Shard {
         // Nothing overtakes work that waits for another attempt; only the end does.
         let ends = matches!(work, Work::Abandoned(_));
         if !cell.record.work.is_empty() && !ends && !txn.retrying {
-            cell.record.work.push_back(work);
+            cell.record.put_off(work);
             txn.dirty_actors.insert(actor);
             return Ok(None);
         }
