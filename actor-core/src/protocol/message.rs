@@ -92,6 +92,8 @@ impl Message {
     pub(crate) fn of_an_acknowledgement(seq: u64) -> Self {
         Self {
             seq,
+            after: seq.saturating_sub(1),
+            currency: false,
             fin: false,
             kind: MessageKind::Tell,
             re: 0,

@@ -6,7 +6,7 @@ use actor_core::protocol::{Abandoned, DialogId, Ending, Role, Token};
 
 use super::{
     host::{Host, main_dialog},
-    memory::{Fate, Grave, Memory},
+    memory::{Fate, Grave, Memory, released},
     property::{Broken, Safety},
 };
 
@@ -89,8 +89,7 @@ fn check_kept(memory: &Memory, other: &Host, broken: &mut Broken) {
     let Some(recv_next) = partner_recv_next(memory, other) else {
         return;
     };
-    let endpoint = &memory.endpoint;
-    let released = endpoint.send_next() - 1 - endpoint.outbox().count() as u64;
+    let released = released(&memory.endpoint);
     broken.mark_if(Safety::KeptUntilAcked, released >= recv_next);
 }
 
@@ -103,9 +102,10 @@ fn check_heard(memory: &Memory, other: &Host, broken: &mut Broken) {
         .map(|partner| &partner.app.said)
         .or_else(|| partner_grave(memory, other).map(|grave| &grave.said));
     if let Some(said) = said {
+        let as_said = |(seq, life): &(u8, u8)| said.get(usize::from(*seq) - 1) == Some(life);
         broken.mark_if(
             Safety::HistoryHasNoGaps,
-            !said.starts_with(&memory.app.heard),
+            !memory.app.heard.iter().all(as_said),
         );
     }
     if memory.endpoint.ending() == Some(&Ending::Completed) {

@@ -297,6 +297,25 @@ pub(super) fn two_initiators(size: Size) -> Plan {
     }
 }
 
+/// M8: values of which the newest counts, between messages that all count.
+pub(super) fn currency(size: Size) -> Plan {
+    Plan {
+        asks: size.pick(3, 5),
+        currency: size.pick(&[2, 3], &[2, 3, 5]),
+        opening: 1,
+        trouble: Trouble {
+            crashes: size.pick(0, 1),
+            repeats: size.pick(1, 1),
+            ..NO_TROUBLE
+        },
+        fragile: &[0, 1],
+        letters: size.pick(2, 3),
+        births: 1,
+        goals: &[Goal::Answered],
+        ..Plan::new("M8 currency and barriers", Mode::Handshake)
+    }
+}
+
 /// All models of a size.
 pub(super) fn all(size: Size) -> Vec<Plan> {
     [
@@ -314,6 +333,7 @@ pub(super) fn all(size: Size) -> Vec<Plan> {
         rollback,
         subcontract,
         two_initiators,
+        currency,
     ]
     .map(|plan| plan(size))
     .into()

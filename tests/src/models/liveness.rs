@@ -211,7 +211,7 @@ fn is_answered(world: &World, state: &State, place: Place) -> bool {
         return false;
     };
     let app = &initiator.app;
-    if app.said.len() < plan.asks.into() || app.answers < plan.asks {
+    if app.said.len() < plan.asks.into() || app.answers < plan.answers() {
         return false;
     }
     let own = initiator.endpoint.token();
@@ -220,8 +220,8 @@ fn is_answered(world: &World, state: &State, place: Place) -> bool {
         .filter_map(|place| durable(world.host(state, *place), main_target()))
         .any(|target| {
             target.peer_token() == Some(own)
-                && target.app.heard.len() == app.said.len()
-                && app.heard.len() == target.app.said.len()
+                && target.app.last_heard() == app.said.len() as u64
+                && app.last_heard() == target.app.said.len() as u64
                 && target.app.told == plan.tells
         })
 }

@@ -6,13 +6,15 @@ use actor_core::protocol::{
     TimerKind, TimerOp, Token,
 };
 
+use super::plan::Plan;
+
 /// What the application at one side did and heard.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct App {
     /// In which life of the store each message was said, by number from 1.
     pub(super) said: Vec<u8>,
-    /// In which life of the partner's store each message heard had been said, by number from 1.
-    pub(super) heard: Vec<u8>,
+    /// The messages heard: their numbers, and in which life of the partner's store each had been said.
+    pub(super) heard: Vec<(u8, u8)>,
     /// Answers among those heard.
     pub(super) answers: u8,
     pub(super) told: u8,
@@ -86,17 +88,26 @@ impl Memory {
     }
 
     /// The next thing to say: its bytes tell who said it, as which message, and in which life.
-    pub(super) fn next_words(&self, kind: MessageKind, re: u64, life: u8) -> Outgoing {
+    pub(super) fn next_words(&self, plan: &Plan, kind: MessageKind, re: u64, life: u8) -> Outgoing {
         let Token(token) = self.endpoint.token();
         let seq = self.endpoint.send_next();
+        let currency = self.endpoint.role() == Role::Initiator && plan.is_currency(seq);
         Outgoing {
-            kind,
+            kind: if currency { MessageKind::Tell } else { kind },
+            currency,
             re,
-            handler: 1,
+            handler: if currency { 2 } else { 1 },
             version: 1,
             body: [token[0], token[1], seq as u8, life][..].into(),
         }
     }
+}
+
+/// Everything of this endpoint up to here was released: acknowledged, or superseded by something that is kept.
+pub(super) fn released(endpoint: &Endpoint) -> u64 {
+    let mut kept = endpoint.outbox();
+    kept.next()
+        .map_or(endpoint.send_next() - 1, |oldest| oldest.after)
 }
 
 /// Who said a message in which life, if its bytes are those of [`Memory::next_words`].
@@ -104,6 +115,13 @@ pub(super) fn speaker(message: &Message) -> Option<([u8; 2], u8)> {
     match message.body[..] {
         [place, birth, seq, life] if u64::from(seq) == message.seq => Some(([place, birth], life)),
         _ => None,
+    }
+}
+
+impl App {
+    /// The last message heard.
+    pub(super) fn last_heard(&self) -> u64 {
+        self.heard.last().map_or(0, |(seq, _)| u64::from(*seq))
     }
 }
 

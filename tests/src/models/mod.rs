@@ -17,6 +17,7 @@ use stateright::{Checker, Model};
 
 pub fn trial(size: Size, threads: usize) {
     for plan in configs::all(size) {
+        if std::env::var("ONLY").is_ok_and(|o| !plan.name.contains(&o)) { continue; }
         let goals = plan.goals;
         let name = plan.name;
         #[allow(clippy::disallowed_methods)]
@@ -24,6 +25,7 @@ pub fn trial(size: Size, threads: usize) {
         let world = model::World::new(plan.clone(), None, None);
         let checker = world.checker().threads(threads).target_state_count(std::env::var("MOST").map_or(40_000_000, |m| m.parse().unwrap())).spawn_bfs().join();
         println!("{name}: {} unique, {} generated, depth {}, hosts {}, {:?}", checker.unique_state_count(), checker.state_count(), checker.max_depth(), checker.model().distinct_hosts(), start.elapsed());
+        if std::env::var("DUMP").is_ok() { checker.model().dump(); }
         for (code, path) in checker.discoveries() {
             println!("{code} broken:");
             for action in path.into_actions() {

@@ -148,6 +148,11 @@ impl World {
         self.hosts.len()
     }
 
+    pub(super) fn dump(&self) {
+        let n = self.hosts.len() as u32;
+        for i in [n - 1, n - 2, n-10,n-11] { println!("{:#?}", self.hosts.get(i)); }
+    }
+
     pub(super) fn host(&self, state: &State, place: Place) -> &Host {
         self.hosts.get(state.hosts[usize::from(place)])
     }
@@ -282,7 +287,7 @@ impl World {
                     Event::Deliver(letter) => turn.deliver(self.letters.get(letter)),
                     Event::Consume(at) => turn.consume(key(at)),
                     Event::Say(at) => turn.speak(key(at), MessageKind::Ask),
-                    Event::Tell(at) => turn.speak(key(at), MessageKind::Tell),
+                    Event::Tell(at) => turn.speak(key(at), MessageKind::Event),
                     Event::Answer(at) => turn.answer(key(at), MessageKind::AnswerOk),
                     Event::Refuse(at) => turn.answer(key(at), MessageKind::AnswerErr),
                     Event::Close(at) => turn.close(key(at)),

@@ -78,8 +78,10 @@ pub(super) struct Plan {
     pub(super) pool: &'static [Place],
     /// Who serves [`SECOND`], asked by a target of the pool as soon as it is confirmed.
     pub(super) second: Option<Place>,
-    /// Messages the initiator says in all; each wants an answer.
+    /// Messages the initiator says in all; each wants an answer, unless it is a currency.
     pub(super) asks: u8,
+    /// Those of them that are a currency, and want no answer.
+    pub(super) currency: &'static [u64],
     /// Those of them that are said in the opening transaction.
     pub(super) opening: u8,
     /// Messages that a confirmed target says of its own accord.
@@ -114,6 +116,7 @@ impl Plan {
             pool: &[1],
             second: None,
             asks: 1,
+            currency: &[],
             opening: 1,
             tells: 0,
             answering: Answering::AtOnce,
@@ -132,6 +135,16 @@ impl Plan {
             },
             goals: &[],
         }
+    }
+
+    /// Is this message of the initiator a currency?
+    pub(super) fn is_currency(&self, seq: u64) -> bool {
+        self.currency.contains(&seq)
+    }
+
+    /// Answers that the initiator waits for in all.
+    pub(super) fn answers(&self) -> u8 {
+        self.asks - self.currency.len() as u8
     }
 
     /// How many places there are.

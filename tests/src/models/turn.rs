@@ -10,7 +10,7 @@ use actor_core::protocol::{
 
 use super::{
     host::{Host, Letter, Open, Rules, Where, main_dialog, store_id},
-    memory::{Memory, speaker},
+    memory::{Memory, released, speaker},
     plan::{Answering, Closing, POOL, Plan, SECOND, node_name},
     property::{Broken, Safety},
 };
@@ -76,7 +76,7 @@ impl<'a> Turn<'a> {
     }
 
     pub(super) fn speak(mut self, key: EndpointKey, kind: MessageKind) -> Self {
-        if kind == MessageKind::Tell {
+        if kind == MessageKind::Event {
             self.app(key, |app| app.told += 1);
         }
         self.say(key, kind, 0);
@@ -320,7 +320,7 @@ impl<'a> Turn<'a> {
             speaker(message).map_or(0, |(_, life)| life),
         );
         self.app(key, |app| {
-            app.heard.push(life);
+            app.heard.push((message.seq as u8, life));
             app.answers += u8::from(is_answer);
             if key.role == Role::Target {
                 if app.assured {
@@ -338,14 +338,21 @@ impl<'a> Turn<'a> {
 
     fn check_hearing(&mut self, key: EndpointKey, message: &Message) {
         let Some(memory) = self.host.live(key) else { return };
-        let expected = memory.app.heard.len() as u64 + 1;
+        let last = memory.app.last_heard();
+        let from_initiator = key.role == Role::Target;
+        let may_be_left_out = |seq| from_initiator && self.rules.plan.is_currency(seq);
+        let missing = (last + 1..message.seq).any(|seq| !may_be_left_out(seq));
         let said_by = speaker(message).map(|(token, _)| token);
         let partner = memory.peer_token().map(|token| [token.0[0], token.0[1]]);
         let broken = &mut self.broken;
-        broken.mark_if(Safety::NoPredecessorIsMissing, message.seq > expected);
+        broken.mark_if(Safety::NoPredecessorIsMissing, missing);
         broken.mark_if(
             Safety::HistoryHasNoGaps,
-            message.seq != expected || said_by != partner,
+            missing || message.seq <= last || said_by != partner,
+        );
+        broken.mark_if(
+            Safety::CurrencyRises,
+            message.currency && message.seq <= last,
         );
         let poison = self.rules.plan.poison.filter(|_| key.role == Role::Target);
         broken.mark_if(
@@ -387,7 +394,7 @@ impl<'a> Turn<'a> {
     fn say(&mut self, key: EndpointKey, kind: MessageKind, re: u64) {
         let life = self.host.incarnation;
         let Some(memory) = self.host.live(key) else { return };
-        let words = memory.next_words(kind, re, life);
+        let words = memory.next_words(self.plan(), kind, re, life);
         let effects = self.step(key, Input::Send(words));
         let refused = |notice: &Notice| matches!(notice, Notice::Refused(_));
         if !effects.notices.iter().any(refused) {
@@ -535,8 +542,7 @@ impl<'a> Turn<'a> {
         let endpoint = &memory.endpoint;
         let kept = endpoint.outbox().count();
         let unbound = endpoint.stage() == Stage::Initiating;
-        let all_kept = kept as u64 == endpoint.send_next() - 1;
-        let acked = endpoint.send_next() - 1 - kept as u64;
+        let acked = released(endpoint);
         let ahead = self.mail.iter().any(|(of, _, frame)| {
             let last = frame.messages.last().map_or(0, |message| message.seq);
             *of == Some(key) && !frame.is_initiating() && last > acked + limits.window
@@ -544,7 +550,7 @@ impl<'a> Turn<'a> {
         let too_many = kept > limits.max_outbox_messages + usize::from(self.plan().asks) + 1;
         let crowded = self.host.births > self.plan().births.max(1);
         let broken = &mut self.broken;
-        broken.mark_if(Safety::KeptUntilAcked, unbound && !all_kept);
+        broken.mark_if(Safety::KeptUntilAcked, unbound && acked > 0);
         broken.mark_if(Safety::BacklogIsBounded, ahead || too_many || crowded);
     }
 }
