@@ -657,7 +657,8 @@ pub use dialog::{
 #[cfg(feature = "test-util")]
 pub use dialog::{SentMessage, TestCx};
 pub use node::{
-    DeadLetter, DialogInfo, Node, NodeBuilder, ShutdownError, StartError, Stats, View, ViewError,
+    DeadLetter, DialogInfo, Held, LetterError, Node, NodeBuilder, RetryError, ShutdownError,
+    StartError, Stats, View, ViewError,
 };
 pub use protocol::{Abandoned, DialogId, Ending, Role, Stage};
 pub use serde;
@@ -684,7 +685,7 @@ pub mod __private {
         dialog::{
             Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, EventInfo,
             Events, FromPort, Handled, HandlerInfo, HandlerKind, Handshake, HasEvents, Hears,
-            IsAnswer, Later, MessageOrder, Never as Infallible, Outbox, Partner, Pending,
+            IsAnswer, Later, MessageOrder, Never as Infallible, OnPoison, Outbox, Partner, Pending,
             PendingCx, Port, Remote, ReplyTo, Request, Resume, Resumed, Table, Telling, Timer,
             Types, Unfit, established, opening,
         },

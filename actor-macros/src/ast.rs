@@ -7,7 +7,7 @@ use quote::format_ident;
 use syn::{Attribute, Expr, Ident, LitStr, ReturnType, Type, Visibility, spanned::Spanned};
 
 use crate::{
-    attr::{Events, Half},
+    attr::{Events, Half, OnPoison},
     signature::{Arg, Context, Receiver, Reply},
 };
 
@@ -23,6 +23,7 @@ pub(crate) struct DialogImpl {
     pub(crate) timeout_millis: u64,
     pub(crate) lifetime_millis: u64,
     pub(crate) events: Option<Events>,
+    pub(crate) on_poison: OnPoison,
     pub(crate) uses: Vec<Type>,
     pub(crate) tables: Vec<Expr>,
     pub(crate) handlers: Vec<Handler>,

@@ -15,8 +15,17 @@ use syn::{
 
 use crate::{duration, errors::Errors};
 
-const KNOWN: [&str; 9] = [
-    "pending", "timeout", "lifetime", "name", "version", "events", "uses", "tables", "crate",
+const KNOWN: [&str; 10] = [
+    "pending",
+    "timeout",
+    "lifetime",
+    "on_poison",
+    "name",
+    "version",
+    "events",
+    "uses",
+    "tables",
+    "crate",
 ];
 
 /// What deserves a sentence of its own because it will exist.
@@ -37,12 +46,24 @@ pub(crate) struct Events {
     pub(crate) currency: bool,
 }
 
+/// What becomes of a message that cannot be handled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum OnPoison {
+    /// Its dialog ends.
+    #[default]
+    Fail,
+    /// It waits for an operator.
+    Hold,
+}
+
 /// The arguments of one `#[dialog(..)]`.
 pub(crate) struct Args {
     pub(crate) half: Half,
     /// Milliseconds; with its place.
     pub(crate) timeout: Option<u64>,
     pub(crate) lifetime: Option<(u64, Span)>,
+    /// What becomes of a message that cannot be handled; with its place.
+    pub(crate) on_poison: Option<(OnPoison, Span)>,
     pub(crate) name: Option<LitStr>,
     pub(crate) version: Option<u32>,
     pub(crate) events: Option<Events>,
@@ -60,6 +81,7 @@ impl Args {
             half: Half::Established { pending: None },
             timeout: None,
             lifetime: None,
+            on_poison: None,
             name: None,
             version: None,
             events: None,
@@ -120,6 +142,18 @@ impl Args {
                 self.timeout = Some(span_of_time(&key, input)?.0);
             }
             "lifetime" => self.lifetime = Some(span_of_time(&key, input)?),
+            "on_poison" => {
+                let text: LitStr = value(input)?;
+                let on_poison = match text.value().as_str() {
+                    "fail" => OnPoison::Fail,
+                    "hold" => OnPoison::Hold,
+                    _ => {
+                        let says = "what cannot be handled ends its dialog, `on_poison = \"fail\"`, or waits for an operator, `on_poison = \"hold\"`";
+                        return Err(syn::Error::new(text.span(), says));
+                    }
+                };
+                self.on_poison = Some((on_poison, text.span()));
+            }
             "name" => {
                 let text: LitStr = value(input)?;
                 if text.value().is_empty() || text.value().len() > 255 {

@@ -47,6 +47,12 @@ pub(crate) fn args(args: &Args, errors: &mut Errors) {
             "pending work has only `timeout`: move `lifetime` to the established block",
         );
     }
+    if let Some((_, place)) = args.on_poison {
+        errors.here(
+            place,
+            "pending work that cannot be handled is dropped: move `on_poison` to the established block",
+        );
+    }
 }
 
 /// Whether the methods fit each other.

@@ -39,6 +39,10 @@ pub(crate) fn lower(args: Args, block: &Block, errors: &mut Errors) -> Option<Di
         lifetime_millis: args
             .lifetime
             .map_or(THIRTY_YEARS_MILLIS, |(millis, _)| millis),
+        on_poison: args
+            .on_poison
+            .map(|(on_poison, _)| on_poison)
+            .unwrap_or_default(),
         half: args.half,
         self_ty: block.self_ty.clone(),
         ident,

@@ -17,8 +17,8 @@ use actor_store::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    Call, Cx, Dialog, Durable, EVENTS, Handled, HasEvents, Pending, PendingCx, Resumed, StateNotes,
-    Step, Table, Unfit, noting,
+    Call, Cx, Dialog, Durable, EVENTS, Handled, HasEvents, OnPoison, Pending, PendingCx, Resumed,
+    StateNotes, Step, Table, Unfit, noting,
 };
 use crate::{
     digest::Digest,
@@ -256,6 +256,7 @@ type Decode = fn(bool, &[u8]) -> Result<Box<dyn Actor>, Unfit>;
 pub(crate) struct Service {
     pub(crate) spec: Arc<OpenSpec>,
     pub(crate) version: u32,
+    pub(crate) on_poison: OnPoison,
     pub(crate) types: Types,
     new: fn() -> Box<dyn Actor>,
     decode: Decode,
@@ -267,6 +268,7 @@ impl Service {
         Self {
             spec: OpenSpec::of::<D>(),
             version: D::CONTRACT.version,
+            on_poison: D::__ON_POISON,
             types: Types::of::<D>(),
             new: || {
                 Box::new(Live::<D> {

@@ -27,7 +27,7 @@ pub use call::{Call, Encoded, Handled, Unfit};
 pub(crate) use call::{ESTABLISHED, Replied};
 pub use contract::{Contract, EventInfo, HandlerInfo, HandlerKind, MessageOrder};
 pub use cx::{Cx, PendingCx};
-pub use dialogs::{Dialog, Durable, Handshake, Pending};
+pub use dialogs::{Dialog, Durable, Handshake, OnPoison, Pending};
 pub use erased::Types;
 pub(crate) use erased::{Actor, OpenSpec, Service};
 pub use error::{Answer, CallError, Knowledge, Never};

@@ -18,6 +18,9 @@ use crate::{
 /// Layout of both records. Raised when they change; older layouts are read as long as they are listed here.
 const LAYOUT: u8 = 1;
 
+/// When work that is held is due: not before somebody says so.
+const HELD: u64 = u64::MAX;
+
 /// One endpoint, durable.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct EndpointRecord {
@@ -208,9 +211,19 @@ impl ActorRecord {
         self.attempts += 1;
     }
 
+    /// Its first work failed for good and waits for an operator.
+    pub(crate) fn is_held(&self) -> bool {
+        self.retry_at == HELD && !self.work.is_empty()
+    }
+
+    pub(crate) fn hold(&mut self) {
+        self.retry_at = HELD;
+    }
+
     /// The first time something is due.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let retry = (!self.work.is_empty()).then_some(self.retry_at);
+        let waits = !self.work.is_empty() && !self.is_held();
+        let retry = waits.then_some(self.retry_at);
         self.timers
             .values()
             .map(|timer| timer.due)

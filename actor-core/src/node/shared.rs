@@ -19,7 +19,9 @@ use tracing::error;
 use super::{
     address::Address,
     clock::Clock,
+    deaths::{ARMED_MS, Deaths, Running},
     gate::{Gate, Output},
+    letters::LetterBook,
     mailbox::Mailbox,
     record::{KeyRow, decode},
     registry::Registry,
@@ -59,14 +61,22 @@ pub(crate) struct Shared {
     pub(crate) table_lock: Mutex<()>,
     /// Keys that were asked for and are not yet written: two callers of one key must get one dialog.
     pub(crate) proposed: Mutex<std::collections::HashMap<Vec<u8>, DialogId>>,
+    /// Which dead letters there are.
+    pub(crate) letters: Mutex<LetterBook>,
+    /// What earlier processes died of.
+    pub(crate) deaths: Mutex<Deaths>,
+    /// Until then shards say what they run.
+    pub(crate) armed_until_ms: u64,
+    /// Deliveries within the store that wait for a sync.
+    held_back: AtomicU64,
     pub(crate) started_ms: u64,
     pub(crate) send_ctr: AtomicU64,
     pub(crate) half_open: AtomicU64,
-    /// Those who read events, to be told when the node stops.
-    readers: Mutex<Vec<Weak<Reader>>>,
     /// In which way this node is wrong, if it is.
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<Mutant>,
+    /// Those who read events, to be told when the node stops.
+    readers: Mutex<Vec<Weak<Reader>>>,
     stopping: AtomicBool,
     stopped: watch::Sender<Option<String>>,
 }
@@ -87,6 +97,12 @@ impl Shared {
         transport: Arc<dyn Transport>,
         shards: usize,
     ) -> Self {
+        let started_ms = clock.now_ms();
+        let armed_until_ms = if store.last_end().well {
+            0
+        } else {
+            started_ms + ARMED_MS
+        };
         Self {
             name,
             store_id: StoreId(store.id()),
@@ -96,7 +112,11 @@ impl Shared {
             registry,
             resources,
             limits,
-            started_ms: clock.now_ms(),
+            letters: Mutex::default(),
+            deaths: Mutex::default(),
+            armed_until_ms,
+            held_back: AtomicU64::new(0),
+            started_ms,
             clock,
             ids,
             transport,
@@ -106,9 +126,9 @@ impl Shared {
             proposed: Mutex::default(),
             send_ctr: AtomicU64::new(0),
             half_open: AtomicU64::new(0),
-            readers: Mutex::default(),
             #[cfg(feature = "mutants")]
             mutant: None,
+            readers: Mutex::default(),
             stopping: AtomicBool::new(false),
             stopped: watch::Sender::new(None),
         }
@@ -124,6 +144,26 @@ impl Shared {
     /// Is this node to be wrong in this way?
     pub(crate) fn is_mutant(&self, mutant: Mutant) -> bool {
         self.env().is_mutant(mutant)
+    }
+
+    /// What earlier processes died of, at home on this shard.
+    pub(crate) fn deaths_of(&self, shard: usize) -> Deaths {
+        let deaths = self.deaths.lock().unwrap_or_else(PoisonError::into_inner);
+        let home = |running: &Running| usize::from(running.actor.slot()) % self.mailboxes.len();
+        let here = deaths.iter().filter(|(running, _)| home(running) == shard);
+        here.map(|(running, deaths)| (*running, *deaths)).collect()
+    }
+
+    /// While shards say what they run, messages within the store wait for the sync of their step as frames do: a process
+    /// that dies of one must not forget who sent it, or the count would begin anew under another id each time.
+    pub(crate) fn holds_back(&self, now: u64, deliveries: usize) -> bool {
+        // Those of before go first.
+        let holds = now < self.armed_until_ms || self.held_back.load(Ordering::SeqCst) > 0;
+        if holds {
+            self.held_back
+                .fetch_add(deliveries as u64, Ordering::SeqCst);
+        }
+        holds
     }
 
     /// The mailbox of the shard where `slot` is at home.
@@ -172,6 +212,13 @@ impl Shared {
         for (answer, heard) in output.answers {
             // The caller may have gone: its answer is discarded, nothing else changes.
             drop(answer.send(heard));
+        }
+        for delivery in output.local {
+            self.post(delivery.to.slot, ShardMsg::Local(delivery));
+            self.held_back.fetch_sub(1, Ordering::SeqCst);
+        }
+        for (operator, held) in output.retried {
+            let _ = operator.send(held);
         }
         for waiter in output.durable {
             let _ = waiter.send(());

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     ast::{Abandoned, DialogImpl, Handler},
-    attr::Events,
+    attr::{Events, OnPoison},
     signature::Receiver,
     types,
 };
@@ -88,6 +88,9 @@ pub(crate) fn frame<'a>(
         duration(dialog.timeout_millis),
         duration(dialog.lifetime_millis),
     );
+    let on_poison = (dialog.on_poison == OnPoison::Hold).then(|| {
+        quote! { const __ON_POISON: #private::OnPoison = #private::OnPoison::Hold; }
+    });
     let allow = allowances();
     let (state, cx, call, resumed, why, types_arg) = (
         here("state"),
@@ -130,6 +133,7 @@ pub(crate) fn frame<'a>(
                     lifetime: #lifetime,
                 }
             };
+            #on_poison
             type Pending = #pending;
             type Client<#port: #private::Port> = #client<#port>;
 

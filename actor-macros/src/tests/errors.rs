@@ -124,6 +124,15 @@ fn arguments_are_known_by_name() {
         &["move `events` to the established block"],
     );
     one(
+        r#"pending, timeout = "1h", on_poison = "hold""#,
+        "impl Cart { #[handler] fn count(&self) -> u8 { 0 } #[establish] fn establish(self) -> Checkout { x } }",
+        &["move `on_poison` to the established block"],
+    );
+    arguments(
+        r#"timeout = "1h", on_poison = "skip""#,
+        &["ends its dialog", "waits for an operator"],
+    );
+    one(
         r#"pending, timeout = "1h", lifetime = "1 year""#,
         &cart,
         &["move `lifetime` to the established block"],

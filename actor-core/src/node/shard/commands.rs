@@ -270,6 +270,7 @@ impl Shard {
                 why: format!("too many messages wait for the partner of `{handler}`"),
                 retry: Retry::Patient,
                 code: FaultCode::Poisoned,
+                running: None,
             });
             return Ok(());
         }

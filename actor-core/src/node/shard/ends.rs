@@ -120,6 +120,7 @@ impl Shard {
         if cell.record.pending {
             txn.half_open -= 1;
         }
+        let held = cell.record.is_held();
         match ending {
             // Pending work is dropped without a word: nothing of it ever happened.
             Ending::Abandoned(why) if !cell.record.pending => {
@@ -132,7 +133,7 @@ impl Shard {
             }
             // A goodbye ends the talking, not the work that was taken over: a message that waits for another attempt was
             // acknowledged, and its sender will not say it again.
-            _ if !cell.record.work.is_empty() => {
+            _ if !cell.record.work.is_empty() && !held => {
                 txn.actors.insert(actor);
                 txn.dirty_actors.insert(actor);
                 if let Some(cell) = self.actors.get_mut(&actor) {
@@ -157,6 +158,7 @@ impl Shard {
         txn.dirty_actors.insert(actor);
         cell.gone = true;
         cell.live = None;
+        let held = cell.record.is_held();
         for child in std::mem::take(&mut cell.record.children) {
             let address = Address::initiator(child, actor.slot());
             if !self.ensure_endpoint(address)? {
@@ -175,6 +177,9 @@ impl Shard {
                 Input::Close
             };
             self.input(txn, address, input)?;
+        }
+        if held {
+            self.bury_held(txn, actor)?;
         }
         Ok(())
     }

@@ -67,6 +67,7 @@ impl Shard {
                     why: "too many events and answers wait for the initiator".to_owned(),
                     retry: Retry::Patient,
                     code: FaultCode::Poisoned,
+                    running: None,
                 });
                 Ok(())
             }
