@@ -555,8 +555,8 @@ fn after_a_silence_only_the_newest_value_of_each_direction_is_heard() {
 fn values_over_a_bad_network_never_go_back() {
     for seed in 0..20 {
         let mut world = World::new(seed);
-        world.node("house", |builder| builder.serve::<Turner>());
-        world.node("far", |builder| builder.serve::<Dial>());
+        world.node("house", NodeBuilder::serve::<Turner>);
+        world.node("far", NodeBuilder::serve::<Dial>);
         world.gnomes(Gnomes::seeded(seed).lose(0.3).repeat(0.3).reorder(10));
         turn(&mut world, &[], &format!("seed {seed}"));
     }
