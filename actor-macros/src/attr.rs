@@ -10,24 +10,26 @@ use syn::{
     parenthesized,
     parse::{ParseStream, Parser},
     punctuated::Punctuated,
+    token::Paren,
 };
 
 use crate::{duration, errors::Errors};
 
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "pending",
     "timeout",
     "lifetime",
     "on_poison",
     "name",
     "version",
+    "events",
     "uses",
     "tables",
     "crate",
 ];
 
 /// What deserves a sentence of its own because it will exist.
-const LATER: [&str; 3] = ["volatile", "events", "from"];
+const LATER: [&str; 2] = ["volatile", "from"];
 
 /// The half of a dialog that a block describes.
 pub(crate) enum Half {
@@ -35,6 +37,13 @@ pub(crate) enum Half {
     Pending,
     /// `#[dialog(pending = Cart)]`, or without it: the plumbing shakes hands.
     Established { pending: Option<Box<Type>> },
+}
+
+/// What the target of a dialog says unasked.
+pub(crate) struct Events {
+    pub(crate) ty: Type,
+    /// The newest counts; otherwise each does.
+    pub(crate) currency: bool,
 }
 
 /// What becomes of a message that cannot be handled.
@@ -57,6 +66,7 @@ pub(crate) struct Args {
     pub(crate) on_poison: Option<(OnPoison, Span)>,
     pub(crate) name: Option<LitStr>,
     pub(crate) version: Option<u32>,
+    pub(crate) events: Option<Events>,
     pub(crate) uses: Vec<Type>,
     pub(crate) tables: Vec<Expr>,
     /// A timeout was given and is wrong, which has been said.
@@ -74,6 +84,7 @@ impl Args {
             on_poison: None,
             name: None,
             version: None,
+            events: None,
             uses: Vec::new(),
             tables: Vec::new(),
             timeout_is_wrong: false,
@@ -167,6 +178,7 @@ impl Args {
                 }
                 self.version = parsed;
             }
+            "events" => self.events = Some(events(input)?),
             "uses" => self.uses = list(input)?,
             "tables" => self.tables = list(input)?,
             "crate" => self.krate = Some(value(input)?),
@@ -175,6 +187,26 @@ impl Args {
         self.seen.push(name);
         Ok(())
     }
+}
+
+/// `events = Progress`, or `events(currency) = Progress` where only the newest counts.
+fn events(input: ParseStream<'_>) -> syn::Result<Events> {
+    let currency = input.peek(Paren);
+    if currency {
+        let content;
+        parenthesized!(content in input);
+        let order: Ident = content.call(Ident::parse_any)?;
+        if order != "currency" || !content.is_empty() {
+            return Err(syn::Error::new(
+                order.span(),
+                "events are history, each of them, or currency, the newest: write `events = Progress` or `events(currency) = Progress`",
+            ));
+        }
+    }
+    Ok(Events {
+        ty: value(input)?,
+        currency,
+    })
 }
 
 fn value<T: syn::parse::Parse>(input: ParseStream<'_>) -> syn::Result<T> {

@@ -17,8 +17,8 @@ use actor_store::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    Call, Cx, Dialog, Durable, Handled, OnPoison, Pending, PendingCx, Resumed, StateNotes, Step,
-    Table, Unfit, noting,
+    Call, Cx, Dialog, Durable, EVENTS, Handled, HasEvents, OnPoison, Pending, PendingCx, Resumed,
+    StateNotes, Step, Table, Unfit, noting,
 };
 use crate::{
     digest::Digest,
@@ -106,6 +106,20 @@ impl Types {
         self.contract.mix(name.as_bytes());
         for shape in [shape_of::<A>(), shape_of::<T>(), shape_of::<E>()] {
             self.contract.mix(&shape.0.to_le_bytes());
+        }
+    }
+
+    /// A handler whose newest message counts: it is part of what both sides agree on.
+    pub fn currency(&mut self, name: &str) {
+        self.contract.mix(b"currency ");
+        self.contract.mix(name.as_bytes());
+    }
+
+    /// What the target says unasked.
+    pub fn events<S: HasEvents>(&mut self) {
+        self.handler::<S::Event, (), ()>(EVENTS);
+        if S::CURRENCY {
+            self.currency(EVENTS);
         }
     }
 

@@ -101,6 +101,16 @@ pub(crate) enum Command {
         then: Option<Continuation>,
         within: Option<Duration>,
     },
+    /// Said unasked to whoever opened this dialog.
+    Tell {
+        event: Encoded,
+    },
+    /// Events of a partner go here, each one.
+    Listen {
+        dialog: DialogId,
+        name: &'static str,
+        then: Continuation,
+    },
     Reply {
         request: u64,
         value: Result<Vec<u8>, CodecError>,

@@ -35,6 +35,8 @@ pub(crate) struct EndpointRecord {
     pub(crate) asks: BTreeMap<u64, Ask>,
     /// Target: promised answers; true where the answer is a `Result`.
     pub(crate) promised: BTreeMap<u64, bool>,
+    /// Initiator of an actor: what hears the events of its partner, and its end.
+    pub(crate) events: Option<Continuation>,
 }
 
 /// Whose endpoint it is.
@@ -92,6 +94,8 @@ pub(crate) struct ActorRecord {
     /// How much of it stands before that piece, because it was rolled back with it; it is not blamed.
     pub(crate) ahead: u32,
     pub(crate) retry_at: u64,
+    /// How often in a row it waited for a partner that was too busy; nobody is blamed for that.
+    pub(crate) waited: u32,
     /// The dialog has ended in good order; the actor goes when its work is done.
     pub(crate) ended: bool,
 }
@@ -123,6 +127,18 @@ pub(crate) enum Work {
     Abandoned(Abandoned),
 }
 
+impl Continuation {
+    /// The continuation of events, with one of them, or with their end.
+    pub(crate) fn resumed(self, outcome: Outcome) -> Work {
+        Work::Resume {
+            resume: self.resume,
+            outcome,
+            partner: None,
+            context: self.context,
+        }
+    }
+}
+
 impl EndpointRecord {
     pub(crate) fn new(endpoint: Endpoint, owner: Owner, trace: DialogId, opened_ms: u64) -> Self {
         Self {
@@ -133,6 +149,7 @@ impl EndpointRecord {
             deadlines: BTreeMap::new(),
             asks: BTreeMap::new(),
             promised: BTreeMap::new(),
+            events: None,
         }
     }
 
@@ -154,6 +171,26 @@ impl EndpointRecord {
 }
 
 impl ActorRecord {
+    /// Keeps work for later. A currency message takes the place of an older one that waits behind the failed piece, with
+    /// nothing but currency between.
+    pub(crate) fn put_off(&mut self, work: Work) {
+        let topic = |work: &Work| match work {
+            Work::Message(message) if message.currency => Some(message.handler),
+            _ => None,
+        };
+        if let Some(newer) = topic(&work) {
+            let behind = self.work.iter().enumerate().skip(self.ahead as usize + 1);
+            let older = behind
+                .rev()
+                .map_while(|(at, work)| Some((at, topic(work)?)))
+                .find(|(_, older)| *older == newer);
+            if let Some((at, _)) = older {
+                self.work.remove(at);
+            }
+        }
+        self.work.push_back(work);
+    }
+
     /// Which attempt at the next piece of work the next one is.
     pub(crate) fn attempt(&self) -> u32 {
         if self.ahead == 0 {
@@ -170,6 +207,7 @@ impl ActorRecord {
             _ => self.ahead -= 1,
         }
         self.retry_at = now;
+        self.waited = 0;
     }
 
     /// A piece of work failed, with so much before it that is to be done again.

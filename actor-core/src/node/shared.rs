@@ -5,7 +5,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -30,7 +30,7 @@ use super::{
     stats::{Counters, add},
 };
 use crate::{
-    dialog::{Heard, Ids, Resources},
+    dialog::{Heard, Ids, Reader, Resources},
     protocol::{Destination, DialogId, Env, Frame, Limits, Mutant, StoreId},
     transport::Transport,
 };
@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     /// In which way this node is wrong, if it is.
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<Mutant>,
+    /// Those who read events, to be told when the node stops.
+    readers: Mutex<Vec<Weak<Reader>>>,
     stopping: AtomicBool,
     stopped: watch::Sender<Option<String>>,
 }
@@ -130,6 +132,7 @@ impl Shared {
             half_open: AtomicU64::new(0),
             #[cfg(feature = "mutants")]
             mutant: None,
+            readers: Mutex::default(),
             stopping: AtomicBool::new(false),
             stopped: watch::Sender::new(None),
         }
@@ -287,6 +290,26 @@ impl Shared {
         for mailbox in &self.mailboxes {
             mailbox.close();
         }
+        for reader in self
+            .readers()
+            .drain(..)
+            .filter_map(|reader| reader.upgrade())
+        {
+            reader.stop();
+        }
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Weak<Reader>>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This reader hears when the node stops. False if it has been told to.
+    pub(crate) fn attend(&self, reader: &Arc<Reader>) -> bool {
+        let mut readers = self.readers();
+        readers.retain(|known| known.strong_count() > 0);
+        readers.push(Arc::downgrade(reader));
+        // Under the lock: who comes after the stop is not forgotten by it.
+        !self.is_stopping()
     }
 
     /// Drops everything that waits here without doing it. Whoever waits for an answer hears that the node stopped.

@@ -5,11 +5,11 @@ use quote::{ToTokens, quote};
 use syn::{Type, spanned::Spanned};
 
 use super::{
-    allowances, arm, duration, generated_name, here, infos, pass_context, resume, types_of,
+    allowances, arm, duration, generated_name, here, infos, order, pass_context, resume, types_of,
 };
 use crate::{
     ast::{Abandoned, DialogImpl, Handler},
-    attr::OnPoison,
+    attr::{Events, OnPoison},
     signature::Receiver,
     types,
 };
@@ -100,6 +100,7 @@ pub(crate) fn frame<'a>(
         here("why"),
         here("types"),
     );
+    let (events_info, events) = events(dialog);
     let abandoned = abandoned.map(|(abandoned, body)| {
         let cfgs = &abandoned.method.cfgs;
         quote! {
@@ -126,6 +127,7 @@ pub(crate) fn frame<'a>(
                     version: #version,
                     first: __first::<Self>(),
                     established: #established,
+                    events: #events_info,
                     initiation: __initiation::<Self>(),
                     silence: #silence,
                     lifetime: #lifetime,
@@ -157,5 +159,32 @@ pub(crate) fn frame<'a>(
                 #types
             }
         }
+
+        #events
     }
+}
+
+/// What the target says unasked: its entry in the contract, and the trait that lets it.
+fn events(dialog: &DialogImpl) -> (TokenStream, TokenStream) {
+    let none = quote! { ::core::option::Option::None };
+    let DialogImpl {
+        private, self_ty, ..
+    } = dialog;
+    let Some(Events { ty, currency }) = &dialog.events else {
+        return (none, TokenStream::new());
+    };
+    let (name, order) = (types::render(ty), order(private, *currency));
+    let info = quote! {
+        ::core::option::Option::Some(#private::EventInfo { name: #name, order: #order })
+    };
+    let allow = allowances();
+    let has_events = quote! {
+        #[automatically_derived]
+        #allow
+        impl #private::HasEvents for #self_ty {
+            type Event = #ty;
+            const CURRENCY: bool = #currency;
+        }
+    };
+    (info, has_events)
 }

@@ -2,10 +2,12 @@
 
 mod apps;
 mod article;
+mod claims;
 mod clock;
 mod damage;
 mod deadlines;
 mod deaths;
+mod duplex;
 mod found;
 mod gate;
 mod held;

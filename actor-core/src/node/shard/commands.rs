@@ -42,6 +42,8 @@ impl Shard {
                 then,
                 within,
             } => self.send_to_partner(txn, actor, dialog, call, then, within),
+            Command::Tell { event } => self.tell_event(txn, actor, event),
+            Command::Listen { dialog, then, .. } => self.listen(txn, actor, dialog, then),
             Command::Reply { request, value } => self.keep_promise(txn, own, request, value),
             Command::Arm {
                 timer,
@@ -170,6 +172,7 @@ impl Shard {
         }
         let outgoing = Outgoing {
             kind,
+            currency: false,
             re: request,
             handler: 0,
             version: 1,
@@ -213,8 +216,18 @@ impl Shard {
                 txn,
                 actor,
                 address,
-                call.handler,
-                body,
+                Outgoing {
+                    kind: if then.is_some() {
+                        MessageKind::Ask
+                    } else {
+                        MessageKind::Tell
+                    },
+                    currency: call.currency,
+                    re: 0,
+                    handler: call.handler,
+                    version: 1,
+                    body: body.into(),
+                },
                 call.closing,
                 then.as_ref(),
                 within,
@@ -278,8 +291,7 @@ impl Shard {
         txn: &mut Txn<'_>,
         actor: DialogId,
         address: Address,
-        handler: u32,
-        body: Vec<u8>,
+        outgoing: Outgoing,
         closing: bool,
         then: Option<&Continuation>,
         within: Option<Duration>,
@@ -287,31 +299,9 @@ impl Shard {
         if let Some(outcome) = txn.broken.get(&address.key.dialog).cloned() {
             return Ok(Some(outcome));
         }
-        if !self.ensure_endpoint(address)? {
-            let Some(spec) = txn.opens.get(&address.key.dialog).cloned() else {
-                return Ok(Some(Outcome::Closed));
-            };
-            if let Err(outcome) =
-                self.open_initiator(txn, address, &spec, Owner::Child(actor), within)?
-            {
-                return Ok(Some(outcome));
-            }
-            if let Some(cell) = self.actors.get_mut(&actor) {
-                cell.record.children.insert(address.key.dialog);
-            }
+        if let Some(outcome) = self.open_child(txn, actor, address, within)? {
+            return Ok(Some(outcome));
         }
-        let kind = if then.is_some() {
-            MessageKind::Ask
-        } else {
-            MessageKind::Tell
-        };
-        let outgoing = Outgoing {
-            kind,
-            re: 0,
-            handler,
-            version: 1,
-            body: body.into(),
-        };
         let until = within.map(|time| txn.now.saturating_add(millis(time)));
         let ask = Ask {
             then: then.cloned(),
@@ -320,6 +310,30 @@ impl Shard {
         };
         self.say(txn, address, outgoing, closing, ask)
             .map(Result::err)
+    }
+
+    /// The initiator of a partner to whom the first thing is said, if it is not there yet. Why there is none, if so.
+    pub(super) fn open_child(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+        address: Address,
+        within: Option<Duration>,
+    ) -> Result<Option<Outcome>, StoreFault> {
+        if self.ensure_endpoint(address)? {
+            return Ok(None);
+        }
+        let Some(spec) = txn.opens.get(&address.key.dialog).cloned() else {
+            return Ok(Some(Outcome::Closed));
+        };
+        let owner = Owner::Child(actor);
+        if let Err(outcome) = self.open_initiator(txn, address, &spec, owner, within)? {
+            return Ok(Some(outcome));
+        }
+        if let Some(cell) = self.actors.get_mut(&actor) {
+            cell.record.children.insert(address.key.dialog);
+        }
+        Ok(None)
     }
 
     /// A new initiator, looking for a partner here or on the network.
@@ -410,7 +424,7 @@ impl Shard {
         };
         let endpoint = &cell.record.endpoint;
         let bytes = outgoing.body.len();
-        if let Err(refusal) = endpoint.can_send(bytes, &self.shared.limits) {
+        if let Err(refusal) = endpoint.can_take(&outgoing, &self.shared.limits) {
             return Ok(Err(refusal_outcome(refusal, bytes, endpoint.ending())));
         }
         let request = endpoint.send_next();

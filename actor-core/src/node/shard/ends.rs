@@ -48,28 +48,22 @@ impl Shard {
         address: Address,
         ending: &Ending,
     ) -> Result<(), StoreFault> {
-        // Before anything was established nothing permanent can have happened, however it ended.
-        let cell = self.endpoints.get(&address);
-        let in_doubt = cell.is_some_and(|cell| cell.record.endpoint.was_established());
-        let outcome = match ending {
-            Ending::Abandoned(Abandoned::NeverReached) => Outcome::NeverReached,
-            Ending::Abandoned(why) => Outcome::Abandoned {
-                why: why.clone(),
-                in_doubt,
-            },
-            _ => Outcome::Closed,
-        };
+        let outcome = self.ending_outcome(address, ending);
         self.fail_unanswered(txn, address, &outcome)?;
-        let Some(cell) = self.endpoints.get(&address) else {
+        let Some(cell) = self.endpoints.get_mut(&address) else {
             return Ok(());
         };
         let learned = cell
             .lines()
-            .map(|line| (line, Learned::Ended(ending.clone())));
+            .map(|line| (line, Learned::Ended(ending.clone(), outcome.clone())));
         txn.output.learned.extend(learned);
+        let listener = cell.record.events.take();
         let Owner::Child(parent) = cell.record.owner else {
             return Ok(());
         };
+        if let Some(then) = listener {
+            txn.work.push_back((parent, then.resumed(outcome)));
+        }
         // The parent may have been dropped from memory long ago; it must not remember this child for ever.
         if self.ensure_actor(parent)?
             && let Some(parent_cell) = self.actors.get_mut(&parent)
@@ -79,6 +73,21 @@ impl Shard {
             txn.dirty_actors.insert(parent);
         }
         Ok(())
+    }
+
+    /// The end of a dialog, as one who waits at its initiator hears it.
+    pub(super) fn ending_outcome(&self, address: Address, ending: &Ending) -> Outcome {
+        // Before anything was established nothing permanent can have happened, however it ended.
+        let cell = self.endpoints.get(&address);
+        let in_doubt = cell.is_some_and(|cell| cell.record.endpoint.was_established());
+        match ending {
+            Ending::Abandoned(Abandoned::NeverReached) => Outcome::NeverReached,
+            Ending::Abandoned(why) => Outcome::Abandoned {
+                why: why.clone(),
+                in_doubt,
+            },
+            _ => Outcome::Closed,
+        }
     }
 
     /// What is still unanswered never will be.

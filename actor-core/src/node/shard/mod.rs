@@ -17,6 +17,7 @@ mod names;
 mod timers;
 mod trouble;
 mod txn;
+mod unasked;
 mod work;
 
 use std::{
@@ -51,6 +52,8 @@ pub(crate) enum ShardMsg {
     Call(Box<PlainCall>),
     /// Plain code dropped its last handle of a volatile dialog.
     Dropped(Arc<LineState>),
+    /// Plain code reads what the target of a dialog says unasked.
+    Listen(Arc<LineState>),
     /// Plain code closes a dialog.
     Close(Arc<LineState>),
     /// Plain code gives a dialog up.
@@ -227,6 +230,7 @@ impl Shard {
             ShardMsg::Local(delivery) => self.on_delivery(delivery),
             ShardMsg::Call(call) => self.on_call(*call),
             ShardMsg::Dropped(line) => self.on_dropped(&line),
+            ShardMsg::Listen(line) => self.on_listen(&line),
             ShardMsg::Close(line) => self.on_close(&line),
             ShardMsg::Abandon(line, why) => self.on_abandon(&line, why),
             ShardMsg::Retry(dialog, done) => self.on_retry(dialog, done),

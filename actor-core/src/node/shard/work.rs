@@ -78,7 +78,7 @@ impl Shard {
                 txn.work.push_front((actor, work));
                 return Ok(Some(Failed::overfull(actor)));
             }
-            cell.record.work.push_back(work);
+            cell.record.put_off(work);
             txn.dirty_actors.insert(actor);
             return Ok(None);
         }
@@ -212,6 +212,7 @@ impl Shard {
             attempts: 0,
             ahead: 0,
             retry_at: 0,
+            waited: 0,
             ended: false,
         };
         let used = self.next_use();
