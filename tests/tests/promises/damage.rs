@@ -112,7 +112,10 @@ fn a_damaged_initiator_is_reported_for_ever_and_its_key_opens_nothing_else() {
     for (mut world, caller, target) in worlds() {
         let dialog = begin(&mut world, caller);
         let what = Record::Endpoint(Role::Initiator);
+        let before = world.at(caller).dialogs().unwrap().len();
         assert_eq!(world.garble(caller, dialog, what), 1);
+        let after = world.at(caller).dialogs().unwrap().len();
+        assert_eq!(after, before - 1, "the others are listed");
         for _ in 0..2 {
             let why = world
                 .run(world.open_as::<Tally>(caller, "a").up())
