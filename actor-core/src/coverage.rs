@@ -36,6 +36,12 @@ rare! {
     TwinAnswered,
     /// An initiator bound on an answer that was not the first of its partner.
     BoundOnLaterAnswer,
+    /// A commit failed whose frames waited for it.
+    CommitFailedWithFrames,
+    /// A host died between a commit and the release of its frames.
+    CrashBeforeRelease,
+    /// A deadline lapsed while its host was down.
+    LapsedWhileDown,
 }
 
 #[cfg(feature = "test-util")]

@@ -1,1 +1,3 @@
-//! What the tests of promises share.
+//! What the tests of promises share: a simulation of the protocol.
+
+pub mod gnomes;

@@ -232,10 +232,12 @@ impl Endpoint {
 
     fn learn_address(&mut self, frame: &Frame, eff: &mut Effects) {
         let is_newer = frame.age() > self.acked_at;
+        let has_moved =
+            |peer: &&mut Peer| peer.store == frame.src_store && peer.node != frame.src_node;
         if let Some(peer) = self
             .peer
             .as_mut()
-            .filter(|peer| is_newer && peer.node != frame.src_node)
+            .filter(|peer| is_newer && has_moved(peer))
         {
             peer.node.clone_from(&frame.src_node);
             eff.at_least(Durability::Lazy);
@@ -312,6 +314,7 @@ impl Endpoint {
 
     /// Row 29: the tombstone answers. Acknowledgements and RESETs are not answered, so that two tombstones fall silent.
     fn late(&mut self, frame: &Frame, eff: &mut Effects) {
+        self.learn_address(frame, eff);
         let told = matches!(frame.kind, FrameKind::Fault { .. });
         if told || frame.flags.ended {
             self.fault_heard(eff);

@@ -28,6 +28,10 @@ impl Endpoint {
             return;
         }
         match (self.stage, reason) {
+            // Only the partner's own house can say that nobody is left to hear our FAULT.
+            (Stage::Ended, ResetReason::UnknownEndpoint) if frame.src_store != peer.store => {
+                eff.locate = self.has_outstanding();
+            }
             (Stage::Ended, _) => self.fault_heard(eff),
             // Row 14: the initiator lives and chose another.
             (Stage::Accumulating, ResetReason::Superseded) => {
@@ -50,7 +54,8 @@ impl Endpoint {
 
     /// Rows 21 and 22: what the directory knows about the store we are bound to.
     pub(super) fn located(&mut self, location: Location, env: &Env<'_>, eff: &mut Effects) {
-        if self.is_ended() || !self.is_remote() {
+        let ended = self.is_ended();
+        if !self.is_remote() || (ended && !self.has_outstanding()) {
             return;
         }
         let Some(peer) = &mut self.peer else { return };
@@ -61,6 +66,9 @@ impl Endpoint {
                     eff.at_least(Durability::Lazy);
                 }
                 self.now.due = true;
+            }
+            Location::ReplacedBy(store) if store != peer.store && ended => {
+                self.fault_heard(eff);
             }
             Location::ReplacedBy(store) if store != peer.store => {
                 self.partner_lost(Abandoned::PartnerReplaced, env, eff);
