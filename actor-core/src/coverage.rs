@@ -42,6 +42,12 @@ rare! {
     CrashBeforeRelease,
     /// A deadline lapsed while its host was down.
     LapsedWhileDown,
+    /// A currency value was superseded in the outbox before it was ever in a frame.
+    SupersededBeforeSaid,
+    /// A currency value was superseded in the outbox while a copy of it was on its way, or had arrived.
+    SupersededAfterSaid,
+    /// A currency value was superseded in its receiver's backlog.
+    SupersededWhileHeld,
 }
 
 #[cfg(feature = "test-util")]

@@ -17,7 +17,10 @@ const BODY_BYTES: usize = 8;
 /// Longest patience of an application that has nothing to do, in virtual milliseconds.
 const MAX_PATIENCE_MS: u64 = 4_000;
 /// Unasked messages of a target.
-const MAX_TOLD: u64 = 3;
+const MAX_TOLD: u64 = 5;
+/// Topics of currency; the handler of everything else is below them.
+const FIRST_TOPIC: u32 = 2;
+const TOPICS: u64 = 2;
 
 impl World {
     pub(super) fn open(&mut self, dialog: usize) {
@@ -141,7 +144,7 @@ impl World {
         }
         if record.app.told < MAX_TOLD && self.rng.percent(20) && self.may_say(dialog, host) {
             self.record_mut(dialog, host).app.told += 1;
-            self.say(dialog, host, MessageKind::Tell, 0, eff);
+            self.say(dialog, host, MessageKind::Event, 0, eff);
         }
         if self.plan.target_closes && self.rng.percent(4) {
             self.close(dialog, host, eff);
@@ -173,13 +176,17 @@ impl World {
     fn say(&mut self, dialog: usize, host: usize, kind: MessageKind, re: u64, eff: &mut Effects) {
         let id = self.mint();
         let seq = self.record_mut(dialog, host).live.send_next();
+        let asks_nothing = matches!(kind, MessageKind::Tell | MessageKind::Event);
+        let topic = (asks_nothing && self.rng.permille(self.plan.currency))
+            .then(|| FIRST_TOPIC + self.rng.below(TOPICS) as u32);
         let said = self.step(
             dialog,
             host,
             Input::Send(Outgoing {
                 kind,
+                currency: topic.is_some(),
                 re,
-                handler: 1,
+                handler: topic.unwrap_or(1),
                 version: 1,
                 body: id.to_be_bytes()[..].into(),
             }),
@@ -188,7 +195,12 @@ impl World {
         if !said.notices.iter().any(refused) {
             self.tally.said += 1;
             let record = self.record_mut(dialog, host);
-            record.said.push(Said { seq, id, kind });
+            record.said.push(Said {
+                seq,
+                id,
+                kind,
+                topic,
+            });
             record.app.said += 1;
         }
         eff.merge(said);

@@ -100,6 +100,8 @@ impl World {
             assert_eq!(one, durable.token(), "S4: one memory is confirmed");
         }
         self.check_against_partner(dialog, host, eff);
+        let record = self.record_mut(dialog, host);
+        record.compared = record.kept.heard;
         let record = self.record(dialog, host).expect("a record at work");
         check_bounds(record, &self.plan.limits);
         for ended in eff.notices.iter().filter_map(ending) {
@@ -130,23 +132,13 @@ impl World {
             return;
         }
         if durable.ending().is_none() && !about.travelled[host] {
-            let first_kept = live.outbox().next().map_or(live.send_next(), |m| m.seq);
             assert!(
-                first_kept <= partner.durable.recv_next(),
+                live.acked() < partner.durable.recv_next(),
                 "S6: forgotten only what the partner keeps"
             );
+            check_outbox(record);
         }
-        let (heard, said) = (record.durably_heard(), partner.durably_said());
-        assert!(heard.len() <= said.len(), "S9: nothing is heard unsaid");
-        // All but the newest were compared when they were new.
-        let from = heard.len().saturating_sub(8);
-        assert!(
-            heard[from..]
-                .iter()
-                .zip(&said[from..])
-                .all(|(heard, said)| (heard.seq, heard.id) == (said.seq, said.id)),
-            "S9: a gap-free prefix, each once"
-        );
+        check_heard(record, partner);
         if eff.notices.contains(&Notice::Ended(Ending::Completed)) && !about.has_travelled() {
             assert!(
                 partner.durable.recv_next() >= live.send_next(),
@@ -322,9 +314,8 @@ impl World {
         };
         let in_good_order = initiator.durable.ending() == Some(&Ending::Completed);
         if in_good_order && !self.plan.target_closes {
-            let complete = |heard: &Record, said: &Record| heard.kept.heard == said.kept.said;
-            assert!(complete(target, initiator), "L1: everything arrived");
-            assert!(complete(initiator, target), "L1: every answer arrived");
+            check_complete(target, initiator);
+            check_complete(initiator, target);
             assert!(target.kept.confirmed, "L1: everything was applied");
         }
     }
@@ -334,6 +325,54 @@ fn ending(notice: &Notice) -> Option<&Ending> {
     match notice {
         Notice::Ended(ending) => Some(ending),
         _ => None,
+    }
+}
+
+/// S6: of what was said and not acknowledged, only currency is missing, and only if a newer value was said.
+fn check_outbox(record: &Record) {
+    let live = &record.live;
+    // A lazy write may hold more than is durable, never less.
+    let unacked = record.durably_said().iter().enumerate().rev();
+    for (at, said) in unacked.take_while(|(_, said)| said.seq > live.acked()) {
+        assert!(
+            live.outbox().any(|kept| kept.seq == said.seq) || record.superseded(at),
+            "S6: #{} was forgotten",
+            said.seq
+        );
+    }
+}
+
+/// S9, S10: what was heard since the last look is what was said, in order, each once; what is missing between is
+/// currency of which a newer value was said.
+fn check_heard(record: &Record, partner: &Record) {
+    let (heard, said) = (record.durably_heard(), partner.durably_said());
+    let last = record.compared.checked_sub(1).map_or(0, |at| heard[at].seq);
+    let mut at = said.partition_point(|said| said.seq <= last);
+    for heard in &heard[record.compared..] {
+        while said.get(at).is_some_and(|said| said.seq < heard.seq) {
+            assert!(partner.superseded(at), "S9: #{} is missing", said[at].seq);
+            at += 1;
+        }
+        assert!(
+            said.get(at)
+                .is_some_and(|said| (said.seq, said.id) == (heard.seq, heard.id)),
+            "S9, S10: #{} is heard again, out of order, or was never said",
+            heard.seq
+        );
+        at += 1;
+    }
+}
+
+/// L1, L3: everything that was said was heard, except for currency of which a newer value was said.
+fn check_complete(heard: &Record, said: &Record) {
+    let last = heard.durably_heard().last().map_or(0, |heard| heard.seq);
+    let rest = said.durably_said().iter().enumerate().rev();
+    for (at, missing) in rest.take_while(|(_, said)| said.seq > last) {
+        assert!(
+            said.superseded(at),
+            "L1, L3: #{} never arrived",
+            missing.seq
+        );
     }
 }
 

@@ -13,6 +13,8 @@ pub(super) struct Said {
     pub(super) seq: u64,
     pub(super) id: u64,
     pub(super) kind: MessageKind,
+    /// Of currency.
+    pub(super) topic: Option<u32>,
 }
 
 /// A message as the application that heard it knows it.
@@ -60,6 +62,8 @@ pub(super) struct Record {
     /// Milliseconds until it looks again when it had nothing to do.
     pub(super) patience: u64,
     pub(super) opened_at: u64,
+    /// So much of what was heard is known to be what was said.
+    pub(super) compared: usize,
 }
 
 impl Record {
@@ -78,6 +82,7 @@ impl Record {
             acting: false,
             patience: 0,
             opened_at: now,
+            compared: 0,
         }
     }
 
@@ -98,6 +103,7 @@ impl Record {
         self.timers = self.kept_timers;
         self.timers[timer_index(TimerKind::Retransmit)] = NEVER;
         self.acting = false;
+        self.compared = self.compared.min(self.heard.len());
     }
 
     pub(super) fn durably_said(&self) -> &[Said] {
@@ -106,6 +112,18 @@ impl Record {
 
     pub(super) fn durably_heard(&self) -> &[Heard] {
         &self.heard[..self.kept.heard]
+    }
+
+    /// Was a newer value of its topic said, with no history in between?
+    pub(super) fn superseded(&self, at: usize) -> bool {
+        let said = self.durably_said();
+        let Some(topic) = said[at].topic else {
+            return false;
+        };
+        said[at + 1..]
+            .iter()
+            .map_while(|later| later.topic)
+            .any(|later| later == topic)
     }
 
     pub(super) fn is_over(&self) -> bool {

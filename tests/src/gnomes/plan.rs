@@ -101,6 +101,8 @@ pub struct Plan {
     pub limits: Limits,
     /// What goes wrong, and how often.
     pub faults: Faults,
+    /// What wants no answer is currency, so many times in a thousand.
+    pub currency: u64,
     /// First answers may be refusals.
     pub refusals: bool,
     /// The target may say goodbye first.
@@ -149,6 +151,7 @@ impl Plan {
                 ..Limits::default()
             },
             faults: faults(family, rng),
+            currency: [0, 600, 900][rng.below(3) as usize],
             refusals: rng.percent(15),
             target_closes: rng.percent(25),
             trouble_ms: 5_000 + rng.below(15_000),

@@ -2,6 +2,7 @@
 
 mod apps;
 mod article;
+mod claims;
 mod deadlines;
 mod found;
 mod gate;
