@@ -220,6 +220,11 @@ impl World {
         let Some(id) = id else {
             panic!("S9: a message nobody said: {message:?}");
         };
+        if self.is_trouble() && self.rng.permille(self.plan.faults.abandon) {
+            self.tally.abandoned += 1;
+            let enough = Input::Abandon(FaultCode::Abandoned, "heard enough".into());
+            eff.merge(self.step(dialog, host, enough));
+        }
         let record = self.record_mut(dialog, host);
         record.heard.push(Heard {
             seq: message.seq,
@@ -228,6 +233,7 @@ impl World {
         record.app.heard += 1;
         if record.live.role() == Role::Target
             && message.kind == MessageKind::Ask
+            && !record.is_over()
             && self.rng.percent(50)
         {
             self.answer(dialog, host, message.seq, eff);

@@ -7,6 +7,7 @@ use actor_store::StoreFault;
 
 use super::{Shard, Who};
 use crate::{
+    coverage::{self, Rare},
     node::{address::Address, record::Work, shared::GRACE},
     protocol::{Carrier, DialogId, Input, Mutant, Role, TimerKind},
 };
@@ -33,7 +34,11 @@ impl Shard {
     pub(super) fn patient(&self, opened_ms: u64, deadline: u64) -> u64 {
         let started = self.shared.started_ms;
         if opened_ms < started && !self.shared.is_mutant(Mutant::ExpireAtBoot) {
-            deadline.max(started + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX))
+            let earliest = started + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX);
+            if deadline < earliest {
+                coverage::sometimes(Rare::DeadlineInGrace);
+            }
+            deadline.max(earliest)
         } else {
             deadline
         }
@@ -63,6 +68,7 @@ impl Shard {
             return Ok(());
         }
         if let Some(item) = self.lost_partner(address) {
+            coverage::sometimes(Rare::LocalPartnerLost);
             self.transact(&|shard, txn| {
                 shard.ensure_endpoint(address)?;
                 shard.input(txn, address, Input::Local(item.clone()))?;

@@ -13,6 +13,7 @@ use super::{
     txn::Txn,
 };
 use crate::{
+    coverage::{self, Rare},
     node::{
         Shared,
         address::Address,
@@ -50,6 +51,7 @@ impl Shard {
         let Some(cell) = self.actors.get_mut(&actor) else {
             return Ok(());
         };
+        coverage::sometimes(Rare::StepPlayedTwice);
         // What a handler caused in its own step is blamed on the work that came in.
         let ahead = done.min((works.len() as u32).saturating_sub(1));
         if txn.retrying {
@@ -64,6 +66,7 @@ impl Shard {
                 .extend(works.into_iter().map(|(_, work)| work));
         }
         if failed.retry == Retry::Patient {
+            coverage::sometimes(Rare::WaitedForBusyPartner);
             cell.record.retry_at = txn.now + BUSY_PATIENCE_MS;
             return Ok(());
         }
@@ -112,6 +115,7 @@ impl Shard {
         if !self.actors.get(&actor).is_some_and(done) {
             return Ok(());
         }
+        coverage::sometimes(Rare::WorkOutlivedItsDialog);
         let mut txn = Txn::new(self.shared.clock.now_ms());
         self.end_actor(&mut txn, actor)?;
         self.commit(txn).map(drop)
@@ -145,6 +149,10 @@ impl Shard {
             attempts: cell.record.attempts,
             at_ms: txn.now,
         };
+        coverage::sometimes(Rare::Quarantined);
+        if !cell.record.work.is_empty() {
+            coverage::sometimes(Rare::QuarantinedWithWorkBehind);
+        }
         cell.record.work.clear();
         error!(
             target: "actor_core::dialog", %actor, service = %letter.service, what = %letter.what, why = %letter.why,
