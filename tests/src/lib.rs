@@ -1,3 +1,4 @@
-//! What the tests of promises share: a simulation of the protocol.
+//! What the tests of promises share: a simulation of the protocol, and the gate that `prove` is.
 
 pub mod gnomes;
+pub mod prove;

@@ -23,6 +23,6 @@ mod world;
 
 pub use plan::{Family, Faults, Plan};
 pub use rng::Rng;
-pub use run::{Violation, run};
+pub use run::{Violation, run, words};
 pub use tally::{LONG, Tally};
 pub use world::World;

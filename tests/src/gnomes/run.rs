@@ -53,7 +53,7 @@ pub fn run(seed: u64, plan: &Plan) -> Result<(Tally, u64), Box<Violation>> {
     let mut world = World::new(seed, plan.clone()).told();
     let what = match catch_unwind(AssertUnwindSafe(|| world.live())) {
         Ok(()) => "nothing, the second time: the simulation is not deterministic".to_owned(),
-        Err(cause) => text(cause.as_ref()),
+        Err(cause) => words(cause.as_ref()),
     };
     Err(Box::new(Violation {
         seed,
@@ -63,7 +63,8 @@ pub fn run(seed: u64, plan: &Plan) -> Result<(Tally, u64), Box<Violation>> {
     }))
 }
 
-fn text(cause: &(dyn std::any::Any + Send)) -> String {
+/// What a panic said.
+pub fn words(cause: &(dyn std::any::Any + Send)) -> String {
     let as_str = cause.downcast_ref::<&str>().map(|text| (*text).to_owned());
     as_str
         .or_else(|| cause.downcast_ref::<String>().cloned())
