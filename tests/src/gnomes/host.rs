@@ -63,7 +63,23 @@ impl World {
             return;
         }
         let eff = self.step(dialog, host, input);
+        if self.is_trouble() && self.rng.permille(self.plan.faults.slow_app) {
+            self.finish(dialog, host, eff);
+            let pause = self.rng.below(3_000);
+            return self.at(pause, Event::Consume(dialog, host));
+        }
         self.consume_and_finish(dialog, host, eff);
+        self.consume_the_rest(dialog, host);
+    }
+
+    /// The application has taken its time.
+    pub(super) fn consume_late(&mut self, dialog: usize, host: usize) {
+        if !self.hosts[host].up || self.record(dialog, host).is_none() {
+            return;
+        }
+        self.concern = dialog;
+        self.tally.slow_apps += 1;
+        self.circumstance_of(dialog, host, Circumstance::Normal);
         self.consume_the_rest(dialog, host);
     }
 

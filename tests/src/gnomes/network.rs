@@ -70,14 +70,16 @@ impl World {
         }
         if trouble && self.rng.permille(self.plan.faults.repeat) {
             self.tally.repeated += 1;
-            self.send(flight.clone());
+            self.send(flight.clone(), true);
         }
-        self.send(flight);
+        self.send(flight, false);
     }
 
-    fn send(&mut self, flight: Flight) {
+    fn send(&mut self, flight: Flight, is_copy: bool) {
         let mut delay = 1 + self.rng.below(20);
-        if self.is_trouble() && self.rng.permille(self.plan.faults.slow) {
+        // A copy is good for mischief only if it comes late.
+        let slow = self.is_trouble() && self.rng.permille(self.plan.faults.slow);
+        if slow || (is_copy && self.rng.percent(30)) {
             self.tally.slow += 1;
             delay += self.rng.below(self.plan.faults.slow_ms);
         }

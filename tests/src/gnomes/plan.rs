@@ -78,6 +78,8 @@ pub struct Faults {
     pub not_served: u64,
     /// The application gives up.
     pub abandon: u64,
+    /// The application takes its time before it hears the next message.
+    pub slow_app: u64,
     /// A deadline fires much too early or too late.
     pub odd_clock: u64,
 }
@@ -192,22 +194,25 @@ fn faults(family: Family, rng: &mut Rng) -> Faults {
         family == Family::Wipes,
         family == Family::TimeTravel,
     );
+    // Without crashes nothing is lost, and nothing restored.
+    let more = if wipes || travel { 8 } else { 0 };
     Faults {
         lose: rate(300),
         repeat: rate(400),
         slow: rate(200),
         slow_ms: 50 + rate(15_000),
         misroute: rate(40),
-        crash_after: rate(12),
-        crash_before: rate(12),
-        wipe: if wipes { 50 + rate(300) } else { 0 },
-        rollback: if travel { 200 + rate(500) } else { 0 },
+        crash_after: more + rate(12),
+        crash_before: more + rate(12),
+        wipe: if wipes { 200 + rate(600) } else { 0 },
+        rollback: if travel { 400 + rate(600) } else { 0 },
         swap: rate(100),
         panic: rate(40),
         poison: if hurry { rate(6) } else { 0 },
         busy: rate(150),
         not_served: if hurry { rate(500) } else { 0 },
         abandon: if hurry || wipes { rate(12) } else { 0 },
+        slow_app: rate(60),
         odd_clock: if hurry { rate(200) } else { 0 },
     }
 }

@@ -71,6 +71,8 @@ tally! {
     swaps: "fault: instances swapped names",
     /// Handlers that were rolled back.
     panics: "fault: handlers rolled back",
+    /// Messages that an application let wait.
+    slow_apps: "fault: applications that took their time",
     /// Messages that failed for good.
     poisoned: "fault: messages failed for good",
     /// Openings that were refused.

@@ -56,6 +56,7 @@ pub(super) enum Event {
     Open(usize),
     Arrive(Box<Flight>),
     Act(usize, usize),
+    Consume(usize, usize),
     Timer(usize, usize, TimerKind),
     Restart(usize),
     Copy(usize),
@@ -227,6 +228,7 @@ impl World {
         match event {
             Event::Arrive(flight) => self.arrive(*flight),
             Event::Act(dialog, host) => self.act(dialog, host),
+            Event::Consume(dialog, host) => self.consume_late(dialog, host),
             Event::Timer(dialog, host, kind) => self.ring(dialog, host, kind),
             Event::Open(dialog) => self.open(dialog),
             Event::Restart(host) => self.restart(host),
@@ -283,10 +285,11 @@ impl World {
             Some(record) => &mut record.fresh,
             None => &mut self.hosts[host].fresh,
         };
-        coverage::set_circumstance(if std::mem::take(fresh) {
-            Circumstance::AfterCrash
-        } else {
-            else_it
+        let is_first = std::mem::take(fresh);
+        coverage::set_circumstance(match else_it {
+            Circumstance::Duplicated => else_it,
+            _ if is_first => Circumstance::AfterCrash,
+            _ => else_it,
         });
     }
 

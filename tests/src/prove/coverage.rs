@@ -1,6 +1,7 @@
 //! Was everything reached that can go wrong? Each row of the transition table in each circumstance, and each rare
 //! situation; what cannot be is listed with its reason.
 
+use Circumstance::{AfterCrash, Duplicated, Reordered};
 use actor_core::coverage::{Circumstance, Rare, rare_hits, row_hits};
 
 use super::options::Options;
@@ -13,10 +14,17 @@ const ROWS: usize = 32;
 const COMMAND: &str = "it is the application's own command, which comes once and in its order";
 const TIMER: &str = "it is a timer of this endpoint, which fires once";
 const NO_ROW: &str = "there is no such row";
-const COMMIT: &str = "it is a commit, and no frame";
+const COMMIT: &str = "it is a commit of many steps, and not one input";
 
 /// What cannot be, and why.
-const IMPOSSIBLE: &[(usize, &[Circumstance], &str)] = &[];
+const IMPOSSIBLE: &[(usize, &[Circumstance], &str)] = &[
+    (1, &[Duplicated, Reordered], COMMAND),
+    (2, &[Duplicated, Reordered], COMMAND),
+    (3, &[Duplicated, Reordered], TIMER),
+    (11, &Circumstance::ALL, NO_ROW),
+    (26, &[Duplicated, Reordered], TIMER),
+    (31, &[Duplicated, Reordered, AfterCrash], COMMIT),
+];
 
 pub(super) fn run(options: &Options, _watch: &Watch) -> Outcome {
     let mut outcome = Outcome::default();
