@@ -128,6 +128,10 @@ rare! {
     SupersededAfterSaid,
     /// A currency value was superseded in its receiver's backlog.
     SupersededWhileHeld,
+    /// A start found what the last process died of.
+    DiedInHandler,
+    /// A message was given up because processes died of it.
+    PoisonedByDeaths,
 }
 
 #[cfg(feature = "test-util")]

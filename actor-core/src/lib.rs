@@ -553,14 +553,16 @@ pub mod world;
 pub use actor_macros::dialog;
 pub use actor_store::{OpenError, StoreFault, keys::TableKey};
 pub use dialog::{
-    Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, HandlerInfo, HandlerKind,
-    Handshake, Knowledge, Later, Never, Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo,
-    Request, Resume, Table, TableMut, TableRef, Timer,
+    Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, EventInfo, Events, HandlerInfo,
+    HandlerKind, Handshake, HasEvents, Knowledge, Later, MessageOrder, Never, Outbox, Partner,
+    Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Table, TableMut, TableRef, Telling,
+    Timer,
 };
 #[cfg(feature = "test-util")]
 pub use dialog::{SentMessage, TestCx};
 pub use node::{
-    DeadLetter, DialogInfo, Node, NodeBuilder, ShutdownError, StartError, Stats, View, ViewError,
+    DeadLetter, DialogInfo, Held, LetterError, Node, NodeBuilder, RetryError, ShutdownError,
+    StartError, Stats, View, ViewError,
 };
 pub use protocol::{Abandoned, DialogId, Ending, Role, Stage};
 pub use serde;
@@ -573,8 +575,8 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::{
-        Abandoned, Answer, CallError, Cx, Dialog, DialogRef, Ending, Gnomes, Knowledge, Later,
-        Network, Node, Pending, PendingCx, ReplyTo, Table, TableKey, dialog,
+        Abandoned, Answer, CallError, Cx, Dialog, DialogRef, Ending, Events, Gnomes, Knowledge,
+        Later, Network, Node, Pending, PendingCx, ReplyTo, Table, TableKey, dialog,
     };
 }
 
@@ -585,10 +587,11 @@ pub mod __private {
 
     pub use crate::{
         dialog::{
-            Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, FromPort,
-            Handled, HandlerInfo, HandlerKind, Handshake, IsAnswer, Later, Never as Infallible,
-            Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Resumed,
-            Table, Timer, Types, Unfit, established, opening,
+            Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, EventInfo,
+            Events, FromPort, Handled, HandlerInfo, HandlerKind, Handshake, HasEvents, IsAnswer,
+            Later, MessageOrder, Never as Infallible, OnPoison, Outbox, Partner, Pending,
+            PendingCx, Port, Remote, ReplyTo, Request, Resume, Resumed, Table, Telling, Timer,
+            Types, Unfit, established, opening,
         },
         protocol::{Abandoned, Mode, handler_id},
     };

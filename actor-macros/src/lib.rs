@@ -88,6 +88,7 @@ use self::{
 /// | `pending` | the block is the pending half. |
 /// | `pending = Cart` | the established half of that pending half. |
 /// | `lifetime = "1 year"` | how long the dialog may last at all; 30 years where nothing is said. |
+/// | `on_poison = "hold"` | a message that cannot be handled waits for an operator, and its dialog with it; `"fail"` where nothing is said: the dialog ends on both sides. |
 /// | `name = "Checkout"` | what initiators ask for; the type's name where nothing is said. |
 /// | `version = 2` | counted up when the layout of the state changes; 1 where nothing is said. |
 /// | `uses(Catalog)` | resources without which a node does not start. |

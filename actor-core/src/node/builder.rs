@@ -7,7 +7,7 @@ use std::{
     fmt, io,
     ops::Bound,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -16,7 +16,9 @@ use actor_store::{Disk, FileDisk, OpenError, Options, Store, StoreFault, Table, 
 use super::{
     Shard, ShardMsg, Shared,
     clock::{Clock, MachineClock},
+    deaths,
     ids::SystemIds,
+    letters::{LetterBook, MAX_LETTERS},
     public::Node,
     registry::Registry,
     shard::deliveries,
@@ -40,6 +42,7 @@ pub struct NodeBuilder {
     limits: Limits,
     options: Options,
     shards: usize,
+    max_letters: usize,
     #[cfg(feature = "mutants")]
     mutant: Option<crate::protocol::Mutant>,
 }
@@ -124,6 +127,7 @@ impl NodeBuilder {
                 ..Options::default()
             },
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            max_letters: MAX_LETTERS,
             #[cfg(feature = "mutants")]
             mutant: None,
         }
@@ -186,6 +190,13 @@ impl NodeBuilder {
     #[doc(hidden)]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How many dead letters are kept, 10,000 if not said otherwise and 64 MiB in any case. Above it the oldest goes, with
+    /// a line in the log.
+    pub fn keep_dead_letters(mut self, count: usize) -> Self {
+        self.max_letters = count.max(1);
         self
     }
 
@@ -256,10 +267,7 @@ impl NodeBuilder {
         drop(names);
         let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
         store.check_types(&types).map_err(StartError::Open)?;
-        #[cfg_attr(
-            not(feature = "mutants"),
-            expect(unused_mut, reason = "only a mutant is set afterwards")
-        )]
+        let letters = LetterBook::of(&store, self.max_letters).map_err(StartError::Store)?;
         let mut shared = Shared::new(
             name,
             store,
@@ -271,6 +279,7 @@ impl NodeBuilder {
             self.transport,
             self.shards,
         );
+        shared.letters = Mutex::new(letters);
         #[cfg(feature = "mutants")]
         {
             shared.mutant = self.mutant;
@@ -320,6 +329,8 @@ const WOKEN_PER_MS: u64 = 20;
 fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
     let now = shared.clock.now_ms();
     let store = &shared.store;
+    let deaths = deaths::count(shared, now).map_err(StartError::Store)?;
+    *shared.deaths.lock().unwrap_or_else(PoisonError::into_inner) = deaths;
     for (table, key, index) in store.recovered() {
         let due = if index.busy {
             Some(now)

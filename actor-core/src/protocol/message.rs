@@ -87,6 +87,23 @@ pub struct Message {
     pub body: Arc<[u8]>,
 }
 
+impl Message {
+    /// What no application may ever see; only a wrong implementation makes one.
+    pub(crate) fn of_an_acknowledgement(seq: u64) -> Self {
+        Self {
+            seq,
+            after: seq.saturating_sub(1),
+            currency: false,
+            fin: false,
+            kind: MessageKind::Tell,
+            re: 0,
+            handler: ESTABLISHED_HANDLER,
+            version: 0,
+            body: [].into(),
+        }
+    }
+}
+
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{} {:?}", self.seq, self.kind)?;

@@ -4,6 +4,7 @@ mod apps;
 mod article;
 mod claims;
 mod deadlines;
+mod deaths;
 mod found;
 mod gate;
 mod keyed;

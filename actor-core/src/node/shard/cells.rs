@@ -247,6 +247,7 @@ impl Shard {
         self.endpoints.retain(|address, cell| {
             let kept = cell.used >= horizon
                 || !cell.waiters.is_empty()
+                || cell.lines().any(|line| line.listens())
                 || cell.is_needed()
                 || cell.is_talking(now);
             if !kept {

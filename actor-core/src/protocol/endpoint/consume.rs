@@ -7,6 +7,7 @@ use crate::protocol::ending::{Ending, FaultCode};
 use crate::protocol::ids::Role;
 use crate::protocol::limits::Env;
 use crate::protocol::message::{Message, MessageKind};
+use crate::protocol::mutant::Mutant;
 
 impl Endpoint {
     /// Hands out the next message in order, if it is here. What is not for the application is consumed on the way.
@@ -23,13 +24,16 @@ impl Endpoint {
             Self::wrote(eff);
             match self.role {
                 Role::Initiator => self.hear_target(message, env, eff),
-                Role::Target => self.hear_initiator(message, eff),
+                Role::Target => self.hear_initiator(message, env, eff),
             }
             self.complete_if_done(env, eff);
         }
     }
 
-    fn hear_initiator(&mut self, message: Message, eff: &mut Effects) {
+    fn hear_initiator(&mut self, message: Message, env: &Env<'_>, eff: &mut Effects) {
+        if self.stage == Stage::Accumulating && env.is_mutant(Mutant::ApplyInInit) {
+            self.confirmed(eff);
+        }
         if message.fin {
             self.notice_crossing();
             self.fin_received = Some(message.seq);
@@ -89,7 +93,7 @@ impl Endpoint {
     }
 
     /// Row 7: "only after you have heard from the application on the other side may you exit the initiation stage".
-    fn establish(&mut self, eff: &mut Effects) {
+    pub(super) fn establish(&mut self, eff: &mut Effects) {
         coverage::row(7);
         self.stage = Stage::Established;
         self.was_established = true;

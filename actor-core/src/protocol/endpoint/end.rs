@@ -10,6 +10,7 @@ use crate::protocol::ending::{Abandoned, Ending, FaultCode};
 use crate::protocol::ids::Role;
 use crate::protocol::input::LocalItem;
 use crate::protocol::limits::Env;
+use crate::protocol::mutant::Mutant;
 
 impl Endpoint {
     /// Rows 27 and 30: the application, or the plumbing on its behalf, gives up. The partner is told until it
@@ -117,6 +118,7 @@ impl Endpoint {
             ..Now::default()
         };
         self.ending = Some(ending.clone());
+        self.forgotten = self.is_remote() && env.is_mutant(Mutant::TombstonelessCleanup);
         eff.notices.push(Notice::Ended(ending));
         Self::wrote(eff);
     }

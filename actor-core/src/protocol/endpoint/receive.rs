@@ -24,9 +24,9 @@ impl Endpoint {
         if frame.key() != self.key() {
             return;
         }
-        if self.carrier == Carrier::Local
-            || frame.dst_token.is_some_and(|token| token != self.token)
-        {
+        let is_for_another = frame.dst_token.is_some_and(|token| token != self.token)
+            && !env.is_mutant(Mutant::NoToken);
+        if self.carrier == Carrier::Local || is_for_another {
             // Row 19: it is for another memory of this dialog, or for one that never had an address.
             eff.frames
                 .extend(reject(&frame).map(|reset| (frame.reply_to(), reset)));
@@ -39,7 +39,7 @@ impl Endpoint {
             (Role::Initiator, _) if frame.is_initiating() => {}
             (Role::Initiator, Stage::Ended) => self.late_for_initiator(&frame, eff),
             (Role::Initiator, Stage::Initiating) => self.hear_candidate(frame, env, eff),
-            (Role::Initiator, _) if self.is_from_twin(&frame) => Self::supersede(&frame, eff),
+            (Role::Initiator, _) if self.is_from_twin(&frame) => self.hear_twin(frame, env, eff),
             // Another initiator's dialog under our id: nothing to say to it.
             (Role::Target, _) if self.is_from_twin(&frame) => {}
             (Role::Target, Stage::Ended) => self.late(&frame, eff),
@@ -60,8 +60,18 @@ impl Endpoint {
     /// durably recorded here, is the partner.
     fn hear_candidate(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
         match &frame.kind {
+            FrameKind::Ack if env.is_mutant(Mutant::AckIsEstablish) => {
+                self.bind(&frame, env, eff);
+                self.establish(eff);
+                self.hear_partner(frame, env, eff);
+            }
             FrameKind::Ack => {
                 coverage::row(4);
+                if env.is_mutant(Mutant::DropInitOnAck) {
+                    self.outbox.clear();
+                    self.acked = self.send_next - 1;
+                    Self::wrote(eff);
+                }
                 if self.now.candidates.insert(frame.src_token) {
                     self.slow_down();
                 }
@@ -74,7 +84,7 @@ impl Endpoint {
                 self.turned_away(&frame, FaultCode::Incompatible, detail, env, eff);
             }
             FrameKind::SynAck | FrameKind::Data => {
-                self.bind(&frame, eff);
+                self.bind(&frame, env, eff);
                 self.hear_partner(frame, env, eff);
             }
             FrameKind::Fault { code, detail } => {
@@ -87,7 +97,7 @@ impl Endpoint {
 
     /// Row 5: set once, and durable before any frame names it (S3). The window begins with the binding: nothing an
     /// unbound twin said was ever put into it.
-    fn bind(&mut self, frame: &Frame, eff: &mut Effects) {
+    fn bind(&mut self, frame: &Frame, env: &Env<'_>, eff: &mut Effects) {
         coverage::row(5);
         if frame.messages.first().is_some_and(|first| first.seq > 1) {
             coverage::sometimes(Rare::BoundOnLaterAnswer);
@@ -110,7 +120,9 @@ impl Endpoint {
             eff.cancel(TimerKind::Initiation);
         }
         eff.notices.push(Notice::Bound);
-        Self::wrote(eff);
+        if !env.is_mutant(Mutant::VolatileBinding) {
+            Self::wrote(eff);
+        }
     }
 
     /// Nobody is bound yet, so one refusal decides nothing: others may serve. All of it is certain: nothing happened.
@@ -161,6 +173,18 @@ impl Endpoint {
         if self.now.attempt < SLOW_ATTEMPT {
             self.now.attempt = SLOW_ATTEMPT;
             self.now.retry.outdate();
+        }
+    }
+
+    /// Row 6, of whoever was not chosen: nothing it says is heard.
+    fn hear_twin(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
+        if env.is_mutant(Mutant::Rebind) && !frame.messages.is_empty() {
+            self.bind(&frame, env, eff);
+            return self.hear_partner(frame, env, eff);
+        }
+        Self::supersede(&frame, eff);
+        if env.is_mutant(Mutant::MergedWindow) {
+            self.hold(frame.messages, env, eff);
         }
     }
 
@@ -290,6 +314,9 @@ impl Endpoint {
         self.acked_at = frame.age();
         self.progress();
         eff.at_least(Durability::Lazy);
+        if env.is_mutant(Mutant::AckVisibleToApp) {
+            eff.deliver = Some(Message::of_an_acknowledgement(frame.ack));
+        }
     }
 
     /// The partner moves: retries start small again.

@@ -26,9 +26,11 @@ impl ::actor_core::__private::Dialog for Counter {
                 ::actor_core::__private::HandlerInfo {
                     name: "increment",
                     kind: ::actor_core::__private::HandlerKind::Change,
+                    order: ::actor_core::__private::MessageOrder::History,
                     signature: "() -> u64",
                 },
             ],
+            events: ::core::option::Option::None,
             initiation: __initiation::<Self>(),
             silence: ::core::time::Duration::from_millis(946080000000),
             lifetime: ::core::time::Duration::from_millis(946080000000),

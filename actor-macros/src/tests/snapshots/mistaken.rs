@@ -23,6 +23,7 @@ impl ::actor_core::__private::Dialog for Checkout {
             version: 1u32,
             first: __first::<Self>(),
             established: &[],
+            events: ::core::option::Option::None,
             initiation: __initiation::<Self>(),
             silence: ::core::time::Duration::from_millis(172800000),
             lifetime: ::core::time::Duration::from_millis(946080000000),
