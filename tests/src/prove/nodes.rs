@@ -200,6 +200,11 @@ impl Customer {
             let booked = account
                 .book(self.name(), self.cents(step), failures)
                 .once(format!("book-{step}"));
+            if failures == FOR_EVER {
+                // Others wait behind what fails for good.
+                tokio::join!(booked, account.total()).0?;
+                continue;
+            }
             answers.push(booked.await?);
         }
         answers.push(account.total().once("total").await?);
@@ -329,10 +334,14 @@ fn live(seed: u64) -> Lives {
             .into_iter()
             .map(|customer| (customer, world.start(customer.live(Arc::clone(&node)))))
             .collect();
+        // One who walks in, asks, and is gone before the answer: in memory only.
+        let walk_in = node.open::<Account>();
+        let asked = world.start(async move { walk_in.total().await.is_ok() });
         drop(node);
         for (customer, task) in tasks {
             came[customer.number] = world.finish(&task);
         }
+        world.cancel(&asked);
     }
     // Disks are healed by a restart.
     for name in names {

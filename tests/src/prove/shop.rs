@@ -28,6 +28,11 @@ impl Account {
         assert!(cx.attempt() > failures, "attempt {}", cx.attempt());
         self.total
     }
+    /// Wants no answer, and fails so many times before it succeeds.
+    #[handler]
+    pub(super) fn note(&mut self, cx: &mut Cx<'_, Self>, failures: u32) {
+        assert!(cx.attempt() > failures, "attempt {}", cx.attempt());
+    }
     #[handler]
     pub(super) fn total(&self) -> u64 {
         self.total
@@ -80,6 +85,12 @@ impl Order {
     pub(super) fn pay(&mut self, cx: &mut Cx<'_, Self>, who: String, failures: u32) -> Later<u64> {
         let (later, reply) = cx.later();
         self.waiting = Some(reply);
+        if failures > 0 {
+            // Told something that fails at first, with the goodbye behind it.
+            let aside = cx.open::<Account>();
+            aside.note(failures).tell();
+            aside.dialog().close();
+        }
         let cents = self.cents.iter().sum();
         cx.open::<Account>()
             .book(who, cents, failures)
