@@ -80,8 +80,6 @@ rare! {
     WrongHouseHeardFault,
     /// A RESET was ignored because it answers another life of this endpoint.
     ResetOfAnotherLife,
-    /// A RESET was ignored because it speaks for an endpoint that is not our partner.
-    ResetOfAStranger,
     /// The partner had forgotten a dialog that had been closed in good order.
     PartedAndForgotten,
     /// A partner that lived in memory only was gone.
@@ -118,10 +116,6 @@ rare! {
     OpeningNotServed,
     /// A partner in the same store, in memory only, was found gone.
     LocalPartnerLost,
-    /// A row of the inbox was found after it had been consumed.
-    LateInboxRow,
-    /// A row of the inbox found its receiver forgotten, or opened already.
-    InboxRowForNobody,
     /// A currency value was superseded in the outbox before it was ever in a frame.
     SupersededBeforeSaid,
     /// A currency value was superseded in the outbox while a copy of it was on its way, or had arrived.

@@ -38,6 +38,11 @@ pub trait HasEvents: Dialog {
     const CURRENCY: bool;
 }
 
+/// A port on which the events of `S` can be heard: any, if there are events. Says at the call what is missing.
+#[doc(hidden)]
+pub trait Hears<S>: Port {}
+impl<P: Port, S: HasEvents> Hears<S> for P {}
+
 /// The events of a dialog, from `client.events()` or `opening.events()`.
 ///
 /// In plain code read them with [`next`](Events::next). In a handler hand them to a `#[resume]` method with

@@ -32,7 +32,7 @@ pub use erased::Types;
 pub(crate) use erased::{Actor, OpenSpec, Service};
 pub use error::{Answer, CallError, Knowledge, Never};
 pub(crate) use events::{EVENTS, Reader};
-pub use events::{Events, HasEvents};
+pub use events::{Events, HasEvents, Hears};
 pub use later::{Later, ReplyTo};
 pub(crate) use later::{StateNotes, noting};
 pub use outbox::Outbox;

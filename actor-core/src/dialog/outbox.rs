@@ -73,6 +73,7 @@ impl<D: Dialog> Outbox<'_, D> {
         if let Some(then) = self.continuation(resume, context, false) {
             self.step.push(Command::Listen {
                 dialog: self.dialog,
+                name: resume.name(),
                 then,
             });
         }

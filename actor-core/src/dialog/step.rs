@@ -107,6 +107,7 @@ pub(crate) enum Command {
     /// Events of a partner go here, each one.
     Listen {
         dialog: DialogId,
+        name: &'static str,
         then: Continuation,
     },
     Reply {

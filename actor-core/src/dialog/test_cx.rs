@@ -172,6 +172,14 @@ impl<D: Dialog> TestCx<D> {
         })
     }
 
+    /// The continuations that were given to events of partners, in order.
+    pub fn listens(&self) -> Vec<&'static str> {
+        self.pick(|command| match command {
+            Command::Listen { name, .. } => Some(*name),
+            _ => None,
+        })
+    }
+
     /// The timers that were set, in order.
     pub fn timers(&self) -> Vec<(&'static str, Duration)> {
         self.pick(|command| match command {

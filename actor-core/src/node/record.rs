@@ -86,6 +86,8 @@ pub(crate) struct ActorRecord {
     /// How much of it stands before that piece, because it was rolled back with it; it is not blamed.
     pub(crate) ahead: u32,
     pub(crate) retry_at: u64,
+    /// How often in a row it waited for a partner that was too busy; nobody is blamed for that.
+    pub(crate) waited: u32,
     /// The dialog has ended in good order; the actor goes when its work is done.
     pub(crate) ended: bool,
 }
@@ -196,6 +198,7 @@ impl ActorRecord {
             _ => self.ahead -= 1,
         }
         self.retry_at = now;
+        self.waited = 0;
     }
 
     /// A piece of work failed, with so much before it that is to be done again.

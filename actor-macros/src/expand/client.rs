@@ -27,11 +27,7 @@ pub(crate) fn opening(dialog: &DialogImpl, established: &Type) -> TokenStream {
     let docs = format!(
         "The first messages of a dialog, as `{ident}` takes them. One that wants an answer ends the opening."
     );
-    let events = dialog
-        .handlers
-        .iter()
-        .all(|handler| handler.method.name != "events")
-        .then(|| events(dialog, &established));
+    let events = events(dialog, &established);
     let must_use = "an opening is nothing yet: end it with a message that wants an answer, or with `.established()`";
     let methods = quote! {
         #(#methods)*
@@ -66,7 +62,7 @@ pub(crate) fn client(dialog: &DialogImpl) -> TokenStream {
         .map(|handler| message(dialog, handler));
     let docs = format!("An established `{ident}`, as its partner talks to it.");
     let self_ty = dialog.self_ty.to_token_stream();
-    let events = dialog.events.as_ref().map(|_| events(dialog, &self_ty));
+    let events = events(dialog, &self_ty);
     let methods = quote! {
         #(#methods)*
 
@@ -87,14 +83,22 @@ pub(crate) fn client(dialog: &DialogImpl) -> TokenStream {
     )
 }
 
-fn events(dialog: &DialogImpl, established: &TokenStream) -> TokenStream {
+/// On every client, so that the compiler can say what a dialog without events lacks; not where a handler has the name.
+fn events(dialog: &DialogImpl, established: &TokenStream) -> Option<TokenStream> {
     let DialogImpl { private, port, .. } = dialog;
-    quote! {
+    let mut handlers = dialog.handlers.iter();
+    if handlers.any(|handler| handler.method.name == "events") {
+        return None;
+    }
+    Some(quote! {
         /// What the partner says unasked, from now on.
-        pub fn events(&self) -> #private::Events<#port, #established> {
+        pub fn events(&self) -> #private::Events<#port, #established>
+        where
+            #port: #private::Hears<#established>,
+        {
             #private::Events::new(#private::Port::fork(&self.port))
         }
-    }
+    })
 }
 
 /// A struct around a port.

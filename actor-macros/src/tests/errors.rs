@@ -251,6 +251,11 @@ fn names_are_the_wire_identity() {
         "#[handler] fn dialog(&self) {}",
         &["`dialog` is the plumbing's own word"],
     );
+    one(
+        r#"timeout = "1h", events = Progress"#,
+        "impl Counter { #[handler] fn events(&self) {} }",
+        &["`events` is the plumbing's own word"],
+    );
     pending(
         "#[handler] fn established(&self) {}",
         &["`established` is the plumbing's own word"],

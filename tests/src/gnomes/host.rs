@@ -152,7 +152,11 @@ impl World {
         });
         let trouble = self.is_trouble();
         let durable = eff.durability == Durability::Durable;
-        if trouble && durable && self.rng.permille(self.plan.faults.crash_before) {
+        let ambush = self.ambush.take_if(|flight| flight.to == host && durable);
+        if ambush.is_some()
+            || (trouble && durable && self.rng.permille(self.plan.faults.crash_before))
+        {
+            self.hosts[host].interrupted.extend(ambush);
             self.tally.crashes_before += 1;
             coverage::sometimes(Rare::CommitFailedWithFrames);
             if self.plan.mutant == Some(Mutant::SendBeforeCommit) {
@@ -286,6 +290,11 @@ impl World {
         }
         let at = &mut self.hosts[host];
         (at.up, at.incarnation, at.send_ctr, at.fresh) = (true, at.incarnation + 1, 0, true);
+        for flight in std::mem::take(&mut self.hosts[host].interrupted) {
+            self.tally.repeated += 1;
+            let pause = 1 + self.rng.below(100);
+            self.at(pause, Event::Arrive(flight));
+        }
         self.note(None, 4, |world| format!("{} starts", world.name(host)));
         for dialog in 0..self.dialogs.len() {
             if !self.hosts[host].up {

@@ -2,12 +2,16 @@
 
 use actor_core::coverage::Circumstance;
 use actor_core::protocol::{
-    Destination, Endpoint, FaultCode, Frame, Input, Role, TimerKind, Token, refuse, reject,
+    Destination, Endpoint, FaultCode, Frame, FrameKind, Input, Role, TimerKind, Token, refuse,
+    reject,
 };
 
 use super::dialog::Record;
 use super::world::{Event, Flight, World};
 
+/// Frames whose hearing is cut short, in a thousand; RESETs, which are rare, more often.
+const AMBUSHED_PERMILLE: u64 = 1;
+const RESET_AMBUSHED_PERMILLE: u64 = 100;
 /// One frame in this many goes through its bytes.
 const CODED_ONE_IN: u64 = 16;
 
@@ -86,7 +90,31 @@ impl World {
         self.at(delay, Event::Arrive(Box::new(flight)));
     }
 
+    /// "At precisely the worst time": a frame whose commit fails, and whose copy waits behind the door.
+    fn lay_ambush(&mut self, flight: &Flight) {
+        if !self.is_trouble() || self.plan.faults.crash_before == 0 {
+            return;
+        }
+        let is_reset = matches!(flight.frame.kind, FrameKind::Reset { .. });
+        let rate = if is_reset {
+            RESET_AMBUSHED_PERMILLE
+        } else {
+            AMBUSHED_PERMILLE
+        };
+        if self.rng.permille(rate) {
+            self.ambush = Some(Box::new(flight.clone()));
+        }
+    }
+
     pub(super) fn arrive(&mut self, flight: Flight) {
+        if self.hosts[flight.to].up {
+            self.lay_ambush(&flight);
+            self.deliver(flight);
+            self.ambush = None;
+        }
+    }
+
+    fn deliver(&mut self, flight: Flight) {
         let Flight {
             frame,
             dialog,
@@ -94,9 +122,6 @@ impl World {
             to,
             number,
         } = flight;
-        if !self.hosts[to].up {
-            return;
-        }
         self.concern = dialog;
         self.tally.arrived += 1;
         let how = self.order_of(dialog, from, to, number);

@@ -28,6 +28,8 @@ pub(super) struct Host {
     pub(super) up: bool,
     /// Nothing has come since the start, as far as frames to nobody are concerned.
     pub(super) fresh: bool,
+    /// Frames it was hearing when it died; they come again as soon as it is back.
+    pub(super) interrupted: Vec<Box<Flight>>,
     /// An older copy of its disk.
     pub(super) copy: Option<Copied>,
 }
@@ -102,6 +104,8 @@ pub struct World {
     pub(super) dialogs: Vec<Dialog>,
     pub(super) kept_frames: Vec<Flight>,
     pub(super) replaying: bool,
+    /// The host that hears this frame dies of it, before its commit.
+    pub(super) ambush: Option<Box<Flight>>,
     pub(super) tally: Tally,
     /// A digest of everything that happened, in order.
     digest: u64,
@@ -123,6 +127,7 @@ impl World {
             dialogs: Vec::new(),
             kept_frames: Vec::new(),
             replaying: false,
+            ambush: None,
             tally: Tally {
                 worlds: 1,
                 ..Tally::default()
@@ -141,6 +146,7 @@ impl World {
                 send_ctr: 0,
                 up: true,
                 fresh: false,
+                interrupted: Vec::new(),
                 copy: None,
             });
         }

@@ -7,6 +7,7 @@ mod coverage;
 mod crowd;
 mod nodes;
 mod options;
+mod scenes;
 mod shop;
 mod simulation;
 mod watch;

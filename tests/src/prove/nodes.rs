@@ -8,6 +8,7 @@ use actor_core::world::{Event, Fate, Moment, World};
 
 use super::crowd::Crowd;
 use super::options::Options;
+use super::scenes;
 use super::shop::{Account, BOOKED, Order};
 use super::watch::Watch;
 use super::{Outcome, spaced};
@@ -93,6 +94,10 @@ pub(super) fn run(options: &Options, watch: &Watch) -> Outcome {
         failures,
         ..Outcome::default()
     };
+    if let Err(cause) = catch_unwind(scenes::play) {
+        let words = crate::gnomes::words(cause.as_ref());
+        outcome.failures.push(format!("a scene: {words}"));
+    }
     if outcome.failures.is_empty() && options.minutes.is_none() {
         outcome.demand("dialogs of at least 8 messages", lives.dialogs, goal);
     }

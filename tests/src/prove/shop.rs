@@ -1,6 +1,7 @@
 //! What the whole nodes of the gate do: accounts that are booked on, and orders that are paid from them.
 
 use actor_core::prelude::*;
+use actor_core::world::die;
 
 /// One row for each booking, under a fresh id: a repeated one would be a second row.
 pub(super) const BOOKED: Table<u128, (String, u64)> = Table::new("booked");
@@ -11,7 +12,7 @@ pub(super) struct Account {
     total: u64,
 }
 
-#[dialog(timeout = "2 days", tables(BOOKED))]
+#[dialog(timeout = "2 days", tables(BOOKED), events = u64)]
 impl Account {
     /// Fails so many times before it succeeds.
     #[handler]
@@ -32,6 +33,21 @@ impl Account {
     #[handler]
     pub(super) fn note(&mut self, cx: &mut Cx<'_, Self>, failures: u32) {
         assert!(cx.attempt() > failures, "attempt {}", cx.attempt());
+    }
+    /// Kills its process on its first attempts.
+    #[handler]
+    pub(super) fn fall(&mut self, cx: &mut Cx<'_, Self>, deaths: u32) -> u64 {
+        if cx.attempt() <= deaths {
+            die();
+        }
+        self.total
+    }
+    /// Says so many things unasked.
+    #[handler]
+    pub(super) fn chatter(&mut self, cx: &mut Cx<'_, Self>, events: u64) {
+        for event in 0..events {
+            cx.tell(event);
+        }
     }
     #[handler]
     pub(super) fn total(&self) -> u64 {

@@ -5,6 +5,7 @@ mod article;
 mod claims;
 mod deadlines;
 mod deaths;
+mod duplex;
 mod found;
 mod gate;
 mod keyed;

@@ -40,7 +40,7 @@ impl Shard {
                 self.send_to_partner(txn, actor, dialog, call, then)
             }
             Command::Tell { event } => self.tell_event(txn, actor, event),
-            Command::Listen { dialog, then } => self.listen(txn, actor, dialog, then),
+            Command::Listen { dialog, then, .. } => self.listen(txn, actor, dialog, then),
             Command::Reply { request, value } => self.keep_promise(txn, own, request, value),
             Command::Arm {
                 timer,

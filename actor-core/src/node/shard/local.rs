@@ -7,7 +7,6 @@ use actor_store::{StoreFault, Table, Value, Write};
 
 use super::{Delivery, Shard, txn::Txn};
 use crate::{
-    coverage::{self, Rare},
     node::{
         address::{ADDRESS_BYTES, Address, inbox_key, token},
         record::{decode, encode},
@@ -121,7 +120,6 @@ impl Shard {
                 self.input(txn, to, Input::Local(item.clone()))?;
                 // Consumed items delete their own rows; one from before a restart is only in the way.
                 if stored && before.is_some_and(|next| seq(item) < next) {
-                    coverage::sometimes(Rare::LateInboxRow);
                     txn.delete(Table::Inbox, inbox_key(to, seq(item)));
                 }
                 if matches!(item, LocalItem::Fault { .. }) && stored {
@@ -131,7 +129,6 @@ impl Shard {
             }
             // Its receiver has ended and is forgotten, or was opened before: nothing is lost by dropping it.
             _ => {
-                coverage::sometimes(Rare::InboxRowForNobody);
                 if stored {
                     txn.delete(Table::Inbox, inbox_key(to, seq(item)));
                 }

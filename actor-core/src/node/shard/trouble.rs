@@ -36,8 +36,10 @@ pub(super) const MAX_HELD_WORK: usize = 1024;
 pub(super) const MAX_HELD_BYTES: usize = 1024 * 1024;
 /// Patience before the second attempt, in milliseconds; doubled each time.
 const FIRST_PATIENCE_MS: u64 = 100;
-/// Patience while a partner is too busy to be sent to, in milliseconds.
+/// Patience while a partner is too busy to be sent to, in milliseconds; doubled each time.
 const BUSY_PATIENCE_MS: u64 = 500;
+/// It is doubled so often at most.
+const BUSY_DOUBLINGS: u32 = 5;
 
 impl Shard {
     /// Second play of a transaction whose handlers failed after `done` pieces of work: what came in is consumed, all its
@@ -75,7 +77,9 @@ impl Shard {
         }
         if failed.retry == Retry::Patient {
             coverage::sometimes(Rare::WaitedForBusyPartner);
-            cell.record.retry_at = txn.now + BUSY_PATIENCE_MS;
+            let doublings = cell.record.waited.min(BUSY_DOUBLINGS);
+            cell.record.retry_at = txn.now + (BUSY_PATIENCE_MS << doublings);
+            cell.record.waited += 1;
             return Ok(());
         }
         let running = failed.running;

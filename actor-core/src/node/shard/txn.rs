@@ -88,7 +88,7 @@ impl Shard {
         plan(self, &mut txn)?;
         if let Some(failed) = self.finish_work(&shared, &mut txn)? {
             let done = txn.done;
-            self.forget(&txn);
+            self.forget(&txn)?;
             drop(txn);
             txn = Txn::new(now);
             plan(self, &mut txn)?;

@@ -51,6 +51,16 @@ impl Shard {
             .can_take(&outgoing, &self.shared.limits)
         {
             Ok(()) => self.input(txn, own, Input::Send(outgoing)),
+            Err(SendRefusal::Busy) if cell.record.endpoint.outbox_is_of_this_step() => {
+                let limits = &self.shared.limits;
+                let why = format!(
+                    "one step tells more events than may wait for their listener, {} or {} bytes: tell the rest from a \
+                     timer",
+                    limits.max_outbox_messages, limits.max_outbox_bytes
+                );
+                txn.failed.get_or_insert(Failed::for_good(actor, why));
+                Ok(())
+            }
             Err(SendRefusal::Busy | SendRefusal::InitWindowFull) => {
                 txn.failed.get_or_insert(Failed {
                     actor,

@@ -212,6 +212,7 @@ impl Shard {
             attempts: 0,
             ahead: 0,
             retry_at: 0,
+            waited: 0,
             ended: false,
         };
         let used = self.next_use();

@@ -28,11 +28,9 @@ impl Endpoint {
         let is_echo = env.is_mutant(Mutant::ResetWithoutEcho)
             || (echo_token == self.token && echo_incarnation == env.incarnation);
         if !is_echo || frame.src_token != peer.token {
-            coverage::sometimes(if is_echo {
-                Rare::ResetOfAStranger
-            } else {
-                Rare::ResetOfAnotherLife
-            });
+            if !is_echo {
+                coverage::sometimes(Rare::ResetOfAnotherLife);
+            }
             return;
         }
         match (self.stage, reason) {

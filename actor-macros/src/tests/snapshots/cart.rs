@@ -147,7 +147,10 @@ impl<P: ::actor_core::__private::Port> CartOpening<P> {
         ::actor_core::__private::established::<P, Checkout>(self.port)
     }
     /// What the partner says unasked, from now on.
-    pub fn events(&self) -> ::actor_core::__private::Events<P, Checkout> {
+    pub fn events(&self) -> ::actor_core::__private::Events<P, Checkout>
+    where
+        P: ::actor_core::__private::Hears<Checkout>,
+    {
         ::actor_core::__private::Events::new(
             ::actor_core::__private::Port::fork(&self.port),
         )

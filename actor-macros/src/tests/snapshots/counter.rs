@@ -128,6 +128,15 @@ impl<P: ::actor_core::__private::Port> CounterClient<P> {
     pub fn dialog(&self) -> ::actor_core::__private::Partner<'_, P> {
         ::actor_core::__private::Partner::new(&self.port)
     }
+    /// What the partner says unasked, from now on.
+    pub fn events(&self) -> ::actor_core::__private::Events<P, Counter>
+    where
+        P: ::actor_core::__private::Hears<Counter>,
+    {
+        ::actor_core::__private::Events::new(
+            ::actor_core::__private::Port::fork(&self.port),
+        )
+    }
 }
 #[allow(
     missing_docs,

@@ -174,7 +174,10 @@ impl<P: ::actor_core::__private::Port> TrackerClient<P> {
         ::actor_core::__private::Partner::new(&self.port)
     }
     /// What the partner says unasked, from now on.
-    pub fn events(&self) -> ::actor_core::__private::Events<P, Tracker> {
+    pub fn events(&self) -> ::actor_core::__private::Events<P, Tracker>
+    where
+        P: ::actor_core::__private::Hears<Tracker>,
+    {
         ::actor_core::__private::Events::new(
             ::actor_core::__private::Port::fork(&self.port),
         )
