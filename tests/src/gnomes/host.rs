@@ -156,7 +156,9 @@ impl World {
         if ambush.is_some()
             || (trouble && durable && self.rng.permille(self.plan.faults.crash_before))
         {
-            self.hosts[host].interrupted.extend(ambush);
+            self.hosts[host]
+                .interrupted
+                .extend(ambush.map(|flight| *flight));
             self.tally.crashes_before += 1;
             coverage::sometimes(Rare::CommitFailedWithFrames);
             if self.plan.mutant == Some(Mutant::SendBeforeCommit) {
@@ -293,7 +295,7 @@ impl World {
         for flight in std::mem::take(&mut self.hosts[host].interrupted) {
             self.tally.repeated += 1;
             let pause = 1 + self.rng.below(100);
-            self.at(pause, Event::Arrive(flight));
+            self.at(pause, Event::Arrive(Box::new(flight)));
         }
         self.note(None, 4, |world| format!("{} starts", world.name(host)));
         for dialog in 0..self.dialogs.len() {

@@ -29,7 +29,7 @@ pub(super) struct Host {
     /// Nothing has come since the start, as far as frames to nobody are concerned.
     pub(super) fresh: bool,
     /// Frames it was hearing when it died; they come again as soon as it is back.
-    pub(super) interrupted: Vec<Box<Flight>>,
+    pub(super) interrupted: Vec<Flight>,
     /// An older copy of its disk.
     pub(super) copy: Option<Copied>,
 }
