@@ -36,6 +36,14 @@ rare! {
     TwinAnswered,
     /// An initiator bound on an answer that was not the first of its partner.
     BoundOnLaterAnswer,
+    /// So much waited for its handlers that the partner was asked to wait.
+    ZeroWindow,
+    /// A partner was asked whether it listens again, or still has what it said it has.
+    WindowProbed,
+    /// A message was not said again because the partner holds it.
+    SackSkipped,
+    /// A partner no longer holds what it said it holds.
+    SackReneged,
 }
 
 #[cfg(feature = "test-util")]

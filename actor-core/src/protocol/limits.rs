@@ -38,6 +38,11 @@ pub struct Limits {
     pub max_outbox_messages: usize,
     /// Bytes waiting for an acknowledgement before `send` is refused as busy.
     pub max_outbox_bytes: usize,
+    /// Messages that may wait for their handlers before the partner is asked to wait. (What is held out of order, and what
+    /// an actor puts off because a handler failed or a partner is busy.)
+    pub max_backlog_messages: u64,
+    /// Bytes that may wait for their handlers before the partner is asked to wait.
+    pub max_backlog_bytes: usize,
     /// Messages that may be said before the first answer (P6).
     pub max_initiation_messages: u64,
     /// Bytes that may be said before the first answer (P6); one frame must hold them all.
@@ -54,6 +59,8 @@ impl Default for Limits {
             window: 64,
             max_outbox_messages: 1024,
             max_outbox_bytes: 4 * 1024 * 1024,
+            max_backlog_messages: 1024,
+            max_backlog_bytes: 4 * 1024 * 1024,
             max_initiation_messages: 64,
             max_initiation_bytes: 256 * 1024,
         }

@@ -19,7 +19,7 @@ use crate::{
         record::{Owner, Work},
         tables::{self, TableTxn},
     },
-    protocol::{DialogId, Input, LocalItem},
+    protocol::{DialogId, Input, LocalItem, Role},
 };
 
 /// A transaction of one shard.
@@ -113,9 +113,26 @@ impl Shard {
 
     fn flush(&mut self, txn: &mut Txn<'_>) -> Result<(), StoreFault> {
         let touched: Vec<Address> = txn.endpoints.iter().copied().collect();
-        touched
-            .into_iter()
-            .try_for_each(|address| self.input(txn, address, Input::Flush))
+        touched.into_iter().try_for_each(|address| {
+            self.tell_backlog(txn, address)?;
+            self.input(txn, address, Input::Flush)
+        })
+    }
+
+    /// What an actor has put off, its partner need not add to.
+    fn tell_backlog(&mut self, txn: &mut Txn<'_>, address: Address) -> Result<(), StoreFault> {
+        let (Role::Target, Some(actor), Some(cell)) = (
+            address.key.role,
+            self.actors.get(&address.key.dialog),
+            self.endpoints.get(&address),
+        ) else {
+            return Ok(());
+        };
+        let backlog = actor.record.backlog();
+        if backlog == cell.record.endpoint.backlog() {
+            return Ok(());
+        }
+        self.input(txn, address, Input::Backlog(backlog))
     }
 
     /// Hands a finished transaction to the gate. True if there was anything in it.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{
-    FLAG_ENDED, FLAG_ESTABLISHED, FLAG_INITIATING, FLAG_VOLATILE, FrameError, HEADER_BYTES,
-    MAX_DETAIL_BYTES, MAX_FRAME_MESSAGES, MAX_NAME_BYTES, MESSAGE_OVERHEAD_BYTES,
+    FLAG_ENDED, FLAG_ESTABLISHED, FLAG_INITIATING, FLAG_VOLATILE, FLAG_WINDOW, FrameError,
+    HEADER_BYTES, MAX_DETAIL_BYTES, MAX_FRAME_MESSAGES, MAX_NAME_BYTES, MESSAGE_OVERHEAD_BYTES,
 };
 use crate::protocol::ending::FaultCode;
-use crate::protocol::frame::{Frame, FrameFlags, FrameKind, ResetReason};
+use crate::protocol::frame::{Frame, FrameFlags, FrameKind, ResetReason, Window};
 use crate::protocol::ids::{DialogId, Role, StoreId, Token};
 use crate::protocol::message::{Message, MessageKind};
 
@@ -35,14 +35,18 @@ pub(super) fn covered(bytes: &[u8]) -> Result<Frame, FrameError> {
     if dst_token.is_none() != (flags & FLAG_INITIATING != 0) {
         return Err(FrameError::Invalid { field: "token" });
     }
-    let (incarnation, send_ctr, _base_seq, ack, _sack) = (
+    let (incarnation, send_ctr, _base_seq, ack, sack) = (
         from.u64()?,
         from.u64()?,
         from.u64()?,
         from.u64()?,
         from.u64()?,
     );
-    let _windows = from.u64()?;
+    let window = Window {
+        messages: from.u32()?,
+        bytes: from.u32()?,
+    };
+    let window = Some(window).filter(|_| flags & FLAG_WINDOW != 0);
     let (ttl_ms, contract, trace) = (from.u64()?, from.u64()?, from.array()?);
     from.take(usize::from(extension))?;
     let service = from.name("service name")?;
@@ -64,6 +68,8 @@ pub(super) fn covered(bytes: &[u8]) -> Result<Frame, FrameError> {
         incarnation,
         send_ctr,
         ack,
+        sack,
+        window,
         flags: FrameFlags {
             volatile_initiator: flags & FLAG_VOLATILE != 0,
             established: flags & FLAG_ESTABLISHED != 0,

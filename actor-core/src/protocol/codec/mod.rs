@@ -4,8 +4,8 @@
 //! ```text
 //! 0    magic u16 | major u8 | minor u8 | kind u8 | flags u16 | hdr_len u16
 //! 9    dialog 16 | to u8 | src_store 16 | src_token 16 | dst_token 16 (0 = none)
-//! 74   incarnation u64 | send_ctr u64 | base_seq u64 (reserved) | ack u64 | sack u64 (reserved)
-//! 114  win_msgs u32 | win_bytes u32 (reserved) | ttl_ms u64 | contract u64 | trace 16
+//! 74   incarnation u64 | send_ctr u64 | base_seq u64 (reserved) | ack u64 | sack u64
+//! 114  win_msgs u32 | win_bytes u32 (both 0 unless flagged) | ttl_ms u64 | contract u64 | trace 16
 //! 154  fields of newer minors, up to hdr_len
 //!      service str | src_node str | by kind: FAULT: code u8, detail str; RESET: reason u8, echo 16 + u64 + u64
 //!      count u16 | messages: seq u64, fin u8, kind u8, re u64, handler u32, version u16, len u32, body
@@ -36,7 +36,7 @@ pub(crate) const MESSAGE_OVERHEAD_BYTES: usize = 28;
 
 const MAGIC: u16 = 0xd1a6;
 const MAJOR: u8 = 1;
-const MINOR: u8 = 0;
+const MINOR: u8 = 1;
 const HEADER_BYTES: u16 = 154;
 const CRC_BYTES: usize = 4;
 
@@ -44,6 +44,8 @@ const FLAG_INITIATING: u16 = 1;
 const FLAG_VOLATILE: u16 = 2;
 const FLAG_ESTABLISHED: u16 = 4;
 const FLAG_ENDED: u16 = 8;
+/// The windows say something; frames of version 1.0 have zeros there.
+const FLAG_WINDOW: u16 = 16;
 
 /// Why bytes are not a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,6 +183,7 @@ impl Frame {
             (self.flags.volatile_initiator, FLAG_VOLATILE),
             (self.flags.established, FLAG_ESTABLISHED),
             (self.flags.ended, FLAG_ENDED),
+            (self.window.is_some(), FLAG_WINDOW),
         ] {
             flags |= if set { bit } else { 0 };
         }
@@ -196,10 +199,12 @@ impl Frame {
         out.extend_from_slice(&self.src_store.0);
         out.extend_from_slice(&self.src_token.0);
         out.extend_from_slice(&self.dst_token.unwrap_or_default().0);
-        for word in [self.incarnation, self.send_ctr, 0, self.ack, 0] {
+        for word in [self.incarnation, self.send_ctr, 0, self.ack, self.sack] {
             out.extend_from_slice(&word.to_le_bytes());
         }
-        out.extend_from_slice(&[0; 8]);
+        let window = self.window.unwrap_or_default();
+        out.extend_from_slice(&window.messages.to_le_bytes());
+        out.extend_from_slice(&window.bytes.to_le_bytes());
         out.extend_from_slice(&self.ttl_ms.to_le_bytes());
         out.extend_from_slice(&self.contract.to_le_bytes());
         out.extend_from_slice(&self.trace);

@@ -5,6 +5,7 @@
 
 mod consume;
 mod end;
+mod flow;
 mod flush;
 mod local;
 mod now;
@@ -185,6 +186,7 @@ impl Endpoint {
             Input::Timer(kind) => self.timer(kind, env, eff),
             Input::Restarted => self.restarted(env, eff),
             Input::Located(location) => self.located(location, env, eff),
+            Input::Backlog(backlog) => self.put_off(backlog, env),
             Input::Flush => self.flush(env, eff),
         }
         effects

@@ -207,6 +207,7 @@ impl Endpoint {
             self.progress();
         }
         self.learn_address(&frame, eff);
+        self.hear_flow(&frame);
         self.acknowledged(&frame, env, eff);
         if self.is_ended() {
             return;
@@ -270,20 +271,22 @@ impl Endpoint {
     }
 
     /// The partner moves: retries start small again.
-    fn progress(&mut self) {
+    pub(super) fn progress(&mut self) {
         self.now.attempt = 0;
         self.now.retry.outdate();
     }
 
     /// Rows 15 to 17: into the backlog, if new and within the window. Not acknowledged before consumed.
     fn hold(&mut self, messages: Vec<Message>, env: &Env<'_>, eff: &mut Effects) {
-        let end = self.recv_next.saturating_add(env.limits.window);
+        let window = self.window(env);
+        let end = self.recv_next.saturating_add(u64::from(window.messages));
         let mut bytes: usize = self
             .now
             .held
             .values()
             .map(|message| message.body.len())
             .sum();
+        let mut new = false;
         for message in messages {
             let seq = message.seq;
             if seq < self.recv_next {
@@ -292,13 +295,18 @@ impl Endpoint {
             } else if seq >= end {
                 self.now.need_ack = true;
             } else if !self.now.held.contains_key(&seq) {
-                let fits = bytes + message.body.len() <= env.limits.max_outbox_bytes;
+                let fits = bytes + message.body.len() <= window.bytes as usize;
                 if fits || seq == self.recv_next {
                     bytes += message.body.len();
                     self.now.held.insert(seq, message);
+                    new = true;
+                } else {
+                    self.now.need_ack = true;
                 }
             }
         }
+        // What is missing before it is said again sooner, and what is here is not, if the partner hears of it.
+        self.now.need_ack |= new && !self.now.held.contains_key(&self.recv_next);
     }
 
     /// Row 29 at the initiator: whoever was not chosen still drops its pending work.

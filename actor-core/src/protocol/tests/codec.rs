@@ -3,7 +3,7 @@
 use super::world::Rng;
 use crate::protocol::{
     DialogId, FaultCode, Frame, FrameError, FrameFlags, FrameKind, MAX_FRAME_BYTES, Message,
-    MessageKind, ResetReason, Role, StoreId, Token,
+    MessageKind, ResetReason, Role, StoreId, Token, Window,
 };
 
 fn id(first: u8) -> [u8; 16] {
@@ -23,6 +23,11 @@ fn golden() -> Frame {
         incarnation: 0x0102,
         send_ctr: 0x0304,
         ack: 0x0506,
+        sack: 0x0708,
+        window: Some(Window {
+            messages: 0x090a,
+            bytes: 0x0b0c,
+        }),
         flags: FrameFlags {
             volatile_initiator: true,
             established: true,
@@ -43,7 +48,8 @@ fn golden() -> Frame {
     }
 }
 
-const GOLDEN: &str = "a6d101000306009a00\
+/// Version 1.0 said nothing about windows.
+const GOLDEN_1_0: &str = "a6d101000306009a00\
     101112131415161718191a1b1c1d1e1f01\
     202122232425262728292a2b2c2d2e2f\
     303132333435363738393a3b3c3d3e3f\
@@ -51,6 +57,21 @@ const GOLDEN: &str = "a6d101000306009a00\
     0201000000000000040300000000000000000000000000000605000000000000\
     0000000000000000\
     0000000000000000\
+    60ea0000000000008877665544332211\
+    505152535455565758595a5b5c5d5e5f\
+    040073686f700600636172742d31\
+    0100\
+    07000000000000000104\
+    0300000000000000efbeadde020004000000626f6479";
+
+const GOLDEN: &str = "a6d101010316009a00\
+    101112131415161718191a1b1c1d1e1f01\
+    202122232425262728292a2b2c2d2e2f\
+    303132333435363738393a3b3c3d3e3f\
+    404142434445464748494a4b4c4d4e4f\
+    0201000000000000040300000000000000000000000000000605000000000000\
+    0807000000000000\
+    0a0900000c0b0000\
     60ea0000000000008877665544332211\
     505152535455565758595a5b5c5d5e5f\
     040073686f700600636172742d31\
@@ -71,7 +92,20 @@ fn with_crc(mut covered: Vec<u8>) -> Vec<u8> {
 }
 
 #[test]
-fn the_bytes_of_version_1_0_never_change() {
+fn the_bytes_of_version_1_0_are_read_as_what_they_were() {
+    let covered = (0..GOLDEN_1_0.len() / 2)
+        .map(|at| u8::from_str_radix(&GOLDEN_1_0[2 * at..2 * at + 2], 16).unwrap())
+        .collect();
+    let before = Frame {
+        sack: 0,
+        window: None,
+        ..golden()
+    };
+    assert_eq!(Frame::decode(&with_crc(covered)), Ok(before));
+}
+
+#[test]
+fn the_bytes_of_version_1_1_never_change() {
     let bytes = golden().encode();
     let (covered, _) = bytes.split_at(bytes.len() - 4);
     assert_eq!(hex(covered), GOLDEN);

@@ -4,6 +4,7 @@
 mod article;
 mod closing;
 mod codec;
+mod flow;
 mod gnomes;
 mod kit;
 mod local;

@@ -1,0 +1,153 @@
+//! Flow control and selective acknowledgement (P8): how much each side takes, and what need not be said again.
+//!
+//! All of it is volatile advice. A message is forgotten by its sender because of `ack` and for no other reason, and a
+//! window that is not known, or shut for ever, costs a question now and then but never a message.
+
+use super::Endpoint;
+use crate::coverage::{self, Rare};
+use crate::protocol::frame::{Frame, Window};
+use crate::protocol::ids::Role;
+use crate::protocol::input::Backlog;
+use crate::protocol::limits::Env;
+
+/// Retries without progress after which "it is here" is no longer believed: whoever said so may have lost it since.
+const CREDULOUS_ATTEMPTS: u32 = 2;
+
+/// Which of ours the partner holds: bit `n` is number `above + 1 + n`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Sacked {
+    above: u64,
+    bits: u64,
+}
+
+impl Sacked {
+    fn contains(self, seq: u64) -> bool {
+        let place = seq.checked_sub(self.above + 1);
+        place.is_some_and(|place| place < 64 && self.bits >> place & 1 == 1)
+    }
+
+    fn iter(self) -> impl Iterator<Item = u64> {
+        (1..=64)
+            .map(move |place| self.above.saturating_add(place))
+            .filter(move |seq| self.contains(*seq))
+    }
+}
+
+impl Endpoint {
+    /// What we take beyond what we acknowledge. Only requests are ever asked to wait: answers and goodbyes always find
+    /// room, so that two full sides cannot block each other (M13).
+    pub(super) fn window(&self, env: &Env<'_>) -> Window {
+        let limits = env.limits;
+        let put_off = match self.role {
+            Role::Target => self.now.backlog,
+            Role::Initiator => Backlog::default(),
+        };
+        let messages = limits
+            .max_backlog_messages
+            .saturating_sub(put_off.messages)
+            .min(limits.window);
+        let bytes = limits.max_backlog_bytes.saturating_sub(put_off.bytes);
+        if messages == 0 || bytes == 0 {
+            return Window::default();
+        }
+        Window {
+            messages: u32::try_from(messages).unwrap_or(u32::MAX),
+            bytes: u32::try_from(bytes).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// What is held above what we acknowledge.
+    pub(super) fn sack(&self) -> u64 {
+        let places = self.now.held.keys().map(|seq| seq - self.recv_next);
+        places
+            .take_while(|place| *place < 64)
+            .fold(0, |bits, place| bits | 1 << place)
+    }
+
+    /// The application has put off so much. A window that opens again is news for the partner; if the news is lost, it
+    /// asks.
+    pub(super) fn put_off(&mut self, backlog: Backlog, env: &Env<'_>) {
+        let before = self.window(env).is_open();
+        self.now.backlog = backlog;
+        let after = self.window(env).is_open();
+        if before && !after {
+            coverage::sometimes(Rare::ZeroWindow);
+        }
+        self.now.need_ack |= after && !before && !self.is_ended();
+    }
+
+    /// What the application has put off, as it said last.
+    pub fn backlog(&self) -> Backlog {
+        self.now.backlog
+    }
+
+    /// What a frame of the partner says about what it takes and holds. Only the newest counts: what an older one says
+    /// was true once.
+    pub(super) fn hear_flow(&mut self, frame: &Frame) {
+        if frame.age() <= self.now.news {
+            return;
+        }
+        self.now.news = frame.age();
+        let holds = Sacked {
+            above: frame.ack,
+            bits: frame.sack,
+        };
+        let held = std::mem::replace(&mut self.now.sacked, holds);
+        if held
+            .iter()
+            .any(|seq| seq > frame.ack && !holds.contains(seq))
+        {
+            // It crashed, or threw its memory away with a step that failed.
+            coverage::sometimes(Rare::SackReneged);
+            self.now.due = true;
+        }
+        let was_shut = self.is_shut();
+        if let Some(window) = frame.window {
+            self.now.partner_window = Some((frame.ack, window));
+        }
+        if was_shut && !self.is_shut() {
+            // What was on its way when it was shut was refused.
+            self.now.due = true;
+            self.progress();
+        }
+    }
+
+    fn is_shut(&self) -> bool {
+        self.now
+            .partner_window
+            .is_some_and(|(_, window)| !window.is_open())
+    }
+
+    /// The highest number that may be said now: within our own window and the partner's.
+    pub(super) fn admitted(&self, env: &Env<'_>) -> u64 {
+        let own = self.acked.saturating_add(env.limits.window);
+        let Some((above, window)) = self.now.partner_window else {
+            return own;
+        };
+        if !window.is_open() {
+            return self.acked;
+        }
+        let end = own.min(above.saturating_add(u64::from(window.messages)));
+        let mut bytes = 0;
+        let too_far = self
+            .outbox
+            .iter()
+            .filter(|message| message.seq > above)
+            .enumerate()
+            .find(|(place, message)| {
+                bytes += message.body.len();
+                *place > 0 && bytes > window.bytes as usize
+            });
+        let end = too_far.map_or(end, |(_, message)| end.min(message.seq - 1));
+        end.max(self.acked)
+    }
+
+    /// Need it not be said, because the partner holds it? Not for ever: it lies in memory only.
+    pub(super) fn is_spared(&self, seq: u64) -> bool {
+        let spared = self.now.attempt <= CREDULOUS_ATTEMPTS && self.now.sacked.contains(seq);
+        if spared {
+            coverage::sometimes(Rare::SackSkipped);
+        }
+        spared
+    }
+}

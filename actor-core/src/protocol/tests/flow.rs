@@ -1,0 +1,296 @@
+//! Windows, and what need not be said again: kept, probed, and never a reason to lose a message.
+
+use super::kit::{Side, established, settle};
+use super::world::Rng;
+use crate::protocol::{
+    Backlog, Frame, FrameKind, Input, MessageKind, Stage, TimerKind, TimerOp, Window,
+};
+
+fn numbers(frames: &[Frame]) -> Vec<u64> {
+    let messages = frames.iter().flat_map(|frame| &frame.messages);
+    messages.map(|message| message.seq).collect()
+}
+
+/// The application has put off so many messages.
+fn put_off(side: &mut Side, messages: u64) -> Vec<Frame> {
+    let backlog = Backlog { messages, bytes: 0 };
+    _ = side.step(Input::Backlog(backlog));
+    side.flush()
+}
+
+/// Each of the messages in a frame of its own.
+fn tell_apart(side: &mut Side, count: usize) -> Vec<Frame> {
+    (0..count)
+        .map(|at| {
+            side.tell(&format!("part {at}"));
+            side.flush_one()
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_held_is_not_said_again_and_still_not_forgotten() {
+    let (mut initiator, mut target) = established();
+    let frames = tell_apart(&mut initiator, 4);
+    target.take(&frames[1]);
+    target.take(&frames[3]);
+    let ack = target.flush_one();
+    assert_eq!(
+        (ack.kind.clone(), ack.ack, ack.sack),
+        (FrameKind::Ack, 1, 0b1010)
+    );
+    initiator.take(&ack);
+    assert_eq!(
+        initiator.endpoint.outbox().count(),
+        4,
+        "nothing is forgotten"
+    );
+    assert_eq!(numbers(&initiator.fire(TimerKind::Retransmit)), [2, 4]);
+}
+
+#[test]
+fn one_who_lost_what_it_held_hears_it_again() {
+    let (mut initiator, mut target) = established();
+    let frames = tell_apart(&mut initiator, 4);
+    target.take(&frames[1]);
+    target.take(&frames[3]);
+    initiator.take(&target.flush_one());
+    target.restart();
+    let missing = initiator.fire(TimerKind::Retransmit);
+    assert_eq!(
+        numbers(&missing),
+        [2, 4],
+        "nothing is known of the crash yet"
+    );
+    for frame in &missing {
+        target.take(frame);
+    }
+    for ack in target.flush() {
+        initiator.take(&ack);
+    }
+    // Its first word after the crash tells: 3 and 5 are gone.
+    settle(&mut initiator, &mut target);
+    assert_eq!(target.delivered.len(), 5);
+    assert_eq!(initiator.endpoint.outbox().count(), 0);
+}
+
+#[test]
+fn one_who_says_it_holds_everything_and_then_falls_silent_is_not_believed_for_ever() {
+    let (mut initiator, mut target) = established();
+    tell_apart(&mut initiator, 3);
+    initiator.tell("four");
+    let last = initiator.flush_one();
+    target.take(&last);
+    let mut claim = target.flush_one();
+    claim.sack = u64::MAX;
+    initiator.take(&claim);
+    let first = initiator.fire(TimerKind::Retransmit);
+    assert_eq!(first[0].kind, FrameKind::Ping, "it is asked");
+    _ = initiator.fire(TimerKind::Retransmit);
+    let frames = initiator.fire(TimerKind::Retransmit);
+    assert_eq!(
+        numbers(&frames),
+        [2, 3, 4, 5],
+        "nothing helps but saying it"
+    );
+}
+
+#[test]
+fn an_older_frame_does_not_bring_back_an_older_window() {
+    let (mut initiator, mut target) = established();
+    let shut = put_off(&mut target, 1024);
+    assert!(shut.is_empty(), "shutting the window is no news");
+    tell_apart(&mut initiator, 1)
+        .iter()
+        .for_each(|frame| _ = target.take(frame));
+    let before = target.flush_one();
+    assert_eq!(before.window, Some(Window::default()));
+    let after = put_off(&mut target, 0).remove(0);
+    assert!(after.window.unwrap().is_open());
+    initiator.take(&after);
+    initiator.take(&before);
+    initiator.tell("more");
+    assert_eq!(numbers(&initiator.flush()), [3]);
+    let again = initiator.fire(TimerKind::Retransmit);
+    assert_eq!(numbers(&again), [2, 3], "what was refused, too");
+}
+
+#[test]
+fn a_shut_window_is_kept_and_probed_and_its_opening_is_heard() {
+    let (mut initiator, mut target) = established();
+    put_off(&mut target, 1024);
+    tell_apart(&mut initiator, 1)
+        .iter()
+        .for_each(|frame| _ = target.take(frame));
+    assert_eq!(target.delivered.len(), 1, "not even the next one is taken");
+    let shut = target.flush_one();
+    assert_eq!((shut.ack, shut.window), (1, Some(Window::default())));
+    initiator.take(&shut);
+    initiator.tell("more");
+    assert!(initiator.flush().is_empty());
+    let mut delays = Vec::new();
+    for _ in 0..4 {
+        let probe = initiator.fire(TimerKind::Retransmit).remove(0);
+        assert_eq!((&probe.kind, probe.messages.len()), (&FrameKind::Ping, 0));
+        target.take(&probe);
+        initiator.take(&target.flush_one());
+        delays.push(initiator.armed(TimerKind::Retransmit).unwrap());
+    }
+    assert!(delays.is_sorted() && delays[0] < delays[3], "with patience");
+    // The news of the opening is lost; the next question finds out.
+    assert_eq!(put_off(&mut target, 0).len(), 1);
+    let probe = initiator.fire(TimerKind::Retransmit).remove(0);
+    target.take(&probe);
+    settle(&mut initiator, &mut target);
+    assert_eq!(target.delivered.len(), 3);
+}
+
+#[test]
+fn a_partner_whose_window_is_shut_is_not_silent() {
+    let (mut initiator, mut target) = established();
+    put_off(&mut target, 1024);
+    initiator.tell("waits outside");
+    target.fire(TimerKind::Silence);
+    assert_eq!(target.endpoint.stage(), Stage::Established);
+    assert!(matches!(
+        target.timers.last(),
+        Some(TimerOp::Arm(TimerKind::Silence, _))
+    ));
+    put_off(&mut target, 0);
+    target.fire(TimerKind::Silence);
+    assert_eq!(target.endpoint.stage(), Stage::Ended);
+}
+
+#[test]
+fn answers_find_room_where_requests_do_not() {
+    let (mut initiator, mut target) = established();
+    put_off(&mut initiator, 5000);
+    put_off(&mut target, 5000);
+    initiator.ask("two");
+    for frame in initiator.flush() {
+        target.take(&frame);
+    }
+    target.tell("said by the target");
+    settle_some(&mut initiator, &mut target);
+    assert!(initiator.heard().contains(&"said by the target".to_owned()));
+    assert_eq!(target.delivered.len(), 1, "the request waits");
+}
+
+/// What is there now, without retries.
+fn settle_some(one: &mut Side, other: &mut Side) {
+    for _ in 0..3 {
+        for frame in one.flush() {
+            other.take(&frame);
+        }
+        for frame in other.flush() {
+            one.take(&frame);
+        }
+    }
+}
+
+#[test]
+fn bytes_are_counted_too_and_the_next_message_always_fits() {
+    let (mut initiator, mut target) = established();
+    target.limits.max_backlog_bytes = 250;
+    initiator.tell(&"x".repeat(400));
+    let large = initiator.flush_one();
+    target.take(&large);
+    assert_eq!(target.delivered.len(), 2, "the next one, however long");
+    initiator.take(&target.flush_one());
+    for _ in 0..4 {
+        initiator.tell(&"x".repeat(100));
+    }
+    let frames = initiator.flush();
+    assert_eq!(numbers(&frames), [3, 4]);
+    frames.iter().for_each(|frame| _ = target.take(frame));
+    settle(&mut initiator, &mut target);
+    assert_eq!(target.delivered.len(), 6);
+}
+
+/// Losses, repetitions, reordering, crashes and windows that come and go: whatever a sender was told last, by the newest
+/// frame it has, it keeps to; and in the end everything arrives once and in order.
+#[test]
+fn no_window_is_overrun_and_nothing_is_lost_whatever_the_network_does() {
+    for seed in 0..300 {
+        let mut rng = Rng::new(seed);
+        let (mut initiator, mut target) = established();
+        target.limits.max_backlog_messages = 6;
+        let mut way: Vec<(bool, Frame)> = Vec::new();
+        let mut told: ((u64, u64), Option<u64>) = ((0, 0), None);
+        let mut said = 0_u64;
+        for _ in 0..400 {
+            match rng.below(12) {
+                0..3 if said < 30 => {
+                    said += 1;
+                    initiator.tell(&said.to_string());
+                }
+                3 => {
+                    let put_off = rng.below(8);
+                    let backlog = Backlog {
+                        messages: put_off,
+                        bytes: 0,
+                    };
+                    _ = target.step(Input::Backlog(backlog));
+                }
+                4 if rng.chance(10) => {
+                    target.restart();
+                }
+                5 if rng.chance(10) => {
+                    initiator.restart();
+                    told = ((0, 0), None);
+                }
+                6 => _ = initiator.step(Input::Timer(TimerKind::Retransmit)),
+                7 => _ = target.step(Input::Timer(TimerKind::Retransmit)),
+                _ if !way.is_empty() => {
+                    let pick = rng.below(way.len() as u64) as usize;
+                    let (to_target, frame) = if rng.chance(15) {
+                        way[pick].clone()
+                    } else {
+                        way.swap_remove(pick)
+                    };
+                    if rng.chance(15) {
+                        continue;
+                    }
+                    if to_target {
+                        target.take(&frame);
+                    } else {
+                        let age = (frame.incarnation, frame.send_ctr);
+                        if age > told.0 {
+                            let limit = frame
+                                .window
+                                .map(|window| frame.ack + u64::from(window.messages));
+                            told = (age, limit.or(told.1));
+                        }
+                        initiator.take(&frame);
+                    }
+                }
+                _ => {}
+            }
+            for frame in initiator.flush() {
+                for seq in numbers(std::slice::from_ref(&frame)) {
+                    assert!(
+                        told.1.is_none_or(|limit| seq <= limit),
+                        "seed {seed}: {seq} over {told:?}"
+                    );
+                }
+                way.push((true, frame));
+            }
+            way.extend(target.flush().into_iter().map(|frame| (false, frame)));
+        }
+        _ = put_off(&mut target, 0);
+        for _ in 0..40 {
+            if initiator.endpoint.outbox().count() == 0 {
+                break;
+            }
+            for frame in initiator.fire(TimerKind::Retransmit) {
+                target.take(&frame);
+            }
+            settle(&mut initiator, &mut target);
+        }
+        let heard: Vec<String> = target.heard().split_off(1);
+        let expected: Vec<String> = (1..=said).map(|n| n.to_string()).collect();
+        assert_eq!(heard, expected, "seed {seed}");
+        _ = initiator.say(MessageKind::Ask, 0, "still there");
+        assert_eq!(initiator.endpoint.stage(), Stage::Established);
+    }
+}
