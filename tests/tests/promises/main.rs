@@ -3,6 +3,7 @@
 mod apps;
 mod article;
 mod deadlines;
+mod flow;
 mod found;
 mod gate;
 mod keyed;
