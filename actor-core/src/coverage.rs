@@ -42,6 +42,8 @@ rare! {
     WindowProbed,
     /// A message was not said again because the partner holds it.
     SackSkipped,
+    /// An opening was refused because too many wait for their initiators.
+    FloodRefused,
     /// A partner no longer holds what it said it holds.
     SackReneged,
 }

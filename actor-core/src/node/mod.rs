@@ -8,6 +8,7 @@ mod address;
 mod builder;
 mod clock;
 mod gate;
+mod half_open;
 mod ids;
 mod letters;
 mod line;

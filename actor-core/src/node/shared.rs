@@ -20,6 +20,7 @@ use super::{
     address::Address,
     clock::Clock,
     gate::{Gate, Output},
+    half_open::HalfOpen,
     mailbox::Mailbox,
     record::{KeyRow, decode},
     registry::Registry,
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::{
     dialog::{Heard, Ids, Resources},
-    protocol::{Destination, DialogId, Env, Frame, Limits, StoreId},
+    protocol::{Destination, DialogId, Env, Frame, Limits, Message, StoreId},
     transport::Transport,
 };
 
@@ -37,6 +38,9 @@ pub(crate) const MAX_UNSYNCED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Messages that wait for a shard, above which frames are dropped: the partner says them again.
 const MAX_QUEUED: usize = 100_000;
+
+/// Bytes of frames that wait for a shard, above which frames are dropped.
+const MAX_QUEUED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How long deadlines that lapsed while the node was down wait for what the partner may have said meanwhile.
 pub(crate) const GRACE: Duration = Duration::from_secs(60);
@@ -61,7 +65,9 @@ pub(crate) struct Shared {
     pub(crate) proposed: Mutex<std::collections::HashMap<Vec<u8>, DialogId>>,
     pub(crate) started_ms: u64,
     pub(crate) send_ctr: AtomicU64,
-    pub(crate) half_open: AtomicU64,
+    pub(crate) half_open: HalfOpen,
+    /// Bytes of frames that wait for a shard.
+    queued_bytes: AtomicU64,
     stopping: AtomicBool,
     stopped: watch::Sender<Option<String>>,
 }
@@ -100,7 +106,8 @@ impl Shared {
             table_lock: Mutex::new(()),
             proposed: Mutex::default(),
             send_ctr: AtomicU64::new(0),
-            half_open: AtomicU64::new(0),
+            half_open: HalfOpen::default(),
+            queued_bytes: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             stopped: watch::Sender::new(None),
         }
@@ -134,7 +141,10 @@ impl Shared {
                     .dst_token
                     .map_or_else(|| frame.dialog.slot(), |token| token.slot());
                 // A frame may always be lost; a queue must not grow without end while the disk is slow.
-                if self.mailbox(slot).len() < MAX_QUEUED {
+                let weight = weight(&frame);
+                let queued = self.queued_bytes.load(Ordering::Relaxed) + weight;
+                if self.mailbox(slot).len() < MAX_QUEUED && queued <= MAX_QUEUED_BYTES {
+                    self.queued_bytes.fetch_add(weight, Ordering::Relaxed);
                     self.post(slot, ShardMsg::Frame(Box::new(frame)));
                 }
             }
@@ -143,6 +153,12 @@ impl Shared {
                 tracing::warn!(target: "actor_core::transport", node = %self.name, %cause, "dropped a frame");
             }
         }
+    }
+
+    /// A frame that waited is being handled.
+    pub(crate) fn frame_taken(&self, frame: &Frame) {
+        self.queued_bytes
+            .fetch_sub(weight(frame), Ordering::Relaxed);
     }
 
     /// Lets an output out. Its step is durable.
@@ -275,6 +291,16 @@ impl Shared {
             detail,
         }
     }
+}
+
+/// What a decoded frame takes in memory, about.
+fn weight(frame: &Frame) -> u64 {
+    let bodies: usize = frame
+        .messages
+        .iter()
+        .map(|message| message.body.len())
+        .sum();
+    (size_of::<Frame>() + frame.messages.len() * size_of::<Message>() + bodies) as u64
 }
 
 /// Tells the callers of an output that its commit failed.

@@ -43,6 +43,12 @@ pub struct Limits {
     pub max_backlog_messages: u64,
     /// Bytes that may wait for their handlers before the partner is asked to wait.
     pub max_backlog_bytes: usize,
+    /// Targets of a node whose initiators, elsewhere, have not come back; above it openings are refused as busy.
+    pub max_half_open: u64,
+    /// The same, of initiators in one store.
+    pub max_half_open_per_peer: u64,
+    /// Bytes of pending work and messages that those targets may take on disk.
+    pub max_half_open_bytes: u64,
     /// Messages that may be said before the first answer (P6).
     pub max_initiation_messages: u64,
     /// Bytes that may be said before the first answer (P6); one frame must hold them all.
@@ -61,6 +67,9 @@ impl Default for Limits {
             max_outbox_bytes: 4 * 1024 * 1024,
             max_backlog_messages: 1024,
             max_backlog_bytes: 4 * 1024 * 1024,
+            max_half_open: 100_000,
+            max_half_open_per_peer: 10_000,
+            max_half_open_bytes: 16 * 1024 * 1024,
             max_initiation_messages: 64,
             max_initiation_bytes: 256 * 1024,
         }

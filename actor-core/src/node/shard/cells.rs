@@ -145,6 +145,7 @@ impl Shard {
             .endpoint
             .step(Input::Restarted, &self.shared.env());
         self.endpoints.insert(address, cell);
+        self.recount_half_open(address, value.bytes.len() as u64);
         self.apply_timers(address, &effects.timers);
         self.arm_endpoint(address);
         Ok(true)

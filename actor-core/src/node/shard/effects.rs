@@ -215,7 +215,6 @@ impl Shard {
         match notice {
             Notice::Bound => debug!(target: "actor_core::dialog", %dialog, "bound"),
             Notice::Confirmed => {
-                txn.half_open -= 1;
                 txn.work.push_back((dialog, Work::Establish));
             }
             Notice::Established => debug!(target: "actor_core::dialog", %dialog, "established"),

@@ -108,9 +108,6 @@ impl Shard {
         let Some(cell) = self.actors.get(&actor) else {
             return Ok(());
         };
-        if cell.record.pending {
-            txn.half_open -= 1;
-        }
         match ending {
             // Pending work is dropped without a word: nothing of it ever happened.
             Ending::Abandoned(why) if !cell.record.pending => {

@@ -9,6 +9,7 @@ mod commands;
 mod effects;
 mod ends;
 mod frames;
+mod half_open;
 mod handler;
 mod lines;
 mod local;
@@ -19,7 +20,7 @@ mod txn;
 mod work;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
     sync::Arc,
     time::Duration,
@@ -28,7 +29,7 @@ use std::{
 use actor_store::StoreFault;
 use tokio::sync::oneshot;
 
-use super::{address::Address, shared::Shared};
+use super::{address::Address, half_open::Opening, shared::Shared};
 use crate::protocol::{DialogId, Frame, LocalItem};
 
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
@@ -98,6 +99,8 @@ pub(crate) struct Shard {
     /// Messages since the last barrier.
     handled: u64,
     max_cells: usize,
+    /// Targets at home here whose initiators have not come back, as they are counted.
+    half_open: BTreeMap<Address, Opening>,
     /// The use at which idle cells are looked for again.
     next_sweep: u64,
 }
@@ -115,6 +118,7 @@ impl Shard {
             uses: 0,
             handled: 0,
             max_cells: MAX_CELLS,
+            half_open: BTreeMap::new(),
             next_sweep: 0,
         }
     }
@@ -199,7 +203,10 @@ impl Shard {
 
     fn handle(&mut self, message: ShardMsg) -> Result<(), StoreFault> {
         match message {
-            ShardMsg::Frame(frame) => self.on_frame(*frame),
+            ShardMsg::Frame(frame) => {
+                self.shared.frame_taken(&frame);
+                self.on_frame(*frame)
+            }
             ShardMsg::Local(delivery) => self.on_delivery(delivery),
             ShardMsg::Call(call) => self.on_call(*call),
             ShardMsg::Dropped(line) => self.on_dropped(&line),

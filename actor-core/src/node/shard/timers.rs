@@ -115,6 +115,7 @@ impl Shard {
             })?;
         }
         self.arm_endpoint(address);
+        self.dismiss_half_open(address);
         Ok(())
     }
 

@@ -51,8 +51,6 @@ pub(super) struct Txn<'l> {
     pub(super) done: u32,
     /// This is a later attempt at work that failed.
     pub(super) retrying: bool,
-    /// Change in the number of targets whose initiators have not come back.
-    pub(super) half_open: i64,
 }
 
 impl Txn<'_> {
@@ -140,7 +138,6 @@ impl Shard {
         self.flush(&mut txn)?;
         self.write_endpoints(&mut txn)?;
         self.write_actors(&mut txn);
-        self.half_open(txn.half_open);
         let Txn {
             mut writes,
             output,
@@ -191,12 +188,14 @@ impl Shard {
                 continue;
             };
             let over = cell.record.endpoint.fully_over() && cell.record.owner != Owner::Keyed;
+            let mut written = None;
             if !cell.is_volatile() {
                 let value = if over {
                     None
                 } else {
                     Some(cell.record.value(cell.is_busy()).map_err(encoding)?)
                 };
+                written = value.as_ref().map(|value| value.bytes.len() as u64);
                 txn.writes.push(Write {
                     table: Table::Endpoints,
                     key: address.to_bytes().to_vec(),
@@ -204,6 +203,7 @@ impl Shard {
                 });
                 cell.unwritten = false;
             }
+            self.count_half_open(address, written);
             if over {
                 self.remove_endpoint(address);
             } else {
