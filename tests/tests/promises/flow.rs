@@ -6,7 +6,7 @@ use actor_core::{
     Gnomes, NodeBuilder,
     coverage::{Rare, rare_hits},
     prelude::*,
-    protocol::{FrameKind, Limits},
+    protocol::{FaultCode, FrameKind, Limits},
     world::World,
 };
 
@@ -130,4 +130,42 @@ fn a_window_is_forgotten_in_a_crash_and_its_partner_is_heard_all_the_same() {
         let expected: Vec<u32> = (0..30).collect();
         assert_eq!(heard, expected, "{victim} crashed");
     }
+}
+
+#[test]
+fn openings_above_the_limit_are_refused_without_a_record_and_let_in_when_there_is_room() {
+    let mut world = World::new(5);
+    world.node("server", |builder: NodeBuilder| {
+        builder.serve::<Slow>().limits(Limits {
+            max_half_open_per_peer: 2,
+            ..Limits::default()
+        })
+    });
+    world.node("caller", |builder| builder);
+    world.lose(u32::MAX, |record| {
+        record.from == "server" && !matches!(record.frame.kind, FrameKind::Fault { .. })
+    });
+    let asked: Vec<_> = (0..4)
+        .map(|number| {
+            let slow = world.open_as::<Slow>("caller", &number.to_string());
+            world.start(slow.hear(number, 0))
+        })
+        .collect();
+    world.advance(Duration::from_secs(3));
+    assert_eq!(world.at("server").half_open(), 2);
+    let refused = world.frames().iter().any(|record| {
+        matches!(&record.frame.kind, FrameKind::Fault { code: FaultCode::Busy, detail } if detail.contains("try again later"))
+    });
+    assert!(refused, "{}", world.story().join("\n"));
+    // What is half-open is counted again as it is read, so others can get in before that, but not more than as many.
+    world.restart("server");
+    world.advance(Duration::from_secs(90));
+    let again = world.at("server").half_open();
+    assert!((2..=4).contains(&again), "{again}");
+    world.heal();
+    for (number, request) in (0..).zip(&asked) {
+        assert_eq!(world.finish(request).unwrap(), number);
+    }
+    assert_eq!(world.at("server").half_open(), 0);
+    assert!(rare_hits(Rare::FloodRefused) > 0);
 }
