@@ -44,6 +44,8 @@ rare! {
     SackSkipped,
     /// An opening was refused because too many wait for their initiators.
     FloodRefused,
+    /// A message that came in parts is whole.
+    FragmentReassembled,
     /// A partner no longer holds what it said it holds.
     SackReneged,
 }

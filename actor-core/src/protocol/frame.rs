@@ -41,6 +41,13 @@ pub enum FrameKind {
     },
     /// "Are you there?"
     Ping,
+    /// A part of the one message it carries, whose body is that part.
+    Part {
+        /// Where it lies in the whole body.
+        offset: u32,
+        /// How long the whole body is.
+        total: u32,
+    },
 }
 
 /// Why a frame met nobody.

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::ids::StoreId;
 use super::mutant::Mutant;
 
-/// Largest body of one message, in bytes.
-pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+/// Largest body of one message that anybody may allow, in bytes; see [`Limits::max_message_bytes`].
+pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Largest body that travels in one piece, in bytes. A larger one travels in parts of this size.
+pub const MAX_WHOLE_BYTES: usize = 256 * 1024;
 
 /// The deadlines of the contract; both endpoints know the same values (H10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,6 +35,9 @@ pub struct Limits {
     pub max_retry_established: Duration,
     /// How long an ended endpoint is remembered, and how long a goodbye is waited for (P13, M8).
     pub linger: Duration,
+    /// Largest body of a message that is said, in bytes; at most [`MAX_MESSAGE_BYTES`]. What a partner says may be as long
+    /// as anybody may allow.
+    pub max_message_bytes: usize,
     /// Messages in flight per direction, and messages held out of order.
     pub window: u64,
     /// Messages waiting for an acknowledgement before `send` is refused as busy.
@@ -62,6 +68,7 @@ impl Default for Limits {
             max_retry_initiating: Duration::from_secs(60),
             max_retry_established: Duration::from_secs(30),
             linger: Duration::from_secs(600),
+            max_message_bytes: 4 * 1024 * 1024,
             window: 64,
             max_outbox_messages: 1024,
             max_outbox_bytes: 4 * 1024 * 1024,

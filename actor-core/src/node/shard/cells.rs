@@ -4,7 +4,7 @@
 //! any time between transactions and read back; only volatile endpoints live here alone.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
 };
 
@@ -15,7 +15,7 @@ use super::{LineState, Shard, Who, txn::Txn};
 use crate::{
     dialog::{Actor, Heard, Service},
     node::{
-        address::{Address, actor_key},
+        address::{Address, actor_key, outbox_key},
         record::{ActorRecord, EndpointRecord, Named, Owner},
         shell::SCAN_EVERY_MS,
     },
@@ -42,6 +42,8 @@ pub(super) struct EndpointCell {
     pub(super) retry_at: Option<u64>,
     /// This cell's entry among the shard's deadlines.
     pub(super) armed: Option<u64>,
+    /// Messages of its outbox whose bodies lie in rows of their own.
+    pub(super) rows: BTreeSet<u64>,
     /// Something changed that need not be durable yet.
     pub(super) unwritten: bool,
     pub(super) used: u64,
@@ -68,6 +70,7 @@ impl EndpointCell {
             lines: Vec::new(),
             retry_at: None,
             armed: None,
+            rows: BTreeSet::new(),
             unwritten: false,
             used,
         }
@@ -140,6 +143,7 @@ impl Shard {
         };
         let record: EndpointRecord = self.shared.decode(Table::Endpoints, &value)?;
         let mut cell = EndpointCell::new(record, used);
+        self.unstow(address, &mut cell)?;
         let effects = cell
             .record
             .endpoint
@@ -149,6 +153,27 @@ impl Shard {
         self.apply_timers(address, &effects.timers);
         self.arm_endpoint(address);
         Ok(true)
+    }
+
+    /// Bodies that the record leaves out.
+    fn unstow(&self, address: Address, cell: &mut EndpointCell) -> Result<(), StoreFault> {
+        let endpoint = &mut cell.record.endpoint;
+        cell.rows = endpoint.stowed().map(|message| message.seq).collect();
+        for seq in &cell.rows {
+            let row = self
+                .shared
+                .store
+                .get(Table::Outbox, &outbox_key(address, *seq))?;
+            let Some(row) = row else {
+                let detail = format!(
+                    "the body of message {seq} of {} is gone",
+                    address.key.dialog
+                );
+                return Err(self.shared.damaged(Table::Outbox, detail));
+            };
+            endpoint.unstow(*seq, row.bytes);
+        }
+        Ok(())
     }
 
     /// A volatile initiator of an earlier life of this store is gone for good; its target learns it at the first
@@ -198,8 +223,9 @@ impl Shard {
         Ok(true)
     }
 
-    /// Rolls a transaction back: its cells are read again from what the store last got.
-    pub(super) fn forget(&mut self, txn: &Txn<'_>) {
+    /// Rolls a transaction back: its cells are read again from what the store last got. What had come in frames before it
+    /// began is still here.
+    pub(super) fn forget(&mut self, txn: &mut Txn<'_>) -> Result<(), StoreFault> {
         for address in &txn.endpoints {
             if self
                 .endpoints
@@ -212,6 +238,15 @@ impl Shard {
         for actor in &txn.actors {
             self.remove_actor(*actor);
         }
+        for (address, received) in std::mem::take(&mut txn.received) {
+            if self.ensure_endpoint(address)?
+                && let Some(cell) = self.endpoints.get_mut(&address)
+                && !cell.is_volatile()
+            {
+                cell.record.endpoint.restore(received);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn remove_endpoint(&mut self, address: Address) {

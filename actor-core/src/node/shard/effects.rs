@@ -33,7 +33,11 @@ impl Shard {
         let Some(cell) = self.endpoints.get_mut(&address) else {
             return Ok(());
         };
-        txn.endpoints.insert(address);
+        if txn.endpoints.insert(address)
+            && let Some(received) = cell.record.endpoint.received()
+        {
+            txn.received.insert(address, received);
+        }
         let before = cell.record.endpoint.recv_next();
         let effects = cell.record.endpoint.step(input, &shared.env());
         let consumed = before..cell.record.endpoint.recv_next();

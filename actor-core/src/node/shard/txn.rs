@@ -7,19 +7,19 @@ use std::{
     sync::Arc,
 };
 
-use actor_store::{StoreFault, Table, Write};
+use actor_store::{StoreFault, Table, Value, Write};
 
-use super::{Delivery, Shard, ShardMsg, handler::Failed};
+use super::{Delivery, Shard, ShardMsg, cells::EndpointCell, handler::Failed};
 use crate::{
     dialog::{OpenSpec, Outcome},
     node::{
         Shared,
-        address::{Address, actor_key},
+        address::{Address, actor_key, outbox_key},
         gate::Output,
         record::{Owner, Work},
         tables::{self, TableTxn},
     },
-    protocol::{DialogId, Input, LocalItem, Role},
+    protocol::{DialogId, Input, LocalItem, Received, Role},
 };
 
 /// A transaction of one shard.
@@ -29,6 +29,8 @@ pub(super) struct Txn<'l> {
     /// Touched: flushed at the end, and read again if the transaction is rolled back.
     pub(super) endpoints: BTreeSet<Address>,
     pub(super) actors: BTreeSet<DialogId>,
+    /// What touched endpoints had received before.
+    pub(super) received: BTreeMap<Address, Received>,
     /// To be written.
     pub(super) dirty: BTreeSet<Address>,
     pub(super) dirty_actors: BTreeSet<DialogId>,
@@ -83,7 +85,7 @@ impl Shard {
         plan(self, &mut txn)?;
         if let Some(failed) = self.finish_work(&shared, &mut txn)? {
             let done = txn.done;
-            self.forget(&txn);
+            self.forget(&mut txn)?;
             drop(txn);
             txn = Txn::new(now);
             plan(self, &mut txn)?;
@@ -202,6 +204,7 @@ impl Shard {
                     value,
                 });
                 cell.unwritten = false;
+                write_bodies(&mut txn.writes, address, cell, over);
             }
             self.count_half_open(address, written);
             if over {
@@ -238,6 +241,30 @@ impl Shard {
             self.arm_actor(actor);
         }
     }
+}
+
+/// Rows of bodies that the record leaves out: each written once, with the first record that names it, and deleted with
+/// the first that does not.
+fn write_bodies(writes: &mut Vec<Write>, address: Address, cell: &mut EndpointCell, over: bool) {
+    let mut wanted = BTreeSet::new();
+    for message in cell.record.endpoint.stowed().filter(|_| !over) {
+        wanted.insert(message.seq);
+        if !cell.rows.contains(&message.seq) {
+            writes.push(Write {
+                table: Table::Outbox,
+                key: outbox_key(address, message.seq),
+                value: Some(Value::new(Arc::clone(&message.body))),
+            });
+        }
+    }
+    for seq in cell.rows.difference(&wanted) {
+        writes.push(Write {
+            table: Table::Outbox,
+            key: outbox_key(address, *seq),
+            value: None,
+        });
+    }
+    cell.rows = wanted;
 }
 
 pub(super) fn encoding(cause: actor_store::codec::CodecError) -> StoreFault {

@@ -7,7 +7,8 @@
 //! 74   incarnation u64 | send_ctr u64 | base_seq u64 (reserved) | ack u64 | sack u64
 //! 114  win_msgs u32 | win_bytes u32 (both 0 unless flagged) | ttl_ms u64 | contract u64 | trace 16
 //! 154  fields of newer minors, up to hdr_len
-//!      service str | src_node str | by kind: FAULT: code u8, detail str; RESET: reason u8, echo 16 + u64 + u64
+//!      service str | src_node str | by kind: FAULT: code u8, detail str; RESET: reason u8, echo 16 + u64 + u64;
+//!                                            PART: offset u32, total u32
 //!      count u16 | messages: seq u64, fin u8, kind u8, re u64, handler u32, version u16, len u32, body
 //!      crc32c u32 over everything before it            (str = len u16, UTF-8)
 //! ```
@@ -30,6 +31,9 @@ pub const MAX_FRAME_MESSAGES: usize = 1024;
 pub const MAX_NAME_BYTES: usize = 255;
 /// Longest detail of a FAULT, in bytes; longer ones are cut when encoded.
 pub const MAX_DETAIL_BYTES: usize = 1024;
+
+/// Smallest part of a message, its last one aside.
+pub(crate) const MIN_PART_BYTES: usize = 4 * 1024;
 
 /// Encoded bytes of a message besides its body.
 pub(crate) const MESSAGE_OVERHEAD_BYTES: usize = 28;
@@ -143,6 +147,10 @@ impl Frame {
                 out.extend_from_slice(&echo_incarnation.to_le_bytes());
                 out.extend_from_slice(&echo_send_ctr.to_le_bytes());
             }
+            FrameKind::Part { offset, total } => {
+                out.extend_from_slice(&offset.to_le_bytes());
+                out.extend_from_slice(&total.to_le_bytes());
+            }
             _ => {}
         }
         out.extend_from_slice(&(self.messages.len() as u16).to_le_bytes());
@@ -221,6 +229,7 @@ fn kind_byte(kind: &FrameKind) -> u8 {
         FrameKind::Fault { .. } => 6,
         FrameKind::Reset { .. } => 7,
         FrameKind::Ping => 8,
+        FrameKind::Part { .. } => 9,
     }
 }
 

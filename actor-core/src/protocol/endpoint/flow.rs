@@ -39,7 +39,11 @@ impl Endpoint {
     pub(super) fn window(&self, env: &Env<'_>) -> Window {
         let limits = env.limits;
         let put_off = match self.role {
-            Role::Target => self.now.backlog,
+            // Answers that nobody has taken yet count as well: whoever asks for more first takes what is there.
+            Role::Target => Backlog {
+                bytes: self.now.backlog.bytes + self.outbox_bytes,
+                ..self.now.backlog
+            },
             Role::Initiator => Backlog::default(),
         };
         let messages = limits
@@ -69,11 +73,15 @@ impl Endpoint {
     pub(super) fn put_off(&mut self, backlog: Backlog, env: &Env<'_>) {
         let before = self.window(env).is_open();
         self.now.backlog = backlog;
-        let after = self.window(env).is_open();
-        if before && !after {
+        if before && !self.window(env).is_open() {
             coverage::sometimes(Rare::ZeroWindow);
         }
-        self.now.need_ack |= after && !before && !self.is_ended();
+        self.tell_if_opened(before, env);
+    }
+
+    /// The window may have opened: that is news.
+    pub(super) fn tell_if_opened(&mut self, before: bool, env: &Env<'_>) {
+        self.now.need_ack |= !before && self.window(env).is_open() && !self.is_ended();
     }
 
     /// What the application has put off, as it said last.

@@ -2,6 +2,7 @@
 //!
 //! This alone puts messages and acknowledgements into frames, so that both are as durable as the transaction.
 
+use super::parts::cut;
 use super::{Carrier, Endpoint, Mode, Stage};
 use crate::coverage::{self, Rare};
 use crate::protocol::codec::{MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, MESSAGE_OVERHEAD_BYTES};
@@ -10,11 +11,11 @@ use crate::protocol::ending::Ending;
 use crate::protocol::frame::{Frame, FrameFlags, FrameKind};
 use crate::protocol::ids::{Role, StoreId, Token};
 use crate::protocol::input::LocalItem;
-use crate::protocol::limits::{Env, MAX_MESSAGE_BYTES};
+use crate::protocol::limits::{Env, MAX_WHOLE_BYTES};
 use crate::protocol::message::Message;
 
 /// Payload of one frame; leaves room for the header and for one more message of any size.
-const FRAME_PAYLOAD_BYTES: usize = MAX_FRAME_BYTES - MAX_MESSAGE_BYTES - 64 * 1024;
+const FRAME_PAYLOAD_BYTES: usize = MAX_FRAME_BYTES - MAX_WHOLE_BYTES - 64 * 1024;
 
 impl Endpoint {
     pub(super) fn flush(&mut self, env: &Env<'_>, eff: &mut Effects) {
@@ -83,15 +84,14 @@ impl Endpoint {
             .filter(|message| message.seq > said && message.seq <= end)
             .filter(|message| !self.is_spared(message.seq))
             .peekable();
-        let mut batches = Vec::new();
+        let mut kinds = Vec::new();
         while unsaid.peek().is_some() {
-            batches.push(next_batch(&mut unsaid));
+            match unsaid.next_if(|message| message.body.len() > MAX_WHOLE_BYTES) {
+                Some(large) => kinds.extend(cut(large)),
+                None => kinds.push((FrameKind::Data, next_batch(&mut unsaid))),
+            }
         }
         self.now.transmitted = said.max(end.min(self.send_next - 1));
-        let mut kinds: Vec<_> = batches
-            .into_iter()
-            .map(|batch| (FrameKind::Data, batch))
-            .collect();
         if kinds.is_empty() {
             if self.must_say_bound() && (self.now.due || !self.now.named_partner) {
                 kinds.push((FrameKind::Bound, Vec::new()));
@@ -151,6 +151,7 @@ impl Endpoint {
         eff.local
             .extend(self.outbox.drain(..).map(LocalItem::Message));
         self.outbox_bytes = 0;
+        self.stowed.clear();
         self.acked = self.send_next - 1;
     }
 
@@ -228,14 +229,15 @@ fn ending_detail(ending: &Ending) -> String {
     }
 }
 
-/// As many messages as fit into one frame, at least one.
+/// As many messages as fit into one frame, at least one, none of which is too large for a frame.
 fn next_batch<'a>(
     unsaid: &mut std::iter::Peekable<impl Iterator<Item = &'a Message>>,
 ) -> Vec<Message> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
     while let Some(message) = unsaid.next_if(|message| {
         batch.is_empty()
-            || (batch.len() < MAX_FRAME_MESSAGES
+            || (message.body.len() <= MAX_WHOLE_BYTES
+                && batch.len() < MAX_FRAME_MESSAGES
                 && bytes + message.body.len() + MESSAGE_OVERHEAD_BYTES <= FRAME_PAYLOAD_BYTES)
     }) {
         bytes += message.body.len() + MESSAGE_OVERHEAD_BYTES;

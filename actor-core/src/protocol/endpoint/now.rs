@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::flow::Sacked;
+use super::parts::Parts;
 use crate::protocol::ending::FaultCode;
 use crate::protocol::frame::Window;
 use crate::protocol::ids::Token;
@@ -38,6 +39,8 @@ pub(super) struct Fault {
 pub(super) struct Now {
     /// Received, not consumed, not acknowledged (M9).
     pub(super) held: BTreeMap<u64, Message>,
+    /// Parts of messages that are not whole.
+    pub(super) parts: BTreeMap<u64, Parts>,
     /// What the application has put off.
     pub(super) backlog: Backlog,
     /// The newest frame of the partner, by age.

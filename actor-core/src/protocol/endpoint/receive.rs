@@ -2,7 +2,10 @@
 //!
 //! Messages go to the backlog; nothing is consumed here.
 
+use std::collections::BTreeMap;
+
 use super::now::{Doom, TurnedAway};
+use super::parts::Parts;
 use super::{Carrier, Endpoint, Mode, Peer, Stage};
 use crate::coverage::{self, Rare};
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
@@ -18,7 +21,34 @@ const SLOW_ATTEMPT: u32 = 5;
 /// A refusal heard in this many rounds in a row, with nobody accepting, ends the search early.
 const CONVINCING_REFUSALS: u32 = 3;
 
+/// What an endpoint has received and not consumed. A transaction that is rolled back gives it back: the partner may have
+/// been told that it need not be said again, and a large message does not come twice for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    held: BTreeMap<u64, Message>,
+    parts: BTreeMap<u64, Parts>,
+}
+
 impl Endpoint {
+    /// What came in frames and waits here; `None` if that is nothing.
+    pub fn received(&self) -> Option<Received> {
+        let nothing = self.now.held.is_empty() && self.now.parts.is_empty();
+        (self.is_remote() && !nothing).then(|| Received {
+            held: self.now.held.clone(),
+            parts: self.now.parts.clone(),
+        })
+    }
+
+    /// What [`Self::received`] said before the endpoint was read back.
+    pub fn restore(&mut self, received: Received) {
+        let Received { held, parts } = received;
+        let next = self.recv_next;
+        let held = held.into_iter().filter(|(seq, _)| *seq >= next);
+        let parts = parts.into_iter().filter(|(seq, _)| *seq >= next);
+        self.now.held.extend(held);
+        self.now.parts.extend(parts);
+    }
+
     pub(super) fn receive(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
         if frame.key() != self.key() {
             return;
@@ -64,14 +94,16 @@ impl Endpoint {
                     self.slow_down();
                 }
             }
-            FrameKind::SynAck | FrameKind::Data if frame.contract != self.contract => {
+            FrameKind::SynAck | FrameKind::Data | FrameKind::Part { .. }
+                if frame.contract != self.contract =>
+            {
                 let detail = format!(
                     "it speaks {:016x}, we speak {:016x}",
                     frame.contract, self.contract
                 );
                 self.turned_away(&frame, FaultCode::Incompatible, detail, env, eff);
             }
-            FrameKind::SynAck | FrameKind::Data => {
+            FrameKind::SynAck | FrameKind::Data | FrameKind::Part { .. } => {
                 self.bind(&frame, eff);
                 self.hear_partner(frame, env, eff);
             }
@@ -219,7 +251,16 @@ impl Endpoint {
         if !matches!(frame.kind, FrameKind::Ack) && frame.messages.is_empty() {
             self.now.need_ack = true;
         }
-        self.hold(frame.messages, env, eff);
+        let messages = match frame.kind {
+            FrameKind::Part { offset, total } => {
+                let parts = frame.messages.into_iter();
+                parts
+                    .filter_map(|part| self.join((offset, total), part, env))
+                    .collect()
+            }
+            _ => frame.messages,
+        };
+        self.hold(messages, env, eff);
         self.complete_if_done(env, eff);
         if frame.flags.ended && !self.is_ended() {
             self.now.doom = Some(Doom {
@@ -255,6 +296,7 @@ impl Endpoint {
         if frame.ack <= self.acked {
             return;
         }
+        let was_open = self.window(env).is_open();
         while self
             .outbox
             .front()
@@ -262,10 +304,12 @@ impl Endpoint {
         {
             if let Some(message) = self.outbox.pop_front() {
                 self.outbox_bytes = self.outbox_bytes.saturating_sub(message.body.len());
+                self.stowed.remove(&message.seq);
             }
         }
         self.acked = frame.ack;
         self.acked_at = frame.age();
+        self.tell_if_opened(was_open, env);
         self.progress();
         eff.at_least(Durability::Lazy);
     }
@@ -280,12 +324,7 @@ impl Endpoint {
     fn hold(&mut self, messages: Vec<Message>, env: &Env<'_>, eff: &mut Effects) {
         let window = self.window(env);
         let end = self.recv_next.saturating_add(u64::from(window.messages));
-        let mut bytes: usize = self
-            .now
-            .held
-            .values()
-            .map(|message| message.body.len())
-            .sum();
+        let mut bytes = self.received_bytes();
         let mut new = false;
         for message in messages {
             let seq = message.seq;

@@ -251,3 +251,38 @@ fn bytes_with_a_right_checksum_and_wrong_content_never_panic() {
         assert!(Frame::decode(&with_crc(behind_version)).is_err());
     }
 }
+
+#[test]
+fn a_part_is_a_part_of_one_message_and_worth_a_frame() {
+    let part = |offset: u32, total: u32, bytes: usize, count: usize| {
+        let message = Message {
+            body: vec![7; bytes].into(),
+            ..golden().messages[0].clone()
+        };
+        let frame = Frame {
+            kind: FrameKind::Part { offset, total },
+            messages: vec![message; count],
+            ..golden()
+        };
+        let decoded = Frame::decode(&frame.encode());
+        assert!(decoded.is_err() || decoded == Ok(frame));
+        decoded.map(drop)
+    };
+    let invalid = |field| Err(FrameError::Invalid { field });
+    assert_eq!(part(0, 10_000, 4096, 1), Ok(()));
+    assert_eq!(part(9_999, 10_000, 1, 1), Ok(()), "the last one is short");
+    assert_eq!(part(0, 10_000, 4095, 1), invalid("part"));
+    assert_eq!(part(0, 5000, 5000, 1), invalid("part"), "the whole");
+    assert_eq!(part(5000, 5000, 0, 1), invalid("part"), "nothing");
+    assert_eq!(part(u32::MAX, 10_000, 4096, 1), invalid("part"));
+    assert_eq!(part(8000, 10_000, 4096, 1), invalid("part"));
+    assert_eq!(part(0, 10_000, 4096, 2), invalid("message count"));
+    assert_eq!(part(0, 10_000, 4096, 0), invalid("message count"));
+    let limit = crate::protocol::MAX_MESSAGE_BYTES;
+    assert_eq!(part(0, limit as u32, 4096, 1), Ok(()));
+    let over = Err(FrameError::OverLimit {
+        field: "message length",
+        limit,
+    });
+    assert_eq!(part(0, limit as u32 + 1, 4096, 1), over);
+}

@@ -1,9 +1,10 @@
 //! Windows, and what need not be said again: kept, probed, and never a reason to lose a message.
 
-use super::kit::{Side, established, settle};
+use super::kit::{Side, asked, established, settle};
 use super::world::Rng;
 use crate::protocol::{
-    Backlog, Frame, FrameKind, Input, MessageKind, Stage, TimerKind, TimerOp, Window,
+    Backlog, Frame, FrameKind, Input, MAX_WHOLE_BYTES, MessageKind, Mode, Notice, SendRefusal,
+    Stage, TimerKind, TimerOp, Window,
 };
 
 fn numbers(frames: &[Frame]) -> Vec<u64> {
@@ -293,4 +294,153 @@ fn no_window_is_overrun_and_nothing_is_lost_whatever_the_network_does() {
         _ = initiator.say(MessageKind::Ask, 0, "still there");
         assert_eq!(initiator.endpoint.stage(), Stage::Established);
     }
+}
+
+/// A text of so many bytes, no part of which is like another.
+fn long(bytes: usize) -> String {
+    let mut text: String = (0..bytes / 8 + 1).map(|at| format!("{at:8}")).collect();
+    text.truncate(bytes);
+    text
+}
+
+#[test]
+fn a_large_message_comes_in_parts_and_is_one_message() {
+    let (mut initiator, mut target) = established();
+    let text = long(3 * MAX_WHOLE_BYTES + 5);
+    initiator.tell("before");
+    initiator.tell(&text);
+    initiator.tell("after");
+    let frames = initiator.flush();
+    assert_eq!(numbers(&frames), [2, 3, 3, 3, 3, 4]);
+    let parts = frames
+        .iter()
+        .filter(|frame| matches!(frame.kind, FrameKind::Part { .. }));
+    assert_eq!(parts.count(), 4);
+    // In the worst order, and each twice.
+    for frame in frames.iter().rev().chain(&frames) {
+        assert!(target.heard().len() < 3 || target.heard().len() == 4);
+        target.take(frame);
+    }
+    assert_eq!(target.heard()[1..], ["before", &text, "after"]);
+    settle(&mut initiator, &mut target);
+    assert_eq!(initiator.endpoint.outbox().count(), 0);
+}
+
+#[test]
+fn a_lost_part_is_said_again_and_the_others_are_kept() {
+    let (mut initiator, mut target) = established();
+    let text = long(3 * MAX_WHOLE_BYTES);
+    initiator.tell(&text);
+    let frames = initiator.flush();
+    target.take(&frames[0]);
+    target.take(&frames[2]);
+    assert!(target.flush().is_empty(), "a part is not a message");
+    let again = initiator.fire(TimerKind::Retransmit);
+    target.take(&again[1]);
+    assert_eq!(target.heard()[1..], [text]);
+}
+
+#[test]
+fn parts_die_with_their_process_and_the_message_does_not() {
+    for who in 0..2 {
+        let (mut initiator, mut target) = established();
+        let text = long(2 * MAX_WHOLE_BYTES);
+        initiator.tell(&text);
+        let frames = initiator.flush();
+        target.take(&frames[0]);
+        if who == 0 {
+            target.restart();
+        } else {
+            initiator.restart();
+        }
+        target.take(&frames[1]);
+        assert_eq!(target.heard().len(), 1 + who);
+        for frame in initiator.fire(TimerKind::Retransmit) {
+            target.take(&frame);
+        }
+        assert_eq!(target.heard()[1..], [text]);
+    }
+}
+
+#[test]
+fn a_first_answer_in_parts_binds_and_establishes() {
+    let (mut initiator, batch) = asked("how much is it?");
+    let mut target = Side::target("a", Mode::Pending, &batch);
+    _ = target.step(Input::Consume);
+    let text = long(2 * MAX_WHOLE_BYTES + 1);
+    target.answer(1, &text);
+    let frames = target.flush();
+    assert_eq!(frames.len(), 3);
+    initiator.take(&frames[2]);
+    assert_eq!(initiator.endpoint.stage(), Stage::Bound);
+    initiator.take(&frames[0]);
+    assert!(!initiator.was_told(&Notice::Established));
+    initiator.take(&frames[1]);
+    assert!(initiator.was_told(&Notice::Established));
+    assert_eq!(initiator.heard(), [text]);
+    settle(&mut initiator, &mut target);
+    assert!(target.was_told(&Notice::Confirmed));
+}
+
+#[test]
+fn an_opening_stays_within_one_frame_and_a_message_within_its_limit() {
+    let (mut initiator, _) = asked("one");
+    initiator.tell(&long(initiator.limits.max_initiation_bytes + 1));
+    assert!(initiator.was_told(&Notice::Refused(SendRefusal::TooLarge)));
+    let (mut initiator, _) = established();
+    let limit = initiator.limits.max_message_bytes;
+    assert_eq!(initiator.endpoint.message_limit(&initiator.limits), limit);
+    let can = |side: &Side, bytes| side.endpoint.can_send(bytes, &side.limits);
+    assert_eq!(can(&initiator, limit + 1), Err(SendRefusal::TooLarge));
+    assert_eq!(can(&initiator, limit), Ok(()));
+    initiator.limits.max_message_bytes = usize::MAX;
+    let most = crate::protocol::MAX_MESSAGE_BYTES;
+    assert_eq!(can(&initiator, most), Ok(()), "an empty outbox takes it");
+    assert_eq!(can(&initiator, most + 1), Err(SendRefusal::TooLarge));
+    initiator.tell("something");
+    assert_eq!(can(&initiator, most), Err(SendRefusal::Busy));
+}
+
+#[test]
+fn large_answers_that_nobody_takes_shut_the_window() {
+    let (mut initiator, mut target) = established();
+    for _ in 0..3 {
+        initiator.ask("a lot");
+    }
+    for frame in initiator.flush() {
+        target.take(&frame);
+    }
+    target.limits.max_backlog_bytes = MAX_WHOLE_BYTES;
+    target.answer(2, &long(MAX_WHOLE_BYTES));
+    let answer = target.flush_one();
+    assert_eq!(answer.window, Some(Window::default()));
+    initiator.take(&answer);
+    initiator.ask("more");
+    let ack = initiator.flush_one();
+    assert_eq!((&ack.kind, ack.ack), (&FrameKind::Ack, 2), "it waits");
+    target.take(&ack);
+    let opened = target.flush_one();
+    assert!(opened.window.unwrap().is_open());
+    initiator.take(&opened);
+    assert_eq!(numbers(&initiator.flush()), [5]);
+}
+
+#[test]
+fn the_record_leaves_large_bodies_out() {
+    let (mut initiator, _) = established();
+    initiator.tell("small");
+    initiator.tell(&long(5000));
+    let record = |side: &Side| serde_json::to_vec(&side.endpoint).unwrap();
+    let bytes = record(&initiator);
+    assert!(bytes.len() < 3000, "{}", bytes.len());
+    let stowed: Vec<u64> = initiator
+        .endpoint
+        .stowed()
+        .map(|message| message.seq)
+        .collect();
+    assert_eq!(stowed, [3]);
+    let before: Vec<_> = initiator.endpoint.outbox().cloned().collect();
+    initiator.restart();
+    assert!(initiator.endpoint.outbox().eq(&before), "given back");
+    assert_eq!(record(&initiator), bytes);
 }

@@ -192,7 +192,11 @@ impl Side {
     /// The process dies and starts again from the durable bytes.
     pub(super) fn restart(&mut self) {
         let bytes = serde_json::to_vec(&self.endpoint).unwrap();
-        self.endpoint = serde_json::from_slice(&bytes).unwrap();
+        let before = std::mem::replace(&mut self.endpoint, serde_json::from_slice(&bytes).unwrap());
+        // Large bodies lie beside the record.
+        for message in before.stowed() {
+            self.endpoint.unstow(message.seq, message.body.clone());
+        }
         self.incarnation += 1;
         self.sent = 0;
         self.timers.retain(|op| {
