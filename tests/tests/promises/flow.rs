@@ -7,7 +7,7 @@ use actor_core::{
     coverage::{Rare, rare_hits},
     prelude::*,
     protocol::{FaultCode, FrameKind, Limits},
-    world::World,
+    world::{Moment, World},
 };
 
 /// Counts what it is told, in order; some of it at the second or third attempt.
@@ -168,4 +168,197 @@ fn openings_above_the_limit_are_refused_without_a_record_and_let_in_when_there_i
     }
     assert_eq!(world.at("server").half_open(), 0);
     assert!(rare_hits(Rare::FloodRefused) > 0);
+}
+
+/// Takes and gives large things, and keeps only how large they were.
+#[derive(Default, Serialize, Deserialize)]
+struct Depot {
+    taken: u64,
+}
+
+#[dialog(timeout = "2 days")]
+impl Depot {
+    /// Takes a body, at the attempt after so many panics. The sum tells whether it is whole.
+    #[handler]
+    fn take(&mut self, cx: &mut Cx<'_, Self>, body: Vec<u8>, panics: u32) -> (u64, u32) {
+        assert!(cx.attempt() > panics, "attempt {}", cx.attempt());
+        self.taken += 1;
+        (self.taken, sum(&body))
+    }
+    #[handler]
+    fn give(&self, bytes: u32) -> Vec<u8> {
+        body(bytes)
+    }
+    #[handler]
+    fn taken(&self) -> u64 {
+        self.taken
+    }
+}
+
+fn body(bytes: u32) -> Vec<u8> {
+    (0..bytes)
+        .map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect()
+}
+
+/// Of bytes in their order.
+fn sum(body: &[u8]) -> u32 {
+    body.iter()
+        .fold(7, |sum: u32, byte| sum.wrapping_mul(31) ^ u32::from(*byte))
+}
+
+fn depots(seed: u64) -> [(World, &'static str, &'static str); 2] {
+    let mut two = World::new(seed);
+    two.node("depot", NodeBuilder::serve::<Depot>);
+    two.node("caller", |builder| builder);
+    let mut one = World::new(seed);
+    one.node("only", NodeBuilder::serve::<Depot>);
+    [(two, "caller", "depot"), (one, "only", "only")]
+}
+
+const LARGE: u32 = 1_500_000;
+
+#[test]
+fn a_large_message_and_a_large_answer_arrive_once_and_whole_whatever_the_network_does() {
+    for (mut world, caller, _) in depots(21) {
+        let depot = world.open_as::<Depot>(caller, "d");
+        assert_eq!(world.run(depot.taken()).unwrap(), 0);
+        world.gnomes(
+            Gnomes::seeded(4)
+                .lose(0.3)
+                .repeat(0.3)
+                .reorder(6)
+                .delay(Duration::from_millis(100)),
+        );
+        for round in 1..4 {
+            let sent = body(LARGE + round);
+            let expected = (u64::from(round), sum(&sent));
+            assert_eq!(world.run(depot.take(sent, 0)).unwrap(), expected);
+            let given = world.run(depot.give(LARGE + round)).unwrap();
+            assert!(given == body(LARGE + round), "another body");
+        }
+    }
+    assert!(rare_hits(Rare::FragmentReassembled) > 0);
+}
+
+#[test]
+fn a_large_message_survives_crashes_of_both_sides() {
+    for victim in ["caller", "depot"] {
+        for commit in 1..6 {
+            for moment in [Moment::BeforeCommit, Moment::AfterCommit] {
+                let [(mut world, caller, target), _] = depots(commit);
+                let depot = world.open_as::<Depot>(caller, "d");
+                assert_eq!(world.run(depot.taken()).unwrap(), 0);
+                world.crash_at(victim, moment, commit);
+                let sent = body(600_000);
+                let expected = (1, sum(&sent));
+                let answer = crate::apps::insist(&mut world, |world| {
+                    let depot = world.open_as::<Depot>(caller, "d");
+                    depot.take(sent.clone(), 0).once("it")
+                });
+                assert_eq!(answer.unwrap(), expected, "{victim} {moment:?} {commit}");
+                world.advance(Duration::from_secs(60));
+                for node in [caller, target] {
+                    assert_eq!(
+                        world.rows(node, actor_store::Table::Outbox),
+                        0,
+                        "at `{node}`"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_large_message_that_fails_is_counted_and_kept_like_any_other() {
+    for (mut world, caller, target) in depots(3) {
+        let depot = world.open_as::<Depot>(caller, "d");
+        let sent = body(LARGE);
+        let expected = (1, sum(&sent));
+        assert_eq!(world.run(depot.take(sent, 4)).unwrap(), expected);
+        assert_eq!(world.at(target).stats().panicked, 4);
+        let why = world.run(depot.take(body(LARGE), 5)).unwrap_err();
+        assert!(matches!(why, CallError::Abandoned { .. }), "{why:?}");
+        let letters = world.at(target).dead_letters().unwrap();
+        assert_eq!((letters.len(), letters[0].attempts), (1, 5));
+        assert!(letters[0].body.len() > LARGE as usize, "it is kept");
+    }
+}
+
+#[test]
+fn a_message_that_was_held_out_of_order_and_fails_is_kept_too() {
+    let [(mut world, caller, target), _] = depots(9);
+    let depot = world.open_as::<Depot>(caller, "d");
+    assert_eq!(world.run(depot.taken()).unwrap(), 0);
+    world.hold(1, |record| record.from == "caller" && record.has_messages());
+    let first = world.start(depot.take(body(1), 0));
+    world.settle();
+    let second = world.start(depot.take(body(2), 100));
+    world.settle();
+    world.let_go();
+    assert_eq!(world.finish(&first).unwrap().0, 1);
+    // Its first attempt was made of what was held, and nobody needs to say it again.
+    assert_eq!(world.at(target).stats().panicked, 1);
+    world.partition("caller", "depot");
+    world.advance(Duration::from_secs(5));
+    assert_eq!(world.at(target).stats().panicked, 5);
+    let letters = world.at(target).dead_letters().unwrap();
+    assert!(letters[0].body.len() > 2, "with its body: {letters:?}");
+    world.heal();
+    assert!(world.finish(&second).is_err());
+}
+
+#[test]
+fn large_bodies_are_written_once_however_often_their_record_is() {
+    let [(mut world, caller, _), _] = depots(13);
+    let depot = world.open_as::<Depot>(caller, "d");
+    assert_eq!(world.run(depot.taken()).unwrap(), 0);
+    world.partition("caller", "depot");
+    let large = world.start(depot.take(body(LARGE), 0));
+    world.settle();
+    assert_eq!(world.rows(caller, actor_store::Table::Outbox), 1);
+    let before = world.journal_bytes(caller);
+    let small: Vec<_> = (0..20).map(|_| world.start(depot.taken())).collect();
+    world.settle();
+    let written = world.journal_bytes(caller) - before;
+    assert!(written < u64::from(LARGE), "{written} bytes");
+    // It is read back from its row.
+    world.restart(caller);
+    world.heal();
+    drop((large, small));
+    world.advance(Duration::from_secs(60));
+    let depot = world.open_as::<Depot>(caller, "d");
+    assert_eq!(world.run(depot.taken()).unwrap(), 1);
+    assert_eq!(world.rows(caller, actor_store::Table::Outbox), 0);
+}
+
+#[test]
+fn the_largest_message_is_what_a_node_says_and_an_opening_is_small() {
+    let mut world = World::calm();
+    world.node("depot", |builder: NodeBuilder| {
+        builder.serve::<Depot>().largest_message(100_000_000)
+    });
+    world.node("caller", |builder: NodeBuilder| {
+        builder.largest_message(17_000_000)
+    });
+    let depot = world.open_as::<Depot>("caller", "d");
+    let most = 16 * 1024 * 1024;
+    let sent = body(most - 64);
+    assert_eq!(world.run(depot.take(sent, 0)).unwrap().0, 1);
+    assert_eq!(
+        world.run(depot.give(most - 64)).unwrap().len(),
+        most as usize - 64
+    );
+    for why in [
+        world.run(depot.take(body(most), 0)).unwrap_err(),
+        world.run(depot.give(most)).map(drop).unwrap_err(),
+    ] {
+        let limit = most as usize;
+        assert!(
+            matches!(why, CallError::TooLarge { limit: is, .. } if is == limit),
+            "{why:?}"
+        );
+    }
+    assert_eq!(world.run(depot.taken()).unwrap(), 1);
 }
