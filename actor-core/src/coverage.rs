@@ -46,6 +46,8 @@ rare! {
     FloodRefused,
     /// A message that came in parts is whole.
     FragmentReassembled,
+    /// Two instances with copies of one store were heard.
+    CopyFound,
     /// A partner no longer holds what it said it holds.
     SackReneged,
 }

@@ -64,6 +64,8 @@ pub enum Abandoned {
     PartnerReplaced,
     /// One of the two memories went back in time (row 23).
     PartnerRolledBack,
+    /// One of the two stores is alive twice: a copy of it runs beside it (P12).
+    StoreCloned,
     /// A message failed here too often (row 30).
     Poisoned,
     /// One of our messages failed at the partner too often; what it said.
@@ -98,6 +100,9 @@ impl fmt::Display for Abandoned {
             ),
             Self::PartnerRolledBack => f.write_str(
                 "one of the two stores went back in time (restored from an older copy?); reconcile, then open a new dialog",
+            ),
+            Self::StoreCloned => f.write_str(
+                "one of the two stores runs twice, as a copy of itself; stop both, keep one, give the other a new directory, then open a new dialog",
             ),
             Self::Poisoned => f.write_str("a message failed here too often; see the dead letter, fix the handler, open a new dialog"),
             Self::PartnerPoisoned(why) => write!(f, "a message failed at the partner and was put aside: {why}; see its dead letters"),
@@ -138,6 +143,8 @@ pub enum FaultCode {
     Replaced,
     /// The sender's partner no longer remembers the dialog.
     Amnesia,
+    /// The store of one of the two is alive twice.
+    Cloned,
     /// A code of a newer version.
     Unknown(u8),
 }
@@ -159,6 +166,7 @@ impl FaultCode {
             Self::RolledBack => 11,
             Self::Replaced => 12,
             Self::Amnesia => 13,
+            Self::Cloned => 14,
             Self::Unknown(byte) => byte,
         }
     }
@@ -179,6 +187,7 @@ impl FaultCode {
             11 => Self::RolledBack,
             12 => Self::Replaced,
             13 => Self::Amnesia,
+            14 => Self::Cloned,
             other => Self::Unknown(other),
         }
     }
@@ -197,6 +206,7 @@ impl FaultCode {
             Self::NotServed => Abandoned::NotServed(detail),
             Self::Busy => Abandoned::Busy,
             Self::RolledBack => Abandoned::PartnerRolledBack,
+            Self::Cloned => Abandoned::StoreCloned,
             // The sender lost *us*: seen from here, the two memories no longer fit.
             Self::Replaced | Self::Amnesia => Abandoned::PartnerAmnesia,
         })
@@ -214,6 +224,7 @@ impl FaultCode {
             Self::NotServed => Abandoned::NotServed(detail.to_owned()),
             Self::Busy => Abandoned::Busy,
             Self::RolledBack => Abandoned::PartnerRolledBack,
+            Self::Cloned => Abandoned::StoreCloned,
             Self::Replaced => Abandoned::PartnerReplaced,
             Self::Amnesia => Abandoned::PartnerAmnesia,
             Self::Abandoned | Self::PartnerGone | Self::Unknown(_) => {
@@ -240,6 +251,7 @@ impl Ending {
                 Abandoned::Lifetime => FaultCode::Lifetime,
                 Abandoned::Poisoned => FaultCode::Poisoned,
                 Abandoned::PartnerRolledBack => FaultCode::RolledBack,
+                Abandoned::StoreCloned => FaultCode::Cloned,
                 Abandoned::PartnerReplaced => FaultCode::Replaced,
                 Abandoned::PartnerAmnesia => FaultCode::Amnesia,
                 _ => FaultCode::Abandoned,

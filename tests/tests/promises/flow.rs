@@ -1,12 +1,12 @@
 //! Flow: a slow application makes its partners wait, and costs nobody a message.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use actor_core::{
     Gnomes, NodeBuilder,
     coverage::{Rare, rare_hits},
     prelude::*,
-    protocol::{FaultCode, FrameKind, Limits},
+    protocol::{Ending, FaultCode, FrameKind, Limits},
     world::{Moment, World},
 };
 
@@ -363,4 +363,39 @@ fn the_largest_message_is_what_a_node_says_and_an_opening_is_small() {
         );
     }
     assert_eq!(world.run(depot.taken()).unwrap(), 1);
+}
+
+#[test]
+fn a_copy_of_a_store_that_runs_beside_it_ends_their_dialogs_with_a_sentence() {
+    let [(mut world, caller, target), _] = depots(17);
+    let depot = world.open_as::<Depot>(caller, "d");
+    assert_eq!(world.run(depot.take(body(1), 0)).unwrap().0, 1);
+    // The copy goes on from the same bytes, in a life of the same number, under its own name: it repeats a message.
+    let frames = world.frames();
+    let mut record = frames
+        .into_iter()
+        .rfind(|record| record.from == caller && record.has_messages())
+        .expect("it said something");
+    let frame = Arc::make_mut(&mut record.frame);
+    frame.src_node = "copy".to_owned();
+    world.replay(&record);
+    world.settle();
+    let ending = &world.at(target).dialogs().unwrap()[0].ending;
+    assert!(
+        matches!(ending, Some(Ending::Abandoned(Abandoned::StoreCloned))),
+        "{ending:?}"
+    );
+    let why = world.run(depot.taken()).unwrap_err();
+    assert!(
+        matches!(
+            &why,
+            CallError::Abandoned {
+                why: Abandoned::StoreCloned,
+                ..
+            }
+        ),
+        "{why:?}"
+    );
+    assert!(why.to_string().contains("new directory"), "{why}");
+    assert!(rare_hits(Rare::CopyFound) > 0);
 }

@@ -45,6 +45,8 @@ pub(super) struct Now {
     pub(super) backlog: Backlog,
     /// The newest frame of the partner, by age.
     pub(super) news: (u64, u64),
+    /// The life of the partner's memory that was heard last, and the instance it lives in.
+    pub(super) life: Option<(u64, String)>,
     /// Ours that the partner holds and has not consumed, as its newest frame says.
     pub(super) sacked: Sacked,
     /// What the partner takes above which number, as its newest frame says.

@@ -9,7 +9,7 @@ use super::parts::Parts;
 use super::{Carrier, Endpoint, Mode, Peer, Stage};
 use crate::coverage::{self, Rare};
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
-use crate::protocol::ending::FaultCode;
+use crate::protocol::ending::{Abandoned, Ending, FaultCode};
 use crate::protocol::frame::{Frame, FrameKind, ResetReason};
 use crate::protocol::ids::Role;
 use crate::protocol::limits::Env;
@@ -221,6 +221,11 @@ impl Endpoint {
             // The memory was copied under a new name: whatever it says, it is a twin.
             return;
         }
+        if self.is_from_a_copy(&frame) {
+            coverage::sometimes(Rare::CopyFound);
+            let fault = Some((FaultCode::Cloned, String::new()));
+            return self.end(Ending::Abandoned(Abandoned::StoreCloned), fault, env, eff);
+        }
         if let FrameKind::Fault { code, detail } = frame.kind {
             self.now.doom = Some(Doom {
                 seq: None,
@@ -269,6 +274,23 @@ impl Endpoint {
                 detail: String::new(),
             });
             self.meet_doom(env, eff);
+        }
+    }
+
+    /// P12: one life of a store has one name, from its start to its end. Two names in one life are two processes with
+    /// copies of one memory, in whatever order their frames come. (A counter that goes back proves nothing: that is what
+    /// gnomes do. Copies under one name, or of which one has started more often, look like late frames and are found by
+    /// what they contradict: row 23.)
+    fn is_from_a_copy(&mut self, frame: &Frame) -> bool {
+        match &self.now.life {
+            Some((incarnation, node)) if *incarnation == frame.incarnation => {
+                *node != frame.src_node
+            }
+            Some((incarnation, _)) if *incarnation > frame.incarnation => false,
+            _ => {
+                self.now.life = Some((frame.incarnation, frame.src_node.clone()));
+                false
+            }
         }
     }
 
@@ -363,12 +385,7 @@ impl Endpoint {
         if told || frame.flags.ended {
             self.fault_heard(eff);
         }
-        if told
-            || self
-                .ending
-                .as_ref()
-                .is_some_and(super::Ending::is_completed)
-        {
+        if told || self.ending.as_ref().is_some_and(Ending::is_completed) {
             self.now.need_ack |= frame.kind != FrameKind::Ack;
         } else if frame.kind != FrameKind::Ack {
             self.now.answer_with_fault = true;

@@ -4,6 +4,7 @@
 mod article;
 mod closing;
 mod codec;
+mod copies;
 mod flow;
 mod gnomes;
 mod kit;
