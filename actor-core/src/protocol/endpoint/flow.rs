@@ -9,9 +9,16 @@ use crate::protocol::frame::{Frame, Window};
 use crate::protocol::ids::Role;
 use crate::protocol::input::Backlog;
 use crate::protocol::limits::Env;
+use crate::protocol::message::Message;
 
 /// Retries without progress after which "it is here" is no longer believed: whoever said so may have lost it since.
 const CREDULOUS_ATTEMPTS: u32 = 2;
+
+/// What a partner takes that has not said.
+const UNKNOWN: Window = Window {
+    messages: u32::MAX,
+    bytes: u32::MAX,
+};
 
 /// Which of ours the partner holds: bit `n` is number `above + 1 + n`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -60,12 +67,21 @@ impl Endpoint {
         }
     }
 
-    /// What is held above what we acknowledge.
+    /// What is held above what we acknowledge, with the numbers that it bridges because they were superseded.
     pub(super) fn sack(&self) -> u64 {
-        let places = self.now.held.keys().map(|seq| seq - self.recv_next);
-        places
-            .take_while(|place| *place < 64)
+        let next = self.recv_next;
+        let held = self.now.held.iter().flat_map(|(seq, message)| {
+            let first = (message.after + 1).max(next);
+            (first..=*seq).map(|seq| seq - next)
+        });
+        held.take_while(|place| *place < 64)
             .fold(0, |bits, place| bits | 1 << place)
+    }
+
+    /// Is there room for one more message in this window, which counts messages and not numbers?
+    pub(super) fn has_place(&self, is_next: bool, window: Window) -> bool {
+        let received = self.now.held.len() + self.now.parts.len();
+        window.is_open() && (is_next || received < window.messages as usize)
     }
 
     /// The application has put off so much. A window that opens again is news for the partner; if the news is lost, it
@@ -92,7 +108,7 @@ impl Endpoint {
     /// What a frame of the partner says about what it takes and holds. Only the newest counts: what an older one says
     /// was true once.
     pub(super) fn hear_flow(&mut self, frame: &Frame) {
-        if frame.age() <= self.now.news {
+        if frame.age() <= self.now.news || frame.ack < self.acked {
             return;
         }
         self.now.news = frame.age();
@@ -128,31 +144,33 @@ impl Endpoint {
 
     /// The highest number that may be said now: within our own window and the partner's.
     pub(super) fn admitted(&self, env: &Env<'_>) -> u64 {
-        let own = self.acked.saturating_add(env.limits.window);
-        let Some((above, window)) = self.now.partner_window else {
-            return own;
-        };
+        let own = usize::try_from(env.limits.window).unwrap_or(usize::MAX);
+        let (above, window) = self.now.partner_window.unwrap_or((self.acked, UNKNOWN));
         if !window.is_open() {
             return self.acked;
         }
-        let end = own.min(above.saturating_add(u64::from(window.messages)));
-        let mut bytes = 0;
-        let too_far = self
-            .outbox
-            .iter()
-            .filter(|message| message.seq > above)
-            .enumerate()
-            .find(|(place, message)| {
-                bytes += message.body.len();
-                *place > 0 && bytes > window.bytes as usize
-            });
-        let end = too_far.map_or(end, |(_, message)| end.min(message.seq - 1));
-        end.max(self.acked)
+        // Numbers that were superseded take no place in a window.
+        let (mut messages, mut bytes) = (0, 0);
+        let admitted = self.outbox.iter().take(own).take_while(|message| {
+            if message.seq <= above {
+                return true;
+            }
+            messages += 1;
+            bytes += message.body.len();
+            messages == 1 || (messages <= window.messages && bytes <= window.bytes as usize)
+        });
+        admitted.last().map_or(self.acked, |message| message.seq)
     }
 
     /// Need it not be said, because the partner holds it? Not for ever: it lies in memory only.
-    pub(super) fn is_spared(&self, seq: u64) -> bool {
-        let spared = self.now.attempt <= CREDULOUS_ATTEMPTS && self.now.sacked.contains(seq);
+    ///
+    /// What it holds may follow something that was superseded since: then it is said again, with the longer bridge.
+    pub(super) fn is_spared(&self, message: &Message) -> bool {
+        let sacked = self.now.sacked;
+        let first = message.after.max(sacked.above) + 1;
+        let spared = self.now.attempt <= CREDULOUS_ATTEMPTS
+            && first <= message.seq
+            && (first..=message.seq).all(|seq| sacked.contains(seq));
         if spared {
             coverage::sometimes(Rare::SackSkipped);
         }

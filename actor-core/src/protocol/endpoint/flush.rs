@@ -82,7 +82,7 @@ impl Endpoint {
             .outbox
             .iter()
             .filter(|message| message.seq > said && message.seq <= end)
-            .filter(|message| !self.is_spared(message.seq))
+            .filter(|message| !self.is_spared(message))
             .peekable();
         let mut kinds = Vec::new();
         while unsaid.peek().is_some() {

@@ -16,6 +16,8 @@ use crate::protocol::message::Message;
 pub(super) struct Parts {
     total: u32,
     here: u32,
+    /// The longest bridge that came with a part.
+    after: u64,
     pieces: BTreeMap<u32, Arc<[u8]>>,
 }
 
@@ -23,6 +25,7 @@ impl Parts {
     pub(super) fn new(total: u32) -> Self {
         Self {
             total,
+            after: u64::MAX,
             ..Self::default()
         }
     }
@@ -79,15 +82,15 @@ impl Endpoint {
             return Some(part);
         }
         let window = self.window(env);
-        let end = self.recv_next.saturating_add(u64::from(window.messages));
-        let next = seq == self.recv_next;
-        let fits = next || self.received_bytes() + total as usize <= window.bytes as usize;
-        let known = self.now.parts.contains_key(&seq);
-        if seq >= end || !(known || fits) {
-            self.now.need_ack = true;
+        if let Some(held) = self.now.held.get_mut(&seq) {
+            held.after = held.after.min(part.after);
             return None;
         }
-        if self.now.held.contains_key(&seq) {
+        let is_next = part.after < self.recv_next;
+        let fits = is_next || self.received_bytes() + total as usize <= window.bytes as usize;
+        let known = self.now.parts.contains_key(&seq);
+        if !known && !(fits && self.has_place(is_next, window)) {
+            self.now.need_ack = true;
             return None;
         }
         let parts = self
@@ -99,14 +102,19 @@ impl Endpoint {
         if parts.total() != total as usize {
             return None;
         }
+        parts.after = parts.after.min(part.after);
         parts.add(offset, &part.body);
         if !parts.is_whole() {
             return None;
         }
-        let body = parts.join();
+        let (body, after) = (parts.join(), parts.after);
         self.now.parts.remove(&seq);
         coverage::sometimes(Rare::FragmentReassembled);
-        Some(Message { body, ..part })
+        Some(Message {
+            body,
+            after,
+            ..part
+        })
     }
 
     /// Bytes of messages that are here and not consumed, or of which parts are.

@@ -1,6 +1,6 @@
 //! Windows, and what need not be said again: kept, probed, and never a reason to lose a message.
 
-use super::kit::{Side, asked, established, settle};
+use super::kit::{Side, asked, established, outgoing, settle};
 use super::world::Rng;
 use crate::protocol::{
     Backlog, Frame, FrameKind, Input, MAX_WHOLE_BYTES, MessageKind, Mode, Notice, SendRefusal,
@@ -218,7 +218,7 @@ fn no_window_is_overrun_and_nothing_is_lost_whatever_the_network_does() {
         target.limits.max_backlog_messages = 6;
         let mut way: Vec<(bool, Frame)> = Vec::new();
         let mut told: ((u64, u64), Option<u64>) = ((0, 0), None);
-        let mut said = 0_u64;
+        let (mut said, mut acked) = (0_u64, 1);
         for _ in 0..400 {
             match rng.below(12) {
                 0..3 if said < 30 => {
@@ -256,7 +256,8 @@ fn no_window_is_overrun_and_nothing_is_lost_whatever_the_network_does() {
                         target.take(&frame);
                     } else {
                         let age = (frame.incarnation, frame.send_ctr);
-                        if age > told.0 {
+                        acked = acked.max(frame.ack);
+                        if age > told.0 && frame.ack == acked {
                             let limit = frame
                                 .window
                                 .map(|window| frame.ack + u64::from(window.messages));
@@ -443,4 +444,71 @@ fn the_record_leaves_large_bodies_out() {
     initiator.restart();
     assert!(initiator.endpoint.outbox().eq(&before), "given back");
     assert_eq!(record(&initiator), bytes);
+}
+
+#[test]
+fn what_is_held_with_a_bridge_that_is_too_short_is_said_again() {
+    let (mut initiator, mut target) = established();
+    let value = |side: &mut Side, topic: u32, text: &str| {
+        let mut outgoing = outgoing(MessageKind::Tell, 0, text);
+        (outgoing.currency, outgoing.handler) = (true, topic);
+        _ = side.step(Input::Send(outgoing));
+        side.flush_one()
+    };
+    initiator.tell("two");
+    let _lost = initiator.flush_one();
+    let _lost = value(&mut initiator, 1, "old price");
+    let stock = value(&mut initiator, 2, "stock");
+    target.take(&stock);
+    let ack = target.flush_one();
+    assert_eq!((ack.ack, ack.sack), (1, 0b100));
+    initiator.take(&ack);
+    // The stock is held, and waits for the old price, which nobody will say again.
+    let _lost = value(&mut initiator, 1, "new price");
+    let again = initiator.fire(TimerKind::Retransmit);
+    assert_eq!(numbers(&again), [2, 4, 5]);
+    again.iter().for_each(|frame| _ = target.take(frame));
+    assert_eq!(target.heard(), ["hello", "two", "stock", "new price"]);
+}
+
+#[test]
+fn numbers_that_were_superseded_count_as_here() {
+    let (mut initiator, mut target) = established();
+    let value = |side: &mut Side, text: &str| {
+        let mut outgoing = outgoing(MessageKind::Tell, 0, text);
+        outgoing.currency = true;
+        _ = side.step(Input::Send(outgoing));
+        side.flush_one()
+    };
+    initiator.tell("two");
+    let two = initiator.flush_one();
+    let _lost = value(&mut initiator, "old");
+    initiator.tell("four");
+    let four = initiator.flush_one();
+    target.take(&four);
+    let ack = target.flush_one();
+    assert_eq!((ack.ack, ack.sack), (1, 0b100));
+    initiator.take(&ack);
+    assert_eq!(numbers(&initiator.fire(TimerKind::Retransmit)), [2, 3]);
+    target.take(&two);
+    settle(&mut initiator, &mut target);
+    for frame in initiator.fire(TimerKind::Retransmit) {
+        target.take(&frame);
+    }
+    assert_eq!(target.heard(), ["hello", "two", "old", "four"]);
+    // Of two values only the newer is here: the older one is bridged, and counts as here.
+    initiator.tell("five");
+    let _lost = initiator.flush_one();
+    _ = value(&mut initiator, "first");
+    let second = value(&mut initiator, "second");
+    target.take(&second);
+    let ack = target.flush_one();
+    let here = second.messages[0].seq - ack.ack;
+    assert_eq!(ack.sack, 0b11 << (here - 2), "{ack:?}");
+    initiator.take(&ack);
+    settle(&mut initiator, &mut target);
+    for frame in initiator.fire(TimerKind::Retransmit) {
+        target.take(&frame);
+    }
+    assert_eq!(target.heard()[4..], ["five", "second"]);
 }

@@ -5,6 +5,7 @@ mod article;
 mod closing;
 mod codec;
 mod copies;
+mod currency;
 mod flow;
 mod gnomes;
 mod kit;
