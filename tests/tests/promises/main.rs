@@ -8,6 +8,7 @@ mod damage;
 mod deadlines;
 mod deaths;
 mod duplex;
+mod flow;
 mod found;
 mod gate;
 mod held;

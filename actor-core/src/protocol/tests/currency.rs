@@ -195,7 +195,7 @@ fn currency_takes_the_place_of_its_older_value_in_a_full_outbox() {
     let other = initiator.step(Input::Send(currency(MessageKind::Tell, "stock", "7")));
     assert_eq!(other.notices, [Notice::Refused(SendRefusal::Busy)]);
     value(&mut initiator, "price", "new");
-    let large = "x".repeat(super::super::MAX_MESSAGE_BYTES);
+    let large = "x".repeat(initiator.limits.max_message_bytes);
     initiator.limits.max_outbox_bytes = 1024;
     let grown = initiator.step(Input::Send(currency(MessageKind::Tell, "price", &large)));
     assert_eq!(grown.notices, [Notice::Refused(SendRefusal::Busy)]);
