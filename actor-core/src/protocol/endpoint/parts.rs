@@ -89,7 +89,8 @@ impl Endpoint {
         let is_next = part.after < self.recv_next;
         let fits = is_next || self.received_bytes() + total as usize <= window.bytes as usize;
         let known = self.now.parts.contains_key(&seq);
-        if !known && !(fits && self.has_place(is_next, window)) {
+        let finds_room = known || (fits && self.has_place(is_next, window));
+        if !finds_room {
             self.now.need_ack = true;
             return None;
         }
@@ -111,8 +112,8 @@ impl Endpoint {
         self.now.parts.remove(&seq);
         coverage::sometimes(Rare::FragmentReassembled);
         Some(Message {
-            body,
             after,
+            body,
             ..part
         })
     }
