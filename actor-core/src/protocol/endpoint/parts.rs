@@ -89,8 +89,8 @@ impl Endpoint {
         let is_next = part.after < self.recv_next;
         let fits = is_next || self.received_bytes() + total as usize <= window.bytes as usize;
         let known = self.now.parts.contains_key(&seq);
-        let is_taken = known || (fits && self.has_place(is_next, window));
-        if !is_taken {
+        let finds_room = known || (fits && self.has_place(is_next, window));
+        if !finds_room {
             self.now.need_ack = true;
             return None;
         }
