@@ -6,6 +6,7 @@ use actor_store::StoreFault;
 
 use super::{Shard, Who, cells::EndpointCell, txn::Txn};
 use crate::{
+    coverage::{self, Rare},
     node::{
         address::{Address, token},
         record::{EndpointRecord, Owner},
@@ -129,6 +130,7 @@ impl Shard {
 
     fn on_opening(&mut self, address: Address, frame: &Frame) -> Result<(), StoreFault> {
         let Some(service) = self.shared.registry.get(&frame.service).cloned() else {
+            coverage::sometimes(Rare::OpeningNotServed);
             let detail = format!(
                 "`{}` is not served by `{}`",
                 frame.service, self.shared.name

@@ -9,6 +9,7 @@ use actor_store::StoreFault;
 
 use super::{Shard, Who, cells::Waiter, txn::Txn};
 use crate::{
+    coverage::{self, Rare},
     dialog::Heard,
     node::{
         address::Address,
@@ -40,7 +41,11 @@ impl Shard {
     pub(super) fn patient(&self, opened_ms: u64, deadline: u64) -> u64 {
         let started = self.shared.grace_from_ms.load(Ordering::SeqCst);
         if opened_ms < started && !self.shared.is_mutant(Mutant::ExpireAtBoot) {
-            deadline.max(started + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX))
+            let earliest = started + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX);
+            if deadline < earliest {
+                coverage::sometimes(Rare::DeadlineInGrace);
+            }
+            deadline.max(earliest)
         } else {
             deadline
         }
@@ -83,6 +88,7 @@ impl Shard {
             return Ok(());
         }
         if let Some(item) = self.lost_partner(address) {
+            coverage::sometimes(Rare::LocalPartnerLost);
             self.transact(&|shard, txn| {
                 shard.ensure_endpoint(address)?;
                 shard.input(txn, address, Input::Local(item.clone()))?;
