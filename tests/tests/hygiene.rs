@@ -24,7 +24,7 @@ mod shop {
         }
         #[handler(currency)]
         fn limit(&mut self, p: P) {
-            self.0 = self.0.min(p.0);
+            self.0 = p.0;
         }
         #[handler]
         fn price(
