@@ -250,6 +250,23 @@ fn events_are_heard_unasked_in_order_and_none_is_skipped() {
 }
 
 #[test]
+fn one_who_listens_holds_the_dialog() {
+    for (mut world, near, _) in worlds() {
+        let kitchen = world.open::<Kitchen>(near);
+        let mut events = kitchen.events();
+        world.run(kitchen.order(2)).unwrap();
+        drop(kitchen);
+        for number in 1..=2 {
+            assert_eq!(world.run(events.next()), Some(Ok(Course(number))));
+        }
+        drop(events);
+        world.settle();
+        let open = open_dialogs(&world, &[near]);
+        assert_eq!(open, Vec::<String>::new(), "the last to hold it is gone");
+    }
+}
+
+#[test]
 fn events_over_a_bad_network_are_each_heard_once() {
     let mut world = World::new(3);
     world.node("far", serve);
