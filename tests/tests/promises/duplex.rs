@@ -393,6 +393,21 @@ fn a_reader_of_a_key_hears_on_after_a_restart_of_the_other_side() {
     assert_eq!(here(&mut world, &mut events), courses([1, 2]));
 }
 
+#[test]
+fn a_reader_hears_although_its_dialog_lay_idle_among_many() {
+    for (mut world, near, _) in worlds() {
+        let kitchen = world.open_as::<Kitchen>(near, "tonight");
+        let mut events = kitchen.events();
+        world.run(kitchen.order(2)).unwrap();
+        for dial in 0..60 {
+            let dial = world.open_as::<Dial>(near, &dial.to_string());
+            world.run(dial.mark()).unwrap();
+        }
+        world.advance(SECOND * 10);
+        assert_eq!(here(&mut world, &mut events), courses([1, 2]));
+    }
+}
+
 fn apart() -> World {
     let mut world = World::calm();
     world.node("house", |builder| {

@@ -131,6 +131,26 @@ fn currency_behind_a_hole_that_grew_arrives_with_the_next_retry() {
 }
 
 #[test]
+fn currency_in_the_backlog_that_was_superseded_at_its_sender_blocks_nobody() {
+    let (mut initiator, mut target) = established();
+    value(&mut initiator, "stock", "lost");
+    _ = initiator.flush();
+    value(
+        &mut initiator,
+        "price",
+        "held, and waits for what will never come",
+    );
+    target.take(&initiator.flush_one());
+    value(&mut initiator, "stock", "7");
+    value(&mut initiator, "price", "8");
+    let both = initiator.flush_one();
+    target.take(&with(&both, &[&both.messages[0]]));
+    assert_eq!(target.heard(), ["hello", "7"]);
+    target.take(&both);
+    assert_eq!(target.heard(), ["hello", "7", "8"]);
+}
+
+#[test]
 fn currency_in_the_backlog_gives_way_to_a_newer_value() {
     let (mut initiator, mut target) = established();
     let mut said = Vec::new();
