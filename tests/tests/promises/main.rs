@@ -3,6 +3,7 @@
 mod apps;
 mod article;
 mod claims;
+mod currency;
 mod deadlines;
 mod deaths;
 mod duplex;
