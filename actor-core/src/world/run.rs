@@ -224,17 +224,22 @@ impl World {
 
     /// The next time at which something happens by itself.
     fn next_due(&self) -> Option<u64> {
+        let now = self.clock.now();
         let mut due: Vec<u64> = self.wire.next_due().into_iter().collect();
         for home in self.homes.values() {
             due.extend(home.start_at);
             let Some(life) = home.life.as_ref().filter(|life| !life.shared.has_failed()) else {
                 continue;
             };
+            let begin = due.len();
             due.extend(life.shards.iter().filter_map(crate::node::Shard::next_due));
             // As the folder's thread does it: once a minute, and well before the time.
             let row = life.shared.store.next_due().ok().flatten();
             due.extend(row.map(|row| row.saturating_sub(AHEAD_MS).max(life.next_scan)));
             due.extend((life.shared.store.overlay_bytes() > 0).then_some(life.next_scan));
+            for at in &mut due[begin..] {
+                *at = life.in_the_world(*at, now);
+            }
         }
         due.into_iter().min()
     }
@@ -259,6 +264,7 @@ impl World {
             let Some(life) = home.life.as_mut().filter(|life| !life.shared.has_failed()) else {
                 continue;
             };
+            let now = life.shared.clock.now_ms();
             let row = life.shared.store.next_due().ok().flatten();
             let soon = row.is_some_and(|row| row <= now + AHEAD_MS);
             if now >= life.next_scan && (soon || life.shared.store.overlay_bytes() > 0) {
