@@ -4,6 +4,7 @@ mod apps;
 mod article;
 mod claims;
 mod clock;
+mod currency;
 mod damage;
 mod deadlines;
 mod deaths;

@@ -40,7 +40,9 @@ impl Shard {
         }
         let before = cell.record.endpoint.recv_next();
         let effects = cell.record.endpoint.step(input, &shared.env());
-        let consumed = before..cell.record.endpoint.recv_next();
+        // What was superseded before a message never had a row.
+        let delivered = effects.deliver.as_ref().map(|message| message.seq);
+        let consumed = delivered.unwrap_or(before)..cell.record.endpoint.recv_next();
         if cell.record.endpoint.carrier() == Carrier::Local && cell.stores_rows() {
             for seq in consumed {
                 txn.delete(Table::Inbox, inbox_key(address, seq));
