@@ -36,6 +36,12 @@ rare! {
     TwinAnswered,
     /// An initiator bound on an answer that was not the first of its partner.
     BoundOnLaterAnswer,
+    /// A state that an earlier version of its type wrote was read.
+    EarlierVersionRead,
+    /// A message or an answer waits for a program that understands it.
+    HeldForAnotherVersion,
+    /// A volatile dialog learned that its partner's process had died.
+    VolatilePartnerLost,
 }
 
 #[cfg(feature = "test-util")]

@@ -553,9 +553,9 @@ pub mod world;
 pub use actor_macros::dialog;
 pub use actor_store::{OpenError, StoreFault, keys::TableKey};
 pub use dialog::{
-    Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, HandlerInfo, HandlerKind,
-    Handshake, Knowledge, Later, Never, Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo,
-    Request, Resume, Table, TableMut, TableRef, Timer,
+    Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, Fingerprint, HandlerInfo,
+    HandlerKind, Handshake, Kept, Knowledge, Later, Never, Outbox, Partner, Pending, PendingCx,
+    Port, Remote, ReplyTo, Request, Resume, Table, TableMut, TableRef, Timer,
 };
 #[cfg(feature = "test-util")]
 pub use dialog::{SentMessage, TestCx};
@@ -585,10 +585,10 @@ pub mod __private {
 
     pub use crate::{
         dialog::{
-            Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, FromPort,
-            Handled, HandlerInfo, HandlerKind, Handshake, IsAnswer, Later, Never as Infallible,
-            Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Resumed,
-            Table, Timer, Types, Unfit, established, opening,
+            Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded,
+            Fingerprint, FromPort, Handled, HandlerInfo, HandlerKind, Handshake, IsAnswer, Kept,
+            Later, Never as Infallible, Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo,
+            Request, Resume, Resumed, Stored, Table, Timer, Types, Unfit, established, opening,
         },
         protocol::{Abandoned, Mode, handler_id},
     };

@@ -14,12 +14,13 @@ use syn::{
 
 use crate::{duration, errors::Errors};
 
-const KNOWN: [&str; 8] = [
-    "pending", "timeout", "lifetime", "name", "version", "uses", "tables", "crate",
+const KNOWN: [&str; 11] = [
+    "pending", "timeout", "lifetime", "name", "version", "from", "accepts", "volatile", "uses",
+    "tables", "crate",
 ];
 
 /// What deserves a sentence of its own because it will exist.
-const LATER: [&str; 3] = ["volatile", "events", "from"];
+const LATER: [&str; 1] = ["events"];
 
 /// The half of a dialog that a block describes.
 pub(crate) enum Half {
@@ -27,6 +28,13 @@ pub(crate) enum Half {
     Pending,
     /// `#[dialog(pending = Cart)]`, or without it: the plumbing shakes hands.
     Established { pending: Option<Box<Type>> },
+}
+
+/// An earlier version of the state.
+pub(crate) struct Past {
+    /// Not given in `from = CheckoutV1`: it is the version before this one.
+    pub(crate) version: Option<LitInt>,
+    pub(crate) ty: Type,
 }
 
 /// The arguments of one `#[dialog(..)]`.
@@ -37,6 +45,12 @@ pub(crate) struct Args {
     pub(crate) lifetime: Option<(u64, Span)>,
     pub(crate) name: Option<LitStr>,
     pub(crate) version: Option<u32>,
+    /// `version`, `from` and `accepts`, in case they do not fit.
+    pub(crate) version_span: Option<Span>,
+    pub(crate) past: Vec<Past>,
+    /// Fingerprints of earlier contracts.
+    pub(crate) accepts: Vec<LitInt>,
+    pub(crate) volatile: Option<Span>,
     pub(crate) uses: Vec<Type>,
     pub(crate) tables: Vec<Expr>,
     /// A timeout was given and is wrong, which has been said.
@@ -53,6 +67,10 @@ impl Args {
             lifetime: None,
             name: None,
             version: None,
+            version_span: None,
+            past: Vec::new(),
+            accepts: Vec::new(),
+            volatile: None,
             uses: Vec::new(),
             tables: Vec::new(),
             timeout_is_wrong: false,
@@ -133,7 +151,17 @@ impl Args {
                     );
                 }
                 self.version = parsed;
+                self.version_span = Some(key.span());
             }
+            "from" if input.peek(Token![=]) => {
+                self.past = vec![Past {
+                    version: None,
+                    ty: value(input)?,
+                }];
+            }
+            "from" => self.past = list(input)?,
+            "accepts" => self.accepts = list(input)?,
+            "volatile" => self.volatile = Some(key.span()),
             "uses" => self.uses = list(input)?,
             "tables" => self.tables = list(input)?,
             "crate" => self.krate = Some(value(input)?),
@@ -141,6 +169,22 @@ impl Args {
         }
         self.seen.push(name);
         Ok(())
+    }
+}
+
+impl syn::parse::Parse for Past {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        if !input.peek(LitInt) {
+            return Err(
+                input.error("say which version it was: `from(1 => CheckoutV1, 2 => CheckoutV2)`")
+            );
+        }
+        let version = input.parse()?;
+        input.parse::<Token![=>]>()?;
+        Ok(Self {
+            version: Some(version),
+            ty: input.parse()?,
+        })
     }
 }
 

@@ -90,6 +90,10 @@ use self::{
 /// | `lifetime = "1 year"` | how long the dialog may last at all; 30 years where nothing is said. |
 /// | `name = "Checkout"` | what initiators ask for; the type's name where nothing is said. |
 /// | `version = 2` | counted up when the layout of the state changes; 1 where nothing is said. |
+/// | `from = CheckoutV1` | what the version before this one was; `impl From<CheckoutV1> for Checkout` makes the state of it. |
+/// | `from(1 => CheckoutV1, 2 => CheckoutV2)` | the same for several versions. |
+/// | `accepts(0x1f..)` | fingerprints of earlier contracts whose initiators may still open this dialog. |
+/// | `volatile` | the dialog lives in memory only; it ends with its process. |
 /// | `uses(Catalog)` | resources without which a node does not start. |
 /// | `tables(LEDGER)` | the application tables that the handlers use. |
 /// | `crate = ::path` | where `actor-core` is found under another name. |

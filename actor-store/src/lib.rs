@@ -89,4 +89,4 @@ pub use open_error::OpenError;
 pub use options::{Options, StoreStats};
 pub use snapshot::Snapshot;
 pub use store::Store;
-pub use table::{Index, StoreId, Table, TypeRecord, Value, Write};
+pub use table::{Index, StoreId, Table, TypeKind, TypeRecord, Value, Write};

@@ -4,25 +4,26 @@
 
 use std::{
     any::TypeId,
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::{Arc, LazyLock, PoisonError, RwLock},
 };
 
 use actor_store::{
-    TypeRecord, codec,
+    TypeKind, TypeRecord, codec,
     keys::TableKey,
-    shape::{is_self_describing, shape_of},
+    shape::{Shape, is_self_describing, shape_of, shape_of_past},
 };
 use serde::de::DeserializeOwned;
 
 use super::{
-    Call, Cx, Dialog, Durable, Handled, Pending, PendingCx, Resumed, StateNotes, Step, Table,
-    Unfit, noting,
+    Call, Cx, Dialog, Durable, ESTABLISHED, Handled, IsAnswer, Kept, Pending, PendingCx, Resumed,
+    StateNotes, Step, Stored, Table, UNTAGGED, Unfit, noting,
 };
 use crate::{
+    coverage::{self, Rare},
     digest::Digest,
-    protocol::{Abandoned, Mode, Timeouts},
+    protocol::{Abandoned, Message, Mode, Timeouts, handler_id},
 };
 
 /// What an initiator needs to know of a service.
@@ -31,8 +32,13 @@ pub(crate) struct OpenSpec {
     pub(crate) service: &'static str,
     pub(crate) mode: Mode,
     pub(crate) timeouts: Timeouts,
-    /// Fingerprint of names, versions and shapes of all messages: both sides must have the same.
+    /// Fingerprint of names and shapes of all messages: both sides must have the same.
     pub(crate) contract: u64,
+    /// Fingerprints of earlier contracts whose initiators a target of this one takes.
+    pub(crate) accepts: &'static [u64],
+    pub(crate) kept: Kept,
+    /// Of each handler's signature, by its id.
+    tags: BTreeMap<u32, u16>,
 }
 
 impl OpenSpec {
@@ -48,6 +54,7 @@ impl OpenSpec {
             return Arc::clone(spec);
         }
         let contract = D::CONTRACT;
+        let types = Types::of::<D>();
         let spec = Arc::new(Self {
             service: contract.name,
             mode: D::Pending::MODE,
@@ -56,7 +63,10 @@ impl OpenSpec {
                 silence: contract.silence,
                 lifetime: contract.lifetime,
             },
-            contract: Types::of::<D>().contract.value(),
+            contract: types.contract(contract.name),
+            accepts: contract.accepts,
+            kept: contract.kept,
+            tags: types.tags(),
         });
         KNOWN
             .write()
@@ -64,6 +74,39 @@ impl OpenSpec {
             .insert(id, Arc::clone(&spec));
         spec
     }
+}
+
+impl OpenSpec {
+    /// What a message says of its handler's signature.
+    pub(crate) fn tag(&self, handler: u32) -> u16 {
+        self.tags.get(&handler).copied().unwrap_or(UNTAGGED)
+    }
+
+    /// Is this a message of ours: a handler of that name, with the signature it was sent for?
+    pub(crate) fn understands(&self, message: &Message) -> bool {
+        match self.tags.get(&message.handler) {
+            Some(tag) => message.version <= UNTAGGED || message.version == *tag,
+            None => message.handler == ESTABLISHED,
+        }
+    }
+
+    /// May an initiator with this contract open a dialog here?
+    pub(crate) fn admits(&self, contract: u64) -> bool {
+        contract == self.contract || self.accepts.contains(&contract)
+    }
+
+    pub(crate) fn is_volatile(&self) -> bool {
+        self.kept == Kept::Volatile
+    }
+}
+
+/// A handler's name, arguments, answer and refusal.
+#[derive(Debug)]
+struct Signature {
+    handler: u32,
+    /// Of the pending half.
+    first: bool,
+    digest: u64,
 }
 
 /// Collects what a dialog writes and says: names, versions and shapes.
@@ -75,27 +118,123 @@ pub struct Types {
     pub(crate) tables: Vec<&'static str>,
     /// Stored types that could never be read back.
     pub(crate) unreadable: Vec<String>,
-    contract: Digest,
+    signatures: Vec<Signature>,
+    /// Continuations by the hash of their names.
+    pub(crate) resumes: BTreeSet<u32>,
+    /// The half that is being collected, and the name of its type.
+    first: bool,
+    owner: String,
+    /// The name of the pending half's state.
+    pub(crate) pending: Option<String>,
 }
 
 impl Types {
     fn of<D: Dialog>() -> Self {
-        let mut types = Self::default();
-        types.contract.mix(D::CONTRACT.name.as_bytes());
-        types.contract.mix(&D::CONTRACT.version.to_le_bytes());
+        let mut types = Self {
+            first: true,
+            ..Self::default()
+        };
         D::Pending::__types(&mut types);
+        types.first = false;
         D::__types(&mut types);
+        if D::CONTRACT.kept == Kept::Volatile {
+            // Nothing of it is ever stored but rows.
+            types.records.retain(|record| record.kind == TypeKind::Row);
+        }
         types
+    }
+
+    /// Of all messages, in whichever order they are declared.
+    fn contract(&self, name: &str) -> u64 {
+        let mut digests: Vec<(bool, u64)> = self
+            .signatures
+            .iter()
+            .map(|signature| (signature.first, signature.digest))
+            .collect();
+        digests.sort_unstable();
+        let mut contract = Digest::default();
+        contract.mix(name.as_bytes());
+        for (first, digest) in digests {
+            contract.mix(&[u8::from(first)]);
+            contract.mix(&digest.to_le_bytes());
+        }
+        contract.value()
+    }
+
+    /// Two bytes for each handler's signature. Both halves may have one of the same name; then they share a tag, which
+    /// changes if either does.
+    fn tags(&self) -> BTreeMap<u32, u16> {
+        let mut digests: BTreeMap<u32, Digest> = BTreeMap::new();
+        for signature in &self.signatures {
+            let digest = digests.entry(signature.handler).or_default();
+            digest.mix(&signature.digest.to_le_bytes());
+        }
+        let fold = |digest: Digest| {
+            let value = digest.value();
+            let folded = value ^ (value >> 32);
+            let folded = (folded ^ (folded >> 16)) & 0xffff;
+            // Two values say that nothing is said.
+            (folded as u16).max(UNTAGGED + 1)
+        };
+        digests
+            .into_iter()
+            .map(|(handler, digest)| (handler, fold(digest)))
+            .collect()
     }
 
     /// The type of a state.
     pub fn state<T: DeserializeOwned>(&mut self, name: &str, version: u32) {
         self.refuse_unreadable::<T>(name);
+        name.clone_into(&mut self.owner);
+        if self.first {
+            self.pending = Some(name.to_owned());
+        }
         self.records.push(TypeRecord {
             name: name.to_owned(),
             version,
             shape: shape_of::<T>().0,
+            past: Vec::new(),
+            kind: TypeKind::State,
         });
+    }
+
+    /// What it was in an earlier version.
+    pub fn past<T: DeserializeOwned, Present: DeserializeOwned>(
+        &mut self,
+        name: &str,
+        version: u32,
+    ) {
+        self.refuse_unreadable::<T>(name);
+        let shapes = [shape_of::<T>(), shape_of_past::<T, Present>()];
+        if let Some(state) = self.records.iter_mut().rfind(|record| record.name == name) {
+            state.past.extend(shapes.map(|shape| (version, shape.0)));
+        }
+    }
+
+    fn message(&mut self, name: &str, shape: u64) {
+        self.records.push(TypeRecord {
+            name: format!("{}.{name}", self.owner),
+            version: 1,
+            shape,
+            past: Vec::new(),
+            kind: TypeKind::Message,
+        });
+    }
+
+    /// A continuation of a request: what it is given is kept until the answer is there.
+    pub fn resume<A: IsAnswer<Ok: DeserializeOwned, Err: DeserializeOwned>, C: DeserializeOwned>(
+        &mut self,
+        name: &str,
+    ) {
+        self.resumes.insert(handler_id(name));
+        let shapes = [shape_of::<A::Ok>(), shape_of::<A::Err>(), shape_of::<C>()];
+        self.message(name, digest(name, shapes));
+    }
+
+    /// A continuation that a timer runs.
+    pub fn timer<C: DeserializeOwned>(&mut self, name: &str) {
+        self.resumes.insert(handler_id(name));
+        self.message(name, digest(name, [shape_of::<C>()]));
     }
 
     /// A handler's arguments, answer and refusal.
@@ -103,10 +242,13 @@ impl Types {
         &mut self,
         name: &str,
     ) {
-        self.contract.mix(name.as_bytes());
-        for shape in [shape_of::<A>(), shape_of::<T>(), shape_of::<E>()] {
-            self.contract.mix(&shape.0.to_le_bytes());
-        }
+        let digest = digest(name, [shape_of::<A>(), shape_of::<T>(), shape_of::<E>()]);
+        self.signatures.push(Signature {
+            handler: handler_id(name),
+            first: self.first,
+            digest,
+        });
+        self.message(name, digest);
     }
 
     /// An application table.
@@ -117,6 +259,8 @@ impl Types {
             name: format!("table {}", table.name()),
             version: 1,
             shape: shape_of::<V>().0,
+            past: Vec::new(),
+            kind: TypeKind::Row,
         });
     }
 
@@ -131,6 +275,15 @@ impl Types {
         self.resources
             .push((TypeId::of::<R>(), std::any::type_name::<R>()));
     }
+}
+
+fn digest<const N: usize>(name: &str, shapes: [Shape; N]) -> u64 {
+    let mut digest = Digest::default();
+    digest.mix(name.as_bytes());
+    for shape in shapes {
+        digest.mix(&shape.0.to_le_bytes());
+    }
+    digest.value()
 }
 
 /// A dialog's state, of one type or another.
@@ -236,12 +389,31 @@ fn round_trip<T: Durable>(bytes: &[u8], what: impl Fn() -> String) -> Result<(),
 }
 
 /// From a stored state, pending or established.
-type Decode = fn(bool, &[u8]) -> Result<Box<dyn Actor>, Unfit>;
+type Decode = fn(Half, Option<u32>, &[u8]) -> Result<Box<dyn Actor>, Unfit>;
+
+/// Which half of a dialog a state is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Half {
+    Pending,
+    Established,
+}
+
+impl Half {
+    pub(crate) fn of(pending: bool) -> Self {
+        if pending {
+            Self::Pending
+        } else {
+            Self::Established
+        }
+    }
+}
 
 /// One served dialog type.
 pub(crate) struct Service {
     pub(crate) spec: Arc<OpenSpec>,
-    pub(crate) version: u32,
+    versions: [u32; 2],
+    /// Earlier versions that are read, of the pending half and the established one.
+    earlier: [Vec<u32>; 2],
     pub(crate) types: Types,
     new: fn() -> Box<dyn Actor>,
     decode: Decode,
@@ -250,10 +422,24 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn of<D: Dialog>() -> Self {
+        let types = Types::of::<D>();
+        let earlier = |name: Option<&str>| {
+            let record = types
+                .records
+                .iter()
+                .find(|record| name == Some(record.name.as_str()));
+            let past = record.into_iter().flat_map(|record| &record.past);
+            past.map(|(version, _)| *version).collect()
+        };
+        let earlier = [
+            earlier(types.pending.as_deref()),
+            earlier(Some(D::CONTRACT.name)),
+        ];
         Self {
             spec: OpenSpec::of::<D>(),
-            version: D::CONTRACT.version,
-            types: Types::of::<D>(),
+            versions: [D::Pending::VERSION, D::CONTRACT.version],
+            earlier,
+            types,
             new: || {
                 Box::new(Live::<D> {
                     pending: Some(D::Pending::default()),
@@ -266,7 +452,7 @@ impl Service {
                 let handlers = contract.first.iter().chain(contract.established);
                 handlers
                     .map(|handler| handler.name)
-                    .find(|name| crate::protocol::handler_id(name) == id)
+                    .find(|name| handler_id(name) == id)
             },
         }
     }
@@ -285,8 +471,29 @@ impl Service {
         (self.new)()
     }
 
-    pub(crate) fn decode(&self, pending: bool, bytes: &[u8]) -> Result<Box<dyn Actor>, Unfit> {
-        (self.decode)(pending, bytes)
+    /// The version in which this build writes a state.
+    pub(crate) fn version(&self, half: Half) -> u32 {
+        self.versions[half as usize]
+    }
+
+    /// A stored state. One of an earlier version is made one of this; it is written as such with the next message.
+    pub(crate) fn decode(
+        &self,
+        half: Half,
+        version: u32,
+        bytes: &[u8],
+    ) -> Result<Box<dyn Actor>, Unfit> {
+        // Read as the next version that is known by name, as the start has compared it; no store holds a later one.
+        let earlier = self.earlier[half as usize]
+            .iter()
+            .copied()
+            .filter(|known| *known >= version && version < self.version(half));
+        (self.decode)(half, earlier.min(), bytes)
+    }
+
+    /// Is there a continuation of that name?
+    pub(crate) fn continues(&self, resume: u32) -> bool {
+        self.types.resumes.contains(&resume)
     }
 }
 
@@ -296,20 +503,28 @@ impl fmt::Debug for Service {
     }
 }
 
-fn decode<D: Dialog>(pending: bool, bytes: &[u8]) -> Result<Box<dyn Actor>, Unfit> {
+fn decode<D: Dialog>(
+    half: Half,
+    earlier: Option<u32>,
+    bytes: &[u8],
+) -> Result<Box<dyn Actor>, Unfit> {
     let broken = |cause| Unfit::Undecodable {
         what: format!("the stored state of `{}`", D::CONTRACT.name),
         cause,
     };
-    Ok(Box::new(if pending {
-        Live::<D> {
-            pending: Some(codec::decode(bytes).map_err(broken)?),
-            established: None,
-        }
-    } else {
-        Live::<D> {
-            pending: None,
-            established: Some(codec::decode(bytes).map_err(broken)?),
-        }
-    }))
+    let earlier = earlier.map(|version| Stored { version, bytes });
+    if earlier.is_some() {
+        coverage::sometimes(Rare::EarlierVersionRead);
+    }
+    let mut live = Live::<D> {
+        pending: None,
+        established: None,
+    };
+    match (half, earlier) {
+        (Half::Pending, None) => live.pending = Some(codec::decode(bytes).map_err(broken)?),
+        (Half::Pending, Some(earlier)) => live.pending = Some(D::Pending::__earlier(earlier)?),
+        (Half::Established, None) => live.established = Some(codec::decode(bytes).map_err(broken)?),
+        (Half::Established, Some(earlier)) => live.established = Some(D::__earlier(earlier)?),
+    }
+    Ok(Box::new(live))
 }

@@ -21,13 +21,13 @@ mod table;
 #[cfg(feature = "test-util")]
 mod test_cx;
 
-pub use call::{Call, Encoded, Handled, Unfit};
-pub(crate) use call::{ESTABLISHED, Replied};
-pub use contract::{Contract, HandlerInfo, HandlerKind};
+pub use call::{Call, Encoded, Handled, Stored, Unfit};
+pub(crate) use call::{ESTABLISHED, Replied, UNTAGGED};
+pub use contract::{Contract, Fingerprint, HandlerInfo, HandlerKind, Kept};
 pub use cx::{Cx, PendingCx};
 pub use dialogs::{Dialog, Durable, Handshake, Pending};
 pub use erased::Types;
-pub(crate) use erased::{Actor, OpenSpec, Service};
+pub(crate) use erased::{Actor, Half, OpenSpec, Service};
 pub use error::{Answer, CallError, Knowledge, Never};
 pub use later::{Later, ReplyTo};
 pub(crate) use later::{StateNotes, noting};

@@ -1,12 +1,12 @@
 //! The port of handlers: messages queued with the commit.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use actor_store::codec;
 use serde::Serialize;
 
 use super::{
-    Dialog, DialogRef, Encoded, Port, Request, Resume,
+    Dialog, DialogRef, Encoded, OpenSpec, Port, Request, Resume,
     port::Partner,
     step::{Command, Continuation, Step},
 };
@@ -17,6 +17,7 @@ use crate::protocol::DialogId;
 pub struct Outbox<'a, D> {
     step: &'a Step<'a>,
     dialog: DialogId,
+    spec: Arc<OpenSpec>,
     opening: bool,
     owner: PhantomData<fn() -> D>,
 }
@@ -28,16 +29,23 @@ impl<D> fmt::Debug for Outbox<'_, D> {
 }
 
 impl<'a, D> Outbox<'a, D> {
-    pub(super) fn new(step: &'a Step<'a>, dialog: DialogId, opening: bool) -> Self {
+    pub(super) fn new(
+        step: &'a Step<'a>,
+        dialog: DialogId,
+        spec: Arc<OpenSpec>,
+        opening: bool,
+    ) -> Self {
         Self {
             step,
             dialog,
+            spec,
             opening,
             owner: PhantomData,
         }
     }
 
-    fn send(&self, call: Encoded, then: Option<Continuation>) {
+    fn send(&self, mut call: Encoded, then: Option<Continuation>) {
+        call.tag = self.spec.tag(call.handler);
         self.step.push(Command::Send {
             dialog: self.dialog,
             call,
@@ -56,7 +64,7 @@ impl<D> Port for Outbox<'_, D> {
     }
 
     fn fork(&self) -> Self {
-        Self::new(self.step, self.dialog, self.opening)
+        Self::new(self.step, self.dialog, Arc::clone(&self.spec), self.opening)
     }
 
     fn tell(&mut self, call: Encoded) {

@@ -16,6 +16,7 @@ use actor_store::{Disk, FileDisk, OpenError, Options, Store, StoreFault, Table, 
 use super::{
     Shard, ShardMsg, Shared,
     clock::{Clock, MachineClock},
+    held::Held,
     ids::SystemIds,
     public::Node,
     registry::Registry,
@@ -243,7 +244,10 @@ impl NodeBuilder {
         }
         drop(names);
         let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
-        store.check_types(&types).map_err(StartError::Open)?;
+        let mut held = Held::new(&self.registry, &store);
+        store
+            .check_types(&types, &mut |record, version| held.count(record, version))
+            .map_err(StartError::Open)?;
         let shared = Arc::new(Shared::new(
             name,
             store,

@@ -8,6 +8,7 @@ mod address;
 mod builder;
 mod clock;
 mod gate;
+mod held;
 mod ids;
 mod letters;
 mod line;

@@ -45,6 +45,11 @@ impl MessageKind {
         matches!(self, Self::AnswerOk | Self::AnswerErr | Self::NoAnswer)
     }
 
+    /// Is it nothing for the application?
+    pub fn is_empty(self) -> bool {
+        self == Self::Empty
+    }
+
     /// As the first message of a target that holds pending work: does it refuse that work?
     pub(crate) fn is_refusal(self) -> bool {
         matches!(self, Self::AnswerErr | Self::NoAnswer)
@@ -64,7 +69,7 @@ pub struct Message {
     pub re: u64,
     /// [`handler_id`] of the handler's name.
     pub handler: u32,
-    /// Version of the body's type.
+    /// Two bytes of the handler's signature, by which its receiver knows whether it has the same; 0 and 1 say nothing.
     pub version: u16,
     /// The encoded arguments or answer.
     #[serde(with = "body")]
@@ -97,7 +102,7 @@ pub struct Outgoing {
     pub re: u64,
     /// [`handler_id`] of the handler's name.
     pub handler: u32,
-    /// Version of the body's type.
+    /// Two bytes of the handler's signature.
     pub version: u16,
     /// The encoded arguments or answer.
     pub body: Arc<[u8]>,

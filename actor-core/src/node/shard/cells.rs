@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{LineState, Shard, Who, txn::Txn};
 use crate::{
+    coverage::{self, Rare},
     dialog::{Actor, Heard, Service},
     node::{
         address::{Address, actor_key},
@@ -44,6 +45,8 @@ pub(super) struct EndpointCell {
     pub(super) armed: Option<u64>,
     /// Something changed that need not be durable yet.
     pub(super) unwritten: bool,
+    /// It has no record in the store.
+    pub(super) memory_only: bool,
     pub(super) used: u64,
 }
 
@@ -59,9 +62,27 @@ pub(super) struct ActorCell {
     pub(super) gone: bool,
 }
 
+impl ActorCell {
+    pub(super) fn new(service: Arc<Service>, record: ActorRecord, used: u64) -> Self {
+        Self {
+            service,
+            record,
+            live: None,
+            armed: None,
+            used,
+            gone: false,
+        }
+    }
+
+    pub(super) fn is_volatile(&self) -> bool {
+        self.service.spec.is_volatile()
+    }
+}
+
 impl EndpointCell {
     pub(super) fn new(record: EndpointRecord, used: u64) -> Self {
         Self {
+            memory_only: record.owner == Owner::Volatile,
             record,
             waiters: BTreeMap::new(),
             named: BTreeMap::new(),
@@ -74,7 +95,7 @@ impl EndpointCell {
     }
 
     pub(super) fn is_volatile(&self) -> bool {
-        self.record.owner == Owner::Volatile
+        self.memory_only
     }
 
     /// Lives in memory alone and has something left to do. An ended volatile dialog that nobody must be told of is not
@@ -131,15 +152,21 @@ impl Shard {
             cell.used = used;
             return Ok(true);
         }
-        let Some(value) = self
-            .shared
-            .store
-            .get(Table::Endpoints, &address.to_bytes())?
-        else {
-            return Ok(false);
+        let remembered = self.memory.endpoint(&address);
+        let memory_only = remembered.is_some();
+        let record = match remembered {
+            Some(record) => record,
+            None => match self
+                .shared
+                .store
+                .get(Table::Endpoints, &address.to_bytes())?
+            {
+                Some(value) => self.shared.decode(Table::Endpoints, &value)?,
+                None => return Ok(false),
+            },
         };
-        let record: EndpointRecord = self.shared.decode(Table::Endpoints, &value)?;
         let mut cell = EndpointCell::new(record, used);
+        cell.memory_only = memory_only;
         let effects = cell
             .record
             .endpoint
@@ -150,7 +177,7 @@ impl Shard {
         Ok(true)
     }
 
-    /// A volatile initiator of an earlier life of this store is gone for good; its target learns it at the first
+    /// A volatile partner of an earlier life of this store is gone for good; the other side learns it at the first
     /// occasion.
     pub(super) fn lost_partner(&self, address: Address) -> Option<LocalItem> {
         let endpoint = &self.endpoints.get(&address)?.record.endpoint;
@@ -159,6 +186,9 @@ impl Shard {
             && endpoint
                 .volatile_partner()
                 .is_some_and(|life| life != self.shared.incarnation);
+        if lost {
+            coverage::sometimes(Rare::VolatilePartnerLost);
+        }
         lost.then(|| LocalItem::Fault {
             seq: endpoint.recv_next(),
             code: FaultCode::PartnerGone,
@@ -173,26 +203,20 @@ impl Shard {
             cell.used = used;
             return Ok(!cell.gone);
         }
-        let Some(value) = self.shared.store.get(Table::Actors, &actor_key(actor))? else {
-            return Ok(false);
+        let record: ActorRecord = match self.memory.actor(&actor) {
+            Some(record) => record,
+            None => match self.shared.store.get(Table::Actors, &actor_key(actor))? {
+                Some(value) => self.shared.decode(Table::Actors, &value)?,
+                None => return Ok(false),
+            },
         };
-        let record: ActorRecord = self.shared.decode(Table::Actors, &value)?;
         let Some(service) = self.shared.registry.get(&record.service).cloned() else {
             // Served when it was written: it waits for a program that serves it again, or for its deadline.
             tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");
             return Ok(false);
         };
-        self.actors.insert(
-            actor,
-            ActorCell {
-                service,
-                record,
-                live: None,
-                armed: None,
-                used,
-                gone: false,
-            },
-        );
+        self.actors
+            .insert(actor, ActorCell::new(service, record, used));
         self.arm_actor(actor);
         Ok(true)
     }
@@ -203,7 +227,7 @@ impl Shard {
             if self
                 .endpoints
                 .get(address)
-                .is_some_and(|cell| !cell.is_volatile())
+                .is_some_and(|cell| cell.record.owner != Owner::Volatile)
             {
                 self.remove_endpoint(*address);
             }
@@ -244,18 +268,20 @@ impl Shard {
                 due.remove(&(at, who));
             }
         };
+        let memory = &mut self.memory;
         self.endpoints.retain(|address, cell| {
             let kept = cell.used >= horizon
                 || !cell.waiters.is_empty()
                 || cell.is_needed()
                 || cell.is_talking(now);
             if !kept {
+                memory.drop_endpoint(address);
                 drop_entry(cell.armed, Who::Endpoint(*address));
             }
             kept
         });
         self.actors.retain(|actor, cell| {
-            let kept = cell.used >= horizon;
+            let kept = cell.used >= horizon || cell.is_volatile();
             if !kept {
                 drop_entry(cell.armed, Who::Actor(*actor));
             }

@@ -7,12 +7,12 @@ use tracing::{debug, error};
 
 use super::{
     Shard,
-    cells::EndpointCell,
+    cells::{ActorCell, EndpointCell},
     handler::{Failed, Retry},
     txn::Txn,
 };
 use crate::{
-    dialog::{Command, Continuation, Encoded, OpenSpec, Outcome, Replied},
+    dialog::{Command, Continuation, Encoded, OpenSpec, Outcome, Replied, UNTAGGED},
     node::{
         address::{Address, token},
         record::{AppTimer, Ask, EndpointRecord, Owner, Work},
@@ -169,7 +169,7 @@ impl Shard {
             kind,
             re: request,
             handler: 0,
-            version: 1,
+            version: UNTAGGED,
             body: body.into(),
         };
         self.input(txn, own, Input::Send(outgoing))
@@ -209,7 +209,7 @@ impl Shard {
                 txn,
                 actor,
                 address,
-                call.handler,
+                (call.handler, call.tag),
                 body,
                 call.closing,
                 then.as_ref(),
@@ -272,7 +272,7 @@ impl Shard {
         txn: &mut Txn<'_>,
         actor: DialogId,
         address: Address,
-        handler: u32,
+        (handler, tag): (u32, u16),
         body: Vec<u8>,
         closing: bool,
         then: Option<&Continuation>,
@@ -300,7 +300,7 @@ impl Shard {
             kind,
             re: 0,
             handler,
-            version: 1,
+            version: tag,
             body: body.into(),
         };
         let ask = Ask {
@@ -327,6 +327,11 @@ impl Shard {
             return Ok(Err(Outcome::NoRoute(spec.service.to_owned())));
         };
         let trace = self.trace_of(&owner, address.key.dialog);
+        // What a volatile dialog opens dies with it.
+        let volatile = match &owner {
+            Owner::Child(parent) => self.actors.get(parent).is_some_and(ActorCell::is_volatile),
+            owner => *owner == Owner::Volatile,
+        };
         let token = token(address.slot, self.shared.ids.random());
         let (endpoint, effects) = Endpoint::initiate(
             address.key.dialog,
@@ -336,14 +341,19 @@ impl Shard {
             carrier,
             spec.timeouts,
             spec.contract,
-            owner == Owner::Volatile,
+            volatile,
             &self.shared.env(),
         );
+        let endpoint = if carrier == Carrier::Local && spec.is_volatile() {
+            endpoint.with_volatile_target(&self.shared.env())
+        } else {
+            endpoint
+        };
         let used = self.next_use();
-        self.endpoints.insert(
-            address,
-            EndpointCell::new(EndpointRecord::new(endpoint, owner, trace, txn.now), used),
-        );
+        let record = EndpointRecord::new(endpoint, owner, trace, txn.now);
+        let mut cell = EndpointCell::new(record, used);
+        cell.memory_only = volatile;
+        self.endpoints.insert(address, cell);
         self.absorb(txn, address, effects)?;
         Ok(Ok(()))
     }

@@ -10,12 +10,14 @@ mod effects;
 mod ends;
 mod frames;
 mod handler;
+mod held;
 mod lines;
 mod local;
 mod names;
 mod timers;
 mod trouble;
 mod txn;
+mod volatile;
 mod work;
 
 use std::{
@@ -34,6 +36,7 @@ use crate::protocol::{DialogId, Frame, LocalItem};
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
 pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
 pub(crate) use local::deliveries;
+use volatile::Memory;
 
 /// What reaches a shard.
 #[derive(Debug)]
@@ -87,6 +90,8 @@ pub(crate) struct Shard {
     index: usize,
     endpoints: HashMap<Address, EndpointCell>,
     actors: HashMap<DialogId, ActorCell>,
+    /// The records of volatile dialogs.
+    memory: Memory,
     /// Who wants to be looked at when: at most one entry for each cell, and one for each row of the index.
     due: BTreeSet<(u64, Who)>,
     /// Messages that arrived before something was found to be due; they are heard first.
@@ -109,6 +114,7 @@ impl Shard {
             index,
             endpoints: HashMap::new(),
             actors: HashMap::new(),
+            memory: Memory::default(),
             due: BTreeSet::new(),
             first: None,
             taken: VecDeque::new(),

@@ -10,6 +10,7 @@ use super::{
     Shard,
     cells::ActorCell,
     handler::{Failed, Retry, describe},
+    held::HELD_PATIENCE_MS,
     txn::Txn,
 };
 use crate::{
@@ -79,6 +80,14 @@ impl Shard {
 
     /// The first of the work that waits, once more.
     pub(super) fn retry(&mut self, actor: DialogId) -> Result<(), StoreFault> {
+        if self.is_held(actor) {
+            // In memory only: another program looks again at its start.
+            if let Some(cell) = self.actors.get_mut(&actor) {
+                cell.record.retry_at = self.shared.clock.now_ms() + HELD_PATIENCE_MS;
+            }
+            self.arm_actor(actor);
+            return Ok(());
+        }
         self.transact(&|shard, txn| {
             if !shard.ensure_actor(actor)? {
                 return Ok(());

@@ -174,7 +174,13 @@ impl Shard {
                 continue;
             };
             let over = cell.record.endpoint.fully_over() && cell.record.owner != Owner::Keyed;
-            if !cell.is_volatile() {
+            if cell.is_volatile() {
+                if over {
+                    self.memory.drop_endpoint(&address);
+                } else {
+                    self.memory.keep_endpoint(address, cell);
+                }
+            } else {
                 let value = if over {
                     None
                 } else {
@@ -203,8 +209,17 @@ impl Shard {
             };
             let key = actor_key(actor);
             if cell.gone {
-                txn.delete(Table::Actors, key);
+                if cell.is_volatile() {
+                    self.memory.drop_actor(&actor);
+                } else {
+                    txn.delete(Table::Actors, key);
+                }
                 self.remove_actor(actor);
+                continue;
+            }
+            if cell.is_volatile() {
+                self.memory.keep_actor(actor, &cell.record);
+                self.arm_actor(actor);
                 continue;
             }
             match cell.record.value() {

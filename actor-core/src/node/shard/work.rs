@@ -10,11 +10,13 @@ use tracing::warn;
 use super::{
     Shard,
     cells::ActorCell,
-    handler::{Done, Failed, run},
+    handler::{Done, Failed, describe, run},
+    held::{HELD_PATIENCE_MS, is_understood},
     txn::Txn,
 };
 use crate::{
-    dialog::{Command, Service, StateNotes},
+    coverage::{self, Rare},
+    dialog::{Command, Half, Service, StateNotes},
     node::{
         Shared,
         address::Address,
@@ -73,6 +75,17 @@ impl Shard {
         let ends = matches!(work, Work::Abandoned(_));
         if !cell.record.work.is_empty() && !ends && !txn.retrying {
             cell.record.work.push_back(work);
+            txn.dirty_actors.insert(actor);
+            return Ok(None);
+        }
+        if !is_understood(&cell.service, &work) {
+            warn!(
+                target: "actor_core::dialog", %actor, work = %describe(&cell.service, &work),
+                "held: this program has no such handler or continuation"
+            );
+            coverage::sometimes(Rare::HeldForAnotherVersion);
+            cell.record.work.push_front(work);
+            cell.record.retry_at = txn.now + HELD_PATIENCE_MS;
             txn.dirty_actors.insert(actor);
             return Ok(None);
         }
@@ -172,7 +185,7 @@ impl Shard {
     pub(super) fn new_actor(&mut self, txn: &mut Txn<'_>, actor: DialogId, service: &Arc<Service>) {
         let record = ActorRecord {
             service: service.name().to_owned(),
-            version: service.version,
+            version: service.version(Half::Pending),
             pending: true,
             // Not begun: the first handler starts from the pending type's `Default`.
             state: Vec::new(),
@@ -185,14 +198,7 @@ impl Shard {
             ended: false,
         };
         let used = self.next_use();
-        let cell = ActorCell {
-            service: Arc::clone(service),
-            record,
-            live: None,
-            armed: None,
-            used,
-            gone: false,
-        };
+        let cell = ActorCell::new(Arc::clone(service), record, used);
         self.actors.insert(actor, cell);
         txn.actors.insert(actor);
         txn.dirty_actors.insert(actor);
