@@ -32,7 +32,7 @@ pub(crate) enum Half {
 
 /// An earlier version of the state.
 pub(crate) struct Past {
-    /// Not given in `from = CheckoutV1`: it is the version before this one.
+    /// Not given where there is one only: it is the version before this one.
     pub(crate) version: Option<LitInt>,
     pub(crate) ty: Type,
 }
@@ -174,15 +174,15 @@ impl Args {
 
 impl syn::parse::Parse for Past {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        if !input.peek(LitInt) {
-            return Err(
-                input.error("say which version it was: `from(1 => CheckoutV1, 2 => CheckoutV2)`")
-            );
-        }
-        let version = input.parse()?;
-        input.parse::<Token![=>]>()?;
+        let version = if input.peek(LitInt) {
+            let version = input.parse()?;
+            input.parse::<Token![=>]>()?;
+            Some(version)
+        } else {
+            None
+        };
         Ok(Self {
-            version: Some(version),
+            version,
             ty: input.parse()?,
         })
     }

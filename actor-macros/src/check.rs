@@ -84,6 +84,14 @@ fn versions(args: &Args, errors: &mut Errors) {
         );
         return;
     }
+    let unnumbered = args.past.iter().find(|past| past.version.is_none());
+    if let Some(past) = unnumbered.filter(|_| args.past.len() > 1) {
+        errors.at(
+            &past.ty,
+            "say which version it was: `from(1 => CheckoutV1, 2 => CheckoutV2)`",
+        );
+        return;
+    }
     let mut seen = std::collections::BTreeSet::new();
     for number in args.past.iter().filter_map(|past| past.version.as_ref()) {
         match number.base10_parse::<u32>() {

@@ -13,3 +13,5 @@ mod subcontract;
 mod swarm;
 mod tables;
 mod timers;
+mod upgrade;
+mod volatile;

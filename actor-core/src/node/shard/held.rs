@@ -68,6 +68,13 @@ impl Shard {
             }
             _ => false,
         };
+        if held
+            && let Some(cell) = self.endpoints.get_mut(&address)
+            && cell.record.endpoint.is_doomed()
+        {
+            cell.record.endpoint.give_up_held();
+            return Ok(false);
+        }
         if held {
             coverage::sometimes(Rare::HeldForAnotherVersion);
             warn!(

@@ -339,6 +339,21 @@ impl Endpoint {
         self.now.held.get(&self.recv_next)
     }
 
+    /// The partner has ended the dialog, and what it said before waits for a program that understands it: nobody needs
+    /// that any more, so the end is heard next.
+    pub fn give_up_held(&mut self) {
+        let Some(doom) = &mut self.now.doom else {
+            return;
+        };
+        self.now.held.clear();
+        doom.seq = doom.seq.map(|_| self.recv_next);
+    }
+
+    /// Has the partner ended the dialog, which is heard after everything it said before?
+    pub fn is_doomed(&self) -> bool {
+        self.now.doom.is_some()
+    }
+
     /// May the record be deleted? Local: as soon as it ended. Remote: when the tombstone's linger is over.
     pub fn fully_over(&self) -> bool {
         self.stage == Stage::Ended && (self.carrier == Carrier::Local || self.forgotten)
