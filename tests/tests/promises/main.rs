@@ -5,6 +5,7 @@ mod article;
 mod deadlines;
 mod found;
 mod gate;
+mod golden;
 mod keyed;
 mod letting_go;
 mod market;

@@ -14,22 +14,22 @@ use crate::apps::insist;
 const RANG: Table<u128, String> = Table::new("rang");
 
 /// What was first.
-mod v1 {
+pub(crate) mod v1 {
     use super::*;
 
     #[derive(Default, Serialize, Deserialize)]
-    pub(super) struct Basket {
-        pub(super) cents: u64,
+    pub(crate) struct Basket {
+        pub(crate) cents: u64,
     }
 
     #[dialog(pending, timeout = "30m")]
     impl Basket {
         #[handler]
-        pub(super) fn put(&mut self, cents: u64) {
+        pub(crate) fn put(&mut self, cents: u64) {
             self.cents += cents;
         }
         #[handler]
-        pub(super) fn quote(&self) -> u64 {
+        pub(crate) fn quote(&self) -> u64 {
             self.cents
         }
         #[establish]
@@ -39,30 +39,30 @@ mod v1 {
     }
 
     #[derive(Serialize, Deserialize)]
-    pub(super) struct Order {
-        pub(super) cents: u64,
+    pub(crate) struct Order {
+        pub(crate) cents: u64,
     }
 
     #[dialog(pending = Basket, timeout = "2 days")]
     impl Order {
         #[handler]
-        pub(super) fn add(&mut self, cents: u64) -> u64 {
+        pub(crate) fn add(&mut self, cents: u64) -> u64 {
             self.cents += cents;
             self.cents
         }
         #[handler]
-        pub(super) fn done(self) -> u64 {
+        pub(crate) fn done(self) -> u64 {
             self.cents
         }
     }
 }
 
 /// Both halves count in another way, and there is one message more.
-mod v2 {
+pub(crate) mod v2 {
     use super::*;
 
     #[derive(Default, Serialize, Deserialize)]
-    pub(super) struct Basket {
+    pub(crate) struct Basket {
         euros: u64,
         cents: u64,
     }
@@ -79,12 +79,12 @@ mod v2 {
     #[dialog(pending, timeout = "30m", version = 2, from = v1::Basket)]
     impl Basket {
         #[handler]
-        pub(super) fn put(&mut self, cents: u64) {
+        pub(crate) fn put(&mut self, cents: u64) {
             let all = self.euros * 100 + self.cents + cents;
             (self.euros, self.cents) = (all / 100, all % 100);
         }
         #[handler]
-        pub(super) fn quote(&self) -> u64 {
+        pub(crate) fn quote(&self) -> u64 {
             self.euros * 100 + self.cents
         }
         #[establish]
@@ -97,7 +97,7 @@ mod v2 {
     }
 
     #[derive(Serialize, Deserialize)]
-    pub(super) struct Order {
+    pub(crate) struct Order {
         euros: u64,
         cents: u64,
     }
@@ -115,15 +115,15 @@ mod v2 {
     #[dialog(pending = Basket, timeout = "2 days", version = 2, from = v1::Order, accepts(0xd5b4_f17c_67d3_399b))]
     impl Order {
         #[handler]
-        pub(super) fn remarks(&self) -> String {
+        pub(crate) fn remarks(&self) -> String {
             format!("{} euros {}", self.euros, self.cents)
         }
         #[handler]
-        pub(super) fn done(self) -> u64 {
+        pub(crate) fn done(self) -> u64 {
             self.euros * 100 + self.cents
         }
         #[handler]
-        pub(super) fn add(&mut self, cents: u64) -> u64 {
+        pub(crate) fn add(&mut self, cents: u64) -> u64 {
             let all = self.euros * 100 + self.cents + cents;
             (self.euros, self.cents) = (all / 100, all % 100);
             all
@@ -136,7 +136,7 @@ mod v3 {
     use super::*;
 
     #[derive(Default, Serialize, Deserialize)]
-    pub(super) struct Total {
+    pub(crate) struct Total {
         cents: u128,
     }
 
@@ -150,7 +150,7 @@ mod v3 {
 
     #[derive(Serialize, Deserialize)]
     #[serde(rename = "Order")]
-    pub(super) struct OrderV2 {
+    pub(crate) struct OrderV2 {
         euros: u64,
         cents: u64,
     }
@@ -164,7 +164,7 @@ mod v3 {
     }
 
     #[derive(Default, Serialize, Deserialize)]
-    pub(super) struct Basket {
+    pub(crate) struct Basket {
         cents: u64,
     }
 
@@ -176,7 +176,7 @@ mod v3 {
 
     #[derive(Serialize, Deserialize)]
     #[serde(rename = "Basket")]
-    pub(super) struct BasketV2 {
+    pub(crate) struct BasketV2 {
         euros: u64,
         cents: u64,
     }
@@ -192,11 +192,11 @@ mod v3 {
     #[dialog(pending, timeout = "30m", version = 3, from(1 => v1::Basket, 2 => BasketV2))]
     impl Basket {
         #[handler]
-        pub(super) fn put(&mut self, cents: u64) {
+        pub(crate) fn put(&mut self, cents: u64) {
             self.cents += cents;
         }
         #[handler]
-        pub(super) fn quote(&self) -> u64 {
+        pub(crate) fn quote(&self) -> u64 {
             self.cents
         }
         #[establish]
@@ -210,7 +210,7 @@ mod v3 {
     #[dialog(pending = Basket, name = "Order", timeout = "2 days", version = 3, from(1 => v1::Order, 2 => OrderV2))]
     impl Total {
         #[handler]
-        pub(super) fn total(&self) -> u128 {
+        pub(crate) fn total(&self) -> u128 {
             self.cents
         }
     }
@@ -223,20 +223,20 @@ mod alarm {
     use super::*;
 
     #[derive(Default, Serialize, Deserialize)]
-    pub(super) struct Alarm;
+    pub(crate) struct Alarm;
 
     #[dialog(timeout = "2 days", tables(RANG))]
     impl Alarm {
         #[handler]
-        pub(super) fn set(&mut self, cx: &mut Cx<'_, Self>, after_s: u64, what: String) {
+        pub(crate) fn set(&mut self, cx: &mut Cx<'_, Self>, after_s: u64, what: String) {
             cx.after_with(Duration::from_secs(after_s), Self::BELL, what);
         }
         #[handler]
-        pub(super) fn audit(&mut self, cx: &mut Cx<'_, Self>) {
+        pub(crate) fn audit(&mut self, cx: &mut Cx<'_, Self>) {
             cx.open::<Slow>().later().then_with(Self::AUDITED, 1);
         }
         #[handler]
-        pub(super) fn ping(&self) {}
+        pub(crate) fn ping(&self) {}
         #[resume]
         fn bell(&mut self, cx: &mut Cx<'_, Self>, what: String) {
             let id = cx.id();
@@ -251,7 +251,7 @@ mod alarm {
 
     /// Answers a minute later.
     #[derive(Default, Serialize, Deserialize)]
-    pub(super) struct Slow(Option<ReplyTo<u64>>);
+    pub(crate) struct Slow(Option<ReplyTo<u64>>);
 
     #[dialog(timeout = "2 days")]
     impl Slow {
@@ -276,12 +276,12 @@ mod dumb {
     use super::*;
 
     #[derive(Default, Serialize, Deserialize)]
-    pub(super) struct Alarm;
+    pub(crate) struct Alarm;
 
     #[dialog(timeout = "2 days")]
     impl Alarm {
         #[handler]
-        pub(super) fn ping(&self) {}
+        pub(crate) fn ping(&self) {}
     }
 }
 
@@ -543,8 +543,8 @@ fn the_order_of_handlers_and_the_version_of_the_state_are_not_the_contract() {
         use super::*;
 
         #[derive(Default, Serialize, Deserialize)]
-        pub(super) struct Counter {
-            pub(super) many: u8,
+        pub(crate) struct Counter {
+            pub(crate) many: u8,
         }
 
         #[dialog(timeout = "1h", version = 9)]
