@@ -94,8 +94,8 @@ struct Tracer {
     /// What the outermost type is called, and what it is to be called instead.
     outermost: Option<&'static str>,
     called: Option<&'static str>,
-    /// Nothing of this run was noted yet.
-    begins: bool,
+    /// How much was noted when this run began.
+    began_at: usize,
 }
 
 impl Tracer {
@@ -113,7 +113,7 @@ impl Tracer {
             saw_open: false,
             outermost: None,
             called: None,
-            begins: true,
+            began_at: 0,
         }
     }
 
@@ -121,7 +121,7 @@ impl Tracer {
     fn explore<T: DeserializeOwned>(&mut self) {
         loop {
             self.has_progressed = false;
-            self.begins = true;
+            self.began_at = self.events;
             self.stack.clear();
             self.repeats = 0;
             if T::deserialize(Probe { tracer: self }).is_ok() {
@@ -138,7 +138,7 @@ impl Tracer {
 
     /// The same for something with a name of its own, which for the outermost may be exchanged.
     fn note_named(&mut self, kind: &str, name: &'static str) {
-        let is_outermost = self.begins;
+        let is_outermost = self.events == self.began_at;
         if is_outermost {
             self.outermost = Some(name);
         }
@@ -148,7 +148,6 @@ impl Tracer {
 
     fn note(&mut self, kind: &str, name: &str) {
         self.events += 1;
-        self.begins = false;
         // FNV-1a, with a byte that no name contains after each part.
         for byte in kind.bytes().chain([0xff]).chain(name.bytes()).chain([0xff]) {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

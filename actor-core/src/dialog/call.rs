@@ -130,7 +130,7 @@ pub struct Encoded {
     pub(crate) name: &'static str,
     pub(crate) body: Result<Vec<u8>, CodecError>,
     pub(crate) closing: bool,
-    /// Of the handler's signature, where it is known by whoever sends: [`OpenSpec::tag`](super::erased::OpenSpec::tag).
+    /// Of the handler's signature, where it is known by whoever sends: [`OpenSpec::tag`](super::OpenSpec::tag).
     pub(crate) tag: u16,
 }
 

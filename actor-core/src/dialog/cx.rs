@@ -15,8 +15,8 @@ use actor_store::{codec, keys::TableKey};
 use serde::Serialize;
 
 use super::{
-    Dialog, DialogRef, Durable, FromPort, Later, Outbox, Pending, ReplyTo, Step, StepFault, Table,
-    TableMut, TableRef, Timer, erased::OpenSpec, step::Command,
+    Dialog, DialogRef, Durable, FromPort, Later, OpenSpec, Outbox, Pending, ReplyTo, Step,
+    StepFault, Table, TableMut, TableRef, Timer, step::Command,
 };
 use crate::protocol::DialogId;
 

@@ -20,14 +20,14 @@ mod step;
 mod table;
 #[cfg(feature = "test-util")]
 mod test_cx;
+mod types;
 
 pub use call::{Call, Encoded, Handled, Stored, Unfit};
 pub(crate) use call::{ESTABLISHED, Replied, UNTAGGED};
 pub use contract::{Contract, Fingerprint, HandlerInfo, HandlerKind, Kept};
 pub use cx::{Cx, PendingCx};
 pub use dialogs::{Dialog, Durable, Handshake, Pending};
-pub use erased::Types;
-pub(crate) use erased::{Actor, Half, OpenSpec, Service};
+pub(crate) use erased::{Actor, Half, Service};
 pub use error::{Answer, CallError, Knowledge, Never};
 pub use later::{Later, ReplyTo};
 pub(crate) use later::{StateNotes, noting};
@@ -44,3 +44,5 @@ pub(crate) use table::key_range;
 pub use table::{Table, TableMut, TableRef};
 #[cfg(feature = "test-util")]
 pub use test_cx::{SentMessage, TestCx};
+pub(crate) use types::OpenSpec;
+pub use types::Types;

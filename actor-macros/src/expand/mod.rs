@@ -182,9 +182,10 @@ pub(crate) fn types_of(dialog: &DialogImpl) -> TokenStream {
             .context
             .as_ref()
             .map_or_else(|| quote! { () }, ToTokens::to_token_stream);
-        match &resume.answer {
-            Some(answer) => quote! { #(#cfgs)* #types.resume::<#answer, #context>(#name); },
-            None => quote! { #(#cfgs)* #types.timer::<#context>(#name); },
+        if let Some(answer) = &resume.answer {
+            quote! { #(#cfgs)* #types.resume::<#answer, #context>(#name); }
+        } else {
+            quote! { #(#cfgs)* #types.timer::<#context>(#name); }
         }
     });
     let (name, version) = (&dialog.name, dialog.version);

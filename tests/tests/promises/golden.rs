@@ -12,7 +12,7 @@ use actor_core::{
 };
 use actor_store::{Disk, Index, MemoryDisk, Options, Store, Table, Value, Write};
 
-use crate::upgrade::{v1, v2};
+use crate::versions::{v1, v2};
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))

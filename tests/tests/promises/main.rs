@@ -15,4 +15,5 @@ mod swarm;
 mod tables;
 mod timers;
 mod upgrade;
+mod versions;
 mod volatile;

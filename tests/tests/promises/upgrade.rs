@@ -9,281 +9,10 @@ use actor_core::{
     world::{Moment, World},
 };
 
-use crate::apps::insist;
-
-const RANG: Table<u128, String> = Table::new("rang");
-
-/// What was first.
-pub(crate) mod v1 {
-    use super::*;
-
-    #[derive(Default, Serialize, Deserialize)]
-    pub(crate) struct Basket {
-        pub(crate) cents: u64,
-    }
-
-    #[dialog(pending, timeout = "30m")]
-    impl Basket {
-        #[handler]
-        pub(crate) fn put(&mut self, cents: u64) {
-            self.cents += cents;
-        }
-        #[handler]
-        pub(crate) fn quote(&self) -> u64 {
-            self.cents
-        }
-        #[establish]
-        fn establish(self) -> Order {
-            Order { cents: self.cents }
-        }
-    }
-
-    #[derive(Serialize, Deserialize)]
-    pub(crate) struct Order {
-        pub(crate) cents: u64,
-    }
-
-    #[dialog(pending = Basket, timeout = "2 days")]
-    impl Order {
-        #[handler]
-        pub(crate) fn add(&mut self, cents: u64) -> u64 {
-            self.cents += cents;
-            self.cents
-        }
-        #[handler]
-        pub(crate) fn done(self) -> u64 {
-            self.cents
-        }
-    }
-}
-
-/// Both halves count in another way, and there is one message more.
-pub(crate) mod v2 {
-    use super::*;
-
-    #[derive(Default, Serialize, Deserialize)]
-    pub(crate) struct Basket {
-        euros: u64,
-        cents: u64,
-    }
-
-    impl From<v1::Basket> for Basket {
-        fn from(old: v1::Basket) -> Self {
-            Self {
-                euros: old.cents / 100,
-                cents: old.cents % 100,
-            }
-        }
-    }
-
-    #[dialog(pending, timeout = "30m", version = 2, from = v1::Basket)]
-    impl Basket {
-        #[handler]
-        pub(crate) fn put(&mut self, cents: u64) {
-            let all = self.euros * 100 + self.cents + cents;
-            (self.euros, self.cents) = (all / 100, all % 100);
-        }
-        #[handler]
-        pub(crate) fn quote(&self) -> u64 {
-            self.euros * 100 + self.cents
-        }
-        #[establish]
-        fn establish(self) -> Order {
-            Order {
-                euros: self.euros,
-                cents: self.cents,
-            }
-        }
-    }
-
-    #[derive(Serialize, Deserialize)]
-    pub(crate) struct Order {
-        euros: u64,
-        cents: u64,
-    }
-
-    impl From<v1::Order> for Order {
-        fn from(old: v1::Order) -> Self {
-            assert_ne!(old.cents, POISON, "this one cannot be made of it");
-            Self {
-                euros: old.cents / 100,
-                cents: old.cents % 100,
-            }
-        }
-    }
-
-    #[dialog(pending = Basket, timeout = "2 days", version = 2, from = v1::Order, accepts(0xd5b4_f17c_67d3_399b))]
-    impl Order {
-        #[handler]
-        pub(crate) fn remarks(&self) -> String {
-            format!("{} euros {}", self.euros, self.cents)
-        }
-        #[handler]
-        pub(crate) fn done(self) -> u64 {
-            self.euros * 100 + self.cents
-        }
-        #[handler]
-        pub(crate) fn add(&mut self, cents: u64) -> u64 {
-            let all = self.euros * 100 + self.cents + cents;
-            (self.euros, self.cents) = (all / 100, all % 100);
-            all
-        }
-    }
-}
-
-/// The same once more, over two versions; and it does not accept initiators of the first.
-mod v3 {
-    use super::*;
-
-    #[derive(Default, Serialize, Deserialize)]
-    pub(crate) struct Total {
-        cents: u128,
-    }
-
-    impl From<v1::Order> for Total {
-        fn from(old: v1::Order) -> Self {
-            Self {
-                cents: u128::from(old.cents),
-            }
-        }
-    }
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename = "Order")]
-    pub(crate) struct OrderV2 {
-        euros: u64,
-        cents: u64,
-    }
-
-    impl From<OrderV2> for Total {
-        fn from(old: OrderV2) -> Self {
-            Self {
-                cents: u128::from(old.euros * 100 + old.cents),
-            }
-        }
-    }
-
-    #[derive(Default, Serialize, Deserialize)]
-    pub(crate) struct Basket {
-        cents: u64,
-    }
-
-    impl From<v1::Basket> for Basket {
-        fn from(old: v1::Basket) -> Self {
-            Self { cents: old.cents }
-        }
-    }
-
-    #[derive(Serialize, Deserialize)]
-    #[serde(rename = "Basket")]
-    pub(crate) struct BasketV2 {
-        euros: u64,
-        cents: u64,
-    }
-
-    impl From<BasketV2> for Basket {
-        fn from(old: BasketV2) -> Self {
-            Self {
-                cents: old.euros * 100 + old.cents,
-            }
-        }
-    }
-
-    #[dialog(pending, timeout = "30m", version = 3, from(1 => v1::Basket, 2 => BasketV2))]
-    impl Basket {
-        #[handler]
-        pub(crate) fn put(&mut self, cents: u64) {
-            self.cents += cents;
-        }
-        #[handler]
-        pub(crate) fn quote(&self) -> u64 {
-            self.cents
-        }
-        #[establish]
-        fn establish(self) -> Total {
-            Total {
-                cents: u128::from(self.cents),
-            }
-        }
-    }
-
-    #[dialog(pending = Basket, name = "Order", timeout = "2 days", version = 3, from(1 => v1::Order, 2 => OrderV2))]
-    impl Total {
-        #[handler]
-        pub(crate) fn total(&self) -> u128 {
-            self.cents
-        }
-    }
-}
-
-const POISON: u64 = 666;
-
-/// Rings later, and has itself audited.
-mod alarm {
-    use super::*;
-
-    #[derive(Default, Serialize, Deserialize)]
-    pub(crate) struct Alarm;
-
-    #[dialog(timeout = "2 days", tables(RANG))]
-    impl Alarm {
-        #[handler]
-        pub(crate) fn set(&mut self, cx: &mut Cx<'_, Self>, after_s: u64, what: String) {
-            cx.after_with(Duration::from_secs(after_s), Self::BELL, what);
-        }
-        #[handler]
-        pub(crate) fn audit(&mut self, cx: &mut Cx<'_, Self>) {
-            cx.open::<Slow>().later().then_with(Self::AUDITED, 1);
-        }
-        #[handler]
-        pub(crate) fn ping(&self) {}
-        #[resume]
-        fn bell(&mut self, cx: &mut Cx<'_, Self>, what: String) {
-            let id = cx.id();
-            cx.table(RANG).insert(&id, &what);
-        }
-        #[resume]
-        fn audited(&mut self, cx: &mut Cx<'_, Self>, answer: Answer<u64>, _context: u8) {
-            let id = cx.id();
-            cx.table(RANG).insert(&id, &format!("{answer:?}"));
-        }
-    }
-
-    /// Answers a minute later.
-    #[derive(Default, Serialize, Deserialize)]
-    pub(crate) struct Slow(Option<ReplyTo<u64>>);
-
-    #[dialog(timeout = "2 days")]
-    impl Slow {
-        #[handler]
-        fn later(&mut self, cx: &mut Cx<'_, Self>) -> Later<u64> {
-            let (later, reply) = cx.later();
-            self.0 = Some(reply);
-            cx.after(Duration::from_secs(60), Self::NOW);
-            later
-        }
-        #[resume]
-        fn now(&mut self, cx: &mut Cx<'_, Self>) {
-            if let Some(reply) = self.0.take() {
-                cx.reply(reply, 7);
-            }
-        }
-    }
-}
-
-/// The same without its continuations.
-mod dumb {
-    use super::*;
-
-    #[derive(Default, Serialize, Deserialize)]
-    pub(crate) struct Alarm;
-
-    #[dialog(timeout = "2 days")]
-    impl Alarm {
-        #[handler]
-        pub(crate) fn ping(&self) {}
-    }
-}
+use crate::{
+    apps::insist,
+    versions::{POISON, RANG, alarm, alarm_v2, dumb, v1, v2, v3},
+};
 
 type Version = Rc<Cell<u32>>;
 
@@ -499,6 +228,66 @@ fn a_timer_and_an_answer_wait_for_the_program_that_has_their_continuations() {
     }
 }
 
+/// The parent waits for its partner's answer and for a timer, and the partner owes that answer, while either, or both, or in
+/// one store the two of them become another version.
+#[test]
+fn timers_contexts_promises_and_requests_live_through_an_upgrade_of_either_side() {
+    for (one_store, upgraded) in [
+        (true, ["parent", "parent"]),
+        (false, ["parent", "parent"]),
+        (false, ["partner", "partner"]),
+        (false, ["parent", "partner"]),
+        (false, ["partner", "parent"]),
+    ] {
+        let (parent, partner) = (version(), version());
+        let mut world = World::calm();
+        let build = {
+            let (parent, partner) = (Rc::clone(&parent), Rc::clone(&partner));
+            move |builder: NodeBuilder| {
+                let builder = match parent.get() {
+                    1 => builder.serve::<alarm::Alarm>(),
+                    _ => builder.serve::<alarm_v2::Alarm>(),
+                };
+                match partner.get() {
+                    _ if !one_store => builder,
+                    1 => builder.serve::<alarm::Slow>(),
+                    _ => builder.serve::<alarm_v2::Slow>(),
+                }
+            }
+        };
+        if !one_store {
+            let partner = Rc::clone(&partner);
+            world.node("partner", move |builder| match partner.get() {
+                1 => builder.serve::<alarm::Slow>(),
+                _ => builder.serve::<alarm_v2::Slow>(),
+            });
+        }
+        world.node("parent", build);
+        let alarm = world.open_as::<alarm::Alarm>("parent", "a");
+        world.run(alarm.audit()).unwrap();
+        world.run(alarm.set(600, "ding".to_owned())).unwrap();
+        for node in upgraded {
+            if one_store || node == "parent" {
+                parent.set(2);
+            }
+            if one_store || node == "partner" {
+                partner.set(2);
+            }
+            world.restart(node);
+        }
+        world.advance(Duration::from_secs(1200));
+        let rows = world.read("parent").range(RANG, ..).unwrap();
+        let mut rang: Vec<String> = rows.into_iter().map(|(_, what)| what).collect();
+        rang.sort();
+        let answer = if partner.get() == 2 { "Ok(8)" } else { "Ok(7)" };
+        if parent.get() == 2 {
+            assert_eq!(rang, [format!("{answer} 1 101"), "ding 102".to_owned()]);
+        } else {
+            assert_eq!(rang, [answer.to_owned(), "ding".to_owned()]);
+        }
+    }
+}
+
 #[test]
 fn an_opening_of_an_earlier_contract_is_taken_where_it_is_accepted_and_refused_elsewhere() {
     let earlier = <v1::Order as Dialog>::CONTRACT.fingerprint;
@@ -535,6 +324,21 @@ fn an_opening_of_an_earlier_contract_is_taken_where_it_is_accepted_and_refused_e
         "{why:?}"
     );
     assert!(said.contains(&format!("accepts({earlier})")), "{said}");
+}
+
+#[test]
+fn in_a_pool_of_both_versions_each_caller_finds_one_that_understands_it() {
+    let mut world = World::calm();
+    world.node("old", NodeBuilder::serve::<v1::Order>);
+    world.node("new", NodeBuilder::serve::<v2::Order>);
+    world.node("caller", |builder| builder);
+    for n in 0..10 {
+        let opening = world.open_as::<v2::Order>("caller", &format!("new {n}"));
+        let (_, order) = world.run(opening.put(n).quote()).unwrap();
+        assert_eq!(world.run(order.remarks()).unwrap(), format!("0 euros {n}"));
+        let order = open_v1(&mut world, "caller", &format!("old {n}"), n);
+        assert_eq!(world.run(order.add(1)).unwrap(), n + 1);
+    }
 }
 
 #[test]
@@ -619,8 +423,14 @@ fn dialogs_live_through_an_upgrade_among_crashes_and_gnomes() {
                 for n in 0..ORDERS {
                     let key = format!("order-{n}");
                     let once = format!("round {round}");
-                    // In one store the caller is of the same program as the target.
-                    let total = if one_store && version.get() == 2 {
+                    // In one store the caller is of the same program as the target; elsewhere it becomes another program
+                    // sooner or later than the target.
+                    let is_new = if one_store {
+                        version.get() == 2
+                    } else {
+                        round >= 2 + seed % 4
+                    };
+                    let total = if is_new {
                         add_once!(v2::Order, world, caller, key, n, once)
                     } else {
                         add_once!(v1::Order, world, caller, key, n, once)
