@@ -598,7 +598,7 @@
 //! dialog alone. The pending half has a `version` and a `from` of its own. A line of `from` may go once no dialog of that
 //! version is left: the start that lacks it looks, and names the line if it is still needed. Types inside the old struct
 //! keep their names, with `#[serde(rename = "..")]` where they had to be renamed. There is no way back: an older program
-//! is refused.
+//! is refused as long as there is a state of a newer version.
 //!
 //! **A message** has a name, and the name stands for one signature. To change what `pay` takes or gives, write `pay_by_card`
 //! beside it, and drop `pay` when nobody says it any more; changing it in place is refused as long as the store holds a

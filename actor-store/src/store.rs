@@ -123,8 +123,8 @@ impl Store {
     }
 
     /// Compares name, version and shape of all types with those stored, and stores the new ones,
-    /// durably. Refuses a stored version newer than ours, and a layout that this build cannot read as long as `held`
-    /// counts values of it: it is asked with the type and the stored version.
+    /// durably. Refuses a version or a layout that this build cannot read as long as `held` counts values of it: it is
+    /// asked with the type and the stored version.
     ///
     /// Call it before anything else is published: it cuts and commits a batch of its own.
     pub fn check_types(

@@ -42,13 +42,6 @@ fn compare_one(
         return Ok(());
     };
     let (version, shape) = decode(ours, &stored.bytes)?;
-    if version > ours.version {
-        return Err(OpenError::TypeNewer {
-            name: ours.name.clone(),
-            stored: version,
-            known: ours.version,
-        });
-    }
     let kept = is_read(ours, version, shape, held)?;
     if (version, shape) != (ours.version, ours.shape) {
         writes.push(row(key.to_vec(), ours.version, ours.shape));
@@ -82,6 +75,11 @@ fn is_read(ours: &TypeRecord, stored: u32, shape: u64, held: Held<'_>) -> Result
     Err(match ours.kind {
         TypeKind::Message => OpenError::MessageChanged { name, held },
         TypeKind::Row => OpenError::TableChanged { name },
+        TypeKind::State if stored > ours.version => OpenError::TypeNewer {
+            name,
+            stored,
+            known: ours.version,
+        },
         TypeKind::State if stored == ours.version => OpenError::TypeChanged {
             name,
             version: stored,

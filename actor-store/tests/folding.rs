@@ -405,6 +405,9 @@ fn a_changed_type_is_refused_whatever_its_version_says_as_long_as_the_store_hold
     again
         .check_types(&checkout(2, 8, &[]), nothing)
         .expect("nothing of it is left");
+    again
+        .check_types(&checkout(1, 7, &[]), nothing)
+        .expect("and nothing of a newer version");
 }
 
 #[test]

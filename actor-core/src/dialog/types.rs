@@ -132,10 +132,6 @@ impl Types {
         D::Pending::__types(&mut types);
         types.first = false;
         D::__types(&mut types);
-        if D::CONTRACT.kept == Kept::Volatile {
-            // Nothing of it is ever stored but rows.
-            types.records.retain(|record| record.kind == TypeKind::Row);
-        }
         types
     }
 

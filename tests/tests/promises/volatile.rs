@@ -382,6 +382,49 @@ fn between_crashes_a_volatile_dialog_neither_skips_nor_repeats() {
     assert!(gone > 50, "{gone} dialogs were said to be gone");
 }
 
+/// The same dialog, when it was still stored.
+mod stored {
+    use super::*;
+
+    #[derive(Default, Serialize, Deserialize)]
+    pub(super) struct Session {
+        count: u64,
+        told: u64,
+        waiting: Option<ReplyTo<u64>>,
+    }
+
+    #[dialog(timeout = "2 days")]
+    impl Session {
+        #[handler]
+        pub(super) fn increment(&mut self) -> u64 {
+            self.count += 1;
+            self.count
+        }
+    }
+}
+
+#[test]
+fn a_dialog_that_was_stored_before_it_became_volatile_stays_durable_until_it_ends() {
+    let became = std::rc::Rc::new(std::cell::Cell::new(false));
+    let mut world = World::calm();
+    let now = std::rc::Rc::clone(&became);
+    world.node("only", move |builder| {
+        if now.get() {
+            builder.serve::<Session>().serve::<Counter>()
+        } else {
+            builder.serve::<stored::Session>()
+        }
+    });
+    let session = world.open_as::<stored::Session>("only", "old");
+    assert_eq!(world.run(session.increment()).unwrap(), 1);
+    became.set(true);
+    for expected in 2..=4 {
+        world.restart("only");
+        let session = world.open_as::<Session>("only", "old");
+        assert_eq!(world.run(session.increment()).unwrap(), expected);
+    }
+}
+
 #[test]
 fn a_contract_says_that_the_state_is_in_memory() {
     let contract = <Session as Dialog>::CONTRACT.to_string();

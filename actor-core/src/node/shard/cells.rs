@@ -60,6 +60,8 @@ pub(super) struct ActorCell {
     pub(super) used: u64,
     /// Its record is to be deleted.
     pub(super) gone: bool,
+    /// It has no record in the store. One that was stored before its dialog became volatile keeps its record.
+    pub(super) memory_only: bool,
 }
 
 impl ActorCell {
@@ -71,11 +73,12 @@ impl ActorCell {
             armed: None,
             used,
             gone: false,
+            memory_only: false,
         }
     }
 
     pub(super) fn is_volatile(&self) -> bool {
-        self.service.spec.is_volatile()
+        self.memory_only
     }
 }
 
@@ -203,7 +206,9 @@ impl Shard {
             cell.used = used;
             return Ok(!cell.gone);
         }
-        let record: ActorRecord = match self.memory.actor(&actor) {
+        let remembered = self.memory.actor(&actor);
+        let memory_only = remembered.is_some();
+        let record: ActorRecord = match remembered {
             Some(record) => record,
             None => match self.shared.store.get(Table::Actors, &actor_key(actor))? {
                 Some(value) => self.shared.decode(Table::Actors, &value)?,
@@ -215,8 +220,9 @@ impl Shard {
             tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");
             return Ok(false);
         };
-        self.actors
-            .insert(actor, ActorCell::new(service, record, used));
+        let mut cell = ActorCell::new(service, record, used);
+        cell.memory_only = memory_only;
+        self.actors.insert(actor, cell);
         self.arm_actor(actor);
         Ok(true)
     }

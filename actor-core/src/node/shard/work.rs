@@ -198,7 +198,8 @@ impl Shard {
             ended: false,
         };
         let used = self.next_use();
-        let cell = ActorCell::new(Arc::clone(service), record, used);
+        let mut cell = ActorCell::new(Arc::clone(service), record, used);
+        cell.memory_only = service.spec.is_volatile();
         self.actors.insert(actor, cell);
         txn.actors.insert(actor);
         txn.dirty_actors.insert(actor);
