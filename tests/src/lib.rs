@@ -1,1 +1,2 @@
 //! What the tests of promises share.
+pub mod models;

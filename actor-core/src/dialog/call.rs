@@ -7,7 +7,7 @@ use std::fmt;
 use actor_store::codec::{self, CodecError};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Durable, Later};
+use super::{Durable, EVENTS, Later};
 use crate::protocol::handler_id;
 
 /// A message as a handler's dispatcher gets it.
@@ -132,6 +132,8 @@ pub struct Encoded {
     pub(crate) closing: bool,
     /// Of the handler's signature, where it is known by whoever sends: [`OpenSpec::tag`](super::OpenSpec::tag).
     pub(crate) tag: u16,
+    /// Only the newest counts; it wants no answer.
+    pub(crate) currency: bool,
 }
 
 impl Encoded {
@@ -143,6 +145,7 @@ impl Encoded {
             body: codec::encode(args),
             closing: false,
             tag: UNTAGGED,
+            currency: false,
         }
     }
 
@@ -153,6 +156,25 @@ impl Encoded {
         self
     }
 
+    /// The newest of its kind takes the place of older ones.
+    #[must_use]
+    pub fn currency(mut self) -> Self {
+        self.currency = true;
+        self
+    }
+
+    /// What a target says unasked.
+    pub(crate) fn event<E: Serialize>(event: &E, currency: bool) -> Self {
+        Self {
+            handler: handler_id(EVENTS),
+            name: EVENTS,
+            body: codec::encode(event),
+            closing: false,
+            tag: UNTAGGED,
+            currency,
+        }
+    }
+
     /// The plumbing's own question after first messages that want no answer.
     pub(crate) fn established() -> Self {
         Self {
@@ -161,6 +183,7 @@ impl Encoded {
             body: codec::encode(&()),
             closing: false,
             tag: UNTAGGED,
+            currency: false,
         }
     }
 }

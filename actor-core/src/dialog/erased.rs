@@ -7,8 +7,8 @@ use std::{fmt, sync::Arc};
 use actor_store::codec;
 
 use super::{
-    Call, Cx, Dialog, Durable, Handled, OpenSpec, Pending, PendingCx, Resumed, StateNotes, Step,
-    Stored, Types, Unfit, noting,
+    Call, Cx, Dialog, Durable, Handled, OnPoison, OpenSpec, Pending, PendingCx, Resumed,
+    StateNotes, Step, Stored, Types, Unfit, noting,
 };
 use crate::{
     coverage::{self, Rare},
@@ -143,6 +143,7 @@ pub(crate) struct Service {
     versions: [u32; 2],
     /// Earlier versions that are read, of the pending half and the established one.
     earlier: [Vec<u32>; 2],
+    pub(crate) on_poison: OnPoison,
     pub(crate) types: Types,
     new: fn() -> Box<dyn Actor>,
     decode: Decode,
@@ -168,6 +169,7 @@ impl Service {
             spec: OpenSpec::of::<D>(),
             versions: [D::Pending::VERSION, D::CONTRACT.version],
             earlier,
+            on_poison: D::__ON_POISON,
             types,
             new: || {
                 Box::new(Live::<D> {

@@ -15,7 +15,7 @@ use actor_store::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Dialog, ESTABLISHED, IsAnswer, Kept, Pending, Table, UNTAGGED};
+use super::{Dialog, ESTABLISHED, EVENTS, HasEvents, IsAnswer, Kept, Pending, Table, UNTAGGED};
 use crate::{
     digest::Digest,
     protocol::{Message, Mode, Timeouts, handler_id},
@@ -101,6 +101,8 @@ struct Signature {
     handler: u32,
     /// Of the pending half.
     first: bool,
+    /// The newest message counts; otherwise each does.
+    currency: bool,
     digest: u64,
 }
 
@@ -137,16 +139,16 @@ impl Types {
 
     /// Of all messages, in whichever order they are declared.
     fn contract(&self, name: &str) -> u64 {
-        let mut digests: Vec<(bool, u64)> = self
+        let mut digests: Vec<(bool, bool, u64)> = self
             .signatures
             .iter()
-            .map(|signature| (signature.first, signature.digest))
+            .map(|signature| (signature.first, signature.currency, signature.digest))
             .collect();
         digests.sort_unstable();
         let mut contract = Digest::default();
         contract.mix(name.as_bytes());
-        for (first, digest) in digests {
-            contract.mix(&[u8::from(first)]);
+        for (first, currency, digest) in digests {
+            contract.mix(&[u8::from(first), u8::from(currency)]);
             contract.mix(&digest.to_le_bytes());
         }
         contract.value()
@@ -237,9 +239,28 @@ impl Types {
         self.signatures.push(Signature {
             handler: handler_id(name),
             first: self.first,
+            currency: false,
             digest,
         });
         self.message(name, digest);
+    }
+
+    /// The handler named last is one whose newest message counts: that is part of what both sides agree on, and not of
+    /// its bytes.
+    pub fn currency(&mut self, name: &str) {
+        let handler = handler_id(name);
+        let mut latest = self.signatures.iter_mut().rev();
+        if let Some(signature) = latest.find(|signature| signature.handler == handler) {
+            signature.currency = true;
+        }
+    }
+
+    /// What the target says unasked.
+    pub fn events<S: HasEvents>(&mut self) {
+        self.handler::<S::Event, (), ()>(EVENTS);
+        if S::CURRENCY {
+            self.currency(EVENTS);
+        }
     }
 
     /// An application table.

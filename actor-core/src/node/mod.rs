@@ -6,9 +6,10 @@
 
 mod address;
 mod builder;
+mod census;
 mod clock;
+mod deaths;
 mod gate;
-mod held;
 mod ids;
 mod letters;
 mod line;
@@ -25,9 +26,9 @@ mod tables;
 mod view;
 
 pub use builder::{NodeBuilder, StartError};
-pub use letters::DeadLetter;
+pub use letters::{DeadLetter, Held, LetterError};
 pub use listing::DialogInfo;
-pub use public::{Node, ShutdownError};
+pub use public::{Node, RetryError, ShutdownError};
 pub use stats::Stats;
 pub use view::{View, ViewError};
 

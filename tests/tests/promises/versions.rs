@@ -103,7 +103,7 @@ pub(crate) mod v2 {
         }
     }
 
-    #[dialog(pending = Basket, timeout = "2 days", version = 2, from = v1::Order, accepts(0xd5b4_f17c_67d3_399b))]
+    #[dialog(pending = Basket, timeout = "2 days", version = 2, from = v1::Order, accepts(0xc4e2_dd0e_0372_a215))]
     impl Order {
         #[handler]
         pub(crate) fn remarks(&self) -> String {

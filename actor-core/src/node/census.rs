@@ -19,13 +19,13 @@ const PAGE: usize = 1024;
 type Kind = (String, bool, u32);
 
 /// Counts the dialogs of a store, once.
-pub(super) struct Held<'s> {
+pub(super) struct Census<'s> {
     registry: &'s Registry,
     store: &'s Store,
     counts: Option<BTreeMap<Kind, u64>>,
 }
 
-impl<'s> Held<'s> {
+impl<'s> Census<'s> {
     pub(super) fn new(registry: &'s Registry, store: &'s Store) -> Self {
         Self {
             registry,

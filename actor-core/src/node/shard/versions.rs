@@ -14,11 +14,11 @@ use crate::{
         address::Address,
         record::{Owner, Work},
     },
-    protocol::{DialogId, Role},
+    protocol::{DialogId, MessageKind, Role},
 };
 
 /// Patience before held work is looked at again, in milliseconds: only another program changes anything.
-pub(super) const HELD_PATIENCE_MS: u64 = 600_000;
+pub(super) const OTHER_VERSION_PATIENCE_MS: u64 = 600_000;
 
 /// Is there a handler or a continuation for it, as it was when it was put aside?
 pub(super) fn is_understood(service: &Service, work: &Work) -> bool {
@@ -53,9 +53,15 @@ impl Shard {
                         || !cell.service.spec.understands(&next)
                 })
             }
-            (Role::Initiator, Owner::Child(parent)) if kind.is_answer() => {
+            (Role::Initiator, Owner::Child(parent))
+                if kind.is_answer() || kind == MessageKind::Event =>
+            {
                 let ask = cell.record.asks.get(&next.re);
-                let Some(then) = ask.and_then(|ask| ask.then.as_ref()) else {
+                let then = match kind {
+                    MessageKind::Event => cell.record.events.as_ref(),
+                    _ => ask.and_then(|ask| ask.then.as_ref()),
+                };
+                let Some(then) = then else {
                     return Ok(false);
                 };
                 let (parent, resume) = (*parent, then.resume);
@@ -86,7 +92,7 @@ impl Shard {
     }
 
     /// The first work of this actor is not for this program.
-    pub(super) fn is_held(&self, actor: DialogId) -> bool {
+    pub(super) fn is_of_another_version(&self, actor: DialogId) -> bool {
         self.actors.get(&actor).is_some_and(|cell| {
             let first = cell.record.work.front();
             first.is_some_and(|work| !is_understood(&cell.service, work))
