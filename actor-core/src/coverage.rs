@@ -130,6 +130,12 @@ rare! {
     CopyFound,
     /// A partner no longer holds what it said it holds.
     SackReneged,
+    /// A state that an earlier version of its type wrote was read.
+    EarlierVersionRead,
+    /// A message or an answer waits for a program that understands it.
+    HeldForAnotherVersion,
+    /// A volatile dialog learned that its partner's process had died.
+    VolatilePartnerLost,
     /// A currency value was superseded in the outbox before it was ever in a frame.
     SupersededBeforeSaid,
     /// A currency value was superseded in the outbox while a copy of it was on its way, or had arrived.

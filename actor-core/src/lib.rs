@@ -11,8 +11,9 @@
 //! This page is a tour:
 //! [a dialog in one block](#a-dialog-in-one-block) · [pending work](#pending-work) ·
 //! [answers that come later](#answers-that-come-later) · [tables](#tables) · [keys and names](#keys-and-names) ·
-//! [timers](#timers) · [both sides speak](#both-sides-speak) · [endings and errors](#endings-and-errors) · [networks and pools](#networks-and-pools) ·
-//! [testing](#testing) · [operating](#operating)
+//! [timers](#timers) · [both sides speak](#both-sides-speak) · [endings and errors](#endings-and-errors) ·
+//! [dialogs in memory](#dialogs-in-memory) · [networks and pools](#networks-and-pools) ·
+//! [another version](#another-version) · [testing](#testing) · [operating](#operating)
 //!
 //! # A dialog in one block
 //!
@@ -535,6 +536,57 @@
 //! - A store that fails stops its node: nothing that is not on disk is sent or answered, and callers hear
 //!   [`CallError::Stopped`].
 //!
+//! # Dialogs in memory
+//!
+//! Where a state is cheap to lose and dear to write, say `volatile`. Such a dialog is as exact as any other while its
+//! process lives: messages in order and once, a panic rolled back and tried again, silence and lifetime. It has no record
+//! and costs no sync, and the death of its process ends it. Partners hear of that as soon as they say something or, in the
+//! same store, at its next start: [`Abandoned::PartnerGone`] or [`Abandoned::PartnerAmnesia`].
+//!
+//! ```
+//! use actor_core::prelude::*;
+//!
+//! const VISITS: Table<u128, u64> = Table::new("visits");
+//!
+//! /// What somebody looks at just now.
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Browsing {
+//!     pages: u64,
+//! }
+//!
+//! #[dialog(timeout = "20m", volatile, tables(VISITS))]
+//! impl Browsing {
+//!     #[handler]
+//!     fn turn(&mut self) -> u64 {
+//!         self.pages += 1;
+//!         self.pages
+//!     }
+//!
+//!     #[handler]
+//!     fn leave(self, cx: &mut Cx<'_, Self>) {
+//!         let id = cx.id();
+//!         cx.table(VISITS).insert(&id, &self.pages);
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! let node = Node::builder(dir.path()).serve::<Browsing>().start()?;
+//! let visitor = node.open::<Browsing>();
+//! visitor.turn().await?; // nothing was written
+//! assert_eq!(visitor.turn().await?, 2);
+//! visitor.leave().await?; // one row was, and is durable now
+//! # assert_eq!(node.read().await?.range(VISITS, ..)?.len(), 1);
+//! # node.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Timers, promised answers and the dialogs it opens die with it; their partners hear that it is gone. Rows of tables are
+//! durable like everybody's, in one transaction for each message, before its answer leaves; a state that is lost later
+//! does not take them back. A key ([`Node::open_as`]) outlives the dialog and then leads to one that has ended.
+//!
 //! # Networks and pools
 //!
 //! Nodes talk over a [`Network`]. Several nodes that serve the same dialog are a pool behind its name; the plumbing
@@ -577,6 +629,93 @@
 //! This network is in memory: it connects the nodes of one process. A node that serves a dialog opens it in its own
 //! store, without frames; a node that does not asks the network. Where nobody ever served the name, the call fails at once
 //! with [`CallError::NoRoute`] and names the line to add.
+//!
+//! # Another version
+//!
+//! A program changes while its dialogs live. What it finds in its store is compared at the start, by name and layout, and
+//! what it could not read is refused in one sentence before anything is touched.
+//!
+//! **A state** has versions. Keep the old struct under another name, say what the new one makes of it, and count up:
+//!
+//! ```
+//! use actor_core::prelude::*;
+//!
+//! # mod before {
+//! #     use actor_core::prelude::*;
+//! #     #[derive(Default, Serialize, Deserialize)]
+//! #     pub struct Account {
+//! #         cents: u32,
+//! #     }
+//! #     #[dialog(timeout = "1 year")]
+//! #     impl Account {
+//! #         #[handler]
+//! #         pub fn pay_in(&mut self, cents: u32) -> u64 {
+//! #             self.cents += cents;
+//! #             self.cents.into()
+//! #         }
+//! #     }
+//! # }
+//! #[derive(Deserialize)]
+//! struct AccountV1 {
+//!     cents: u32,
+//! }
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Account {
+//!     cents: u64,
+//!     payments: u32,
+//! }
+//!
+//! impl From<AccountV1> for Account {
+//!     fn from(old: AccountV1) -> Self {
+//!         Self { cents: old.cents.into(), payments: 0 }
+//!     }
+//! }
+//!
+//! #[dialog(timeout = "1 year", version = 2, from = AccountV1)] // of more: `from(1 => AccountV1, 2 => AccountV2)`
+//! impl Account {
+//!     #[handler]
+//!     fn pay_in(&mut self, cents: u32) -> u64 {
+//!         self.payments += 1;
+//!         self.cents += u64::from(cents);
+//!         self.cents
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let directory = dir.path();
+//! // The program of before ..
+//! let node = Node::builder(directory).serve::<before::Account>().start()?;
+//! assert_eq!(node.open_as::<before::Account>("jim").pay_in(500).await?, 500);
+//! node.shutdown().await?;
+//! // .. and this one.
+//! let node = Node::builder(directory).serve::<Account>().start()?;
+//! assert_eq!(node.open_as::<Account>("jim").pay_in(20).await?, 520);
+//! # node.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A state of version 1 is converted when a message next needs it and written as version 2 with that message; nothing is
+//! scanned. The conversion must be a pure function; a panic in it is a failed attempt at that message and ends that
+//! dialog alone. The pending half has a `version` and a `from` of its own. A line of `from` may go once no dialog of that
+//! version is left: the start that lacks it looks, and names the line if it is still needed. Types inside the old struct
+//! keep their names, with `#[serde(rename = "..")]` where they had to be renamed. There is no way back: an older program
+//! is refused as long as there is a state of a newer version.
+//!
+//! **A message** has a name, and the name stands for one signature. To change what `pay` takes or gives, write `pay_by_card`
+//! beside it, and drop `pay` when nobody says it any more; changing it in place is refused as long as the store holds a
+//! dialog that may have it under way. The same holds for continuations and their contexts. A message that this program
+//! does not have, from a partner of another version or from before, is **held**: neither acknowledged nor failed, and
+//! nothing overtakes it, until a program that has it starts or a deadline ends the dialog. So partners can be replaced in
+//! any order while their dialogs live.
+//!
+//! **An opening** is refused as [`Abandoned::Incompatible`] where the two sides have not the same messages, before anything
+//! happened, so that a pool of both versions finds the right one. A dialog that has all earlier messages unchanged and some
+//! more says so with `accepts(0x..)`: the [`Fingerprint`] that the first line of the earlier [`Dialog::CONTRACT`] prints,
+//! and that the refusal names.
 //!
 //! # Testing
 //!
@@ -664,10 +803,10 @@ pub mod world;
 pub use actor_macros::dialog;
 pub use actor_store::{OpenError, StoreFault, keys::TableKey};
 pub use dialog::{
-    Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, EventInfo, Events, HandlerInfo,
-    HandlerKind, Handshake, HasEvents, Knowledge, Later, MessageOrder, Never, Outbox, Partner,
-    Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Table, TableMut, TableRef, Telling,
-    Timer,
+    Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, EventInfo, Events, Fingerprint,
+    HandlerInfo, HandlerKind, Handshake, HasEvents, Kept, Knowledge, Later, MessageOrder, Never,
+    Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Table, TableMut,
+    TableRef, Telling, Timer,
 };
 #[cfg(feature = "test-util")]
 pub use dialog::{SentMessage, TestCx};
@@ -699,10 +838,10 @@ pub mod __private {
     pub use crate::{
         dialog::{
             Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, EventInfo,
-            Events, FromPort, Handled, HandlerInfo, HandlerKind, Handshake, HasEvents, Hears,
-            IsAnswer, Later, MessageOrder, Never as Infallible, OnPoison, Outbox, Partner, Pending,
-            PendingCx, Port, Remote, ReplyTo, Request, Resume, Resumed, Table, Telling, Timer,
-            Types, Unfit, established, opening,
+            Events, Fingerprint, FromPort, Handled, HandlerInfo, HandlerKind, Handshake, HasEvents,
+            Hears, IsAnswer, Kept, Later, MessageOrder, Never as Infallible, OnPoison, Outbox,
+            Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Resumed, Stored,
+            Table, Telling, Timer, Types, Unfit, established, opening,
         },
         protocol::{Abandoned, Mode, handler_id},
     };

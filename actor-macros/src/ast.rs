@@ -4,7 +4,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::format_ident;
-use syn::{Attribute, Expr, Ident, LitStr, ReturnType, Type, Visibility, spanned::Spanned};
+use syn::{Attribute, Expr, Ident, LitInt, LitStr, ReturnType, Type, Visibility, spanned::Spanned};
 
 use crate::{
     attr::{Events, Half, OnPoison},
@@ -20,6 +20,11 @@ pub(crate) struct DialogImpl {
     /// The service's name.
     pub(crate) name: LitStr,
     pub(crate) version: u32,
+    /// Earlier versions of the state, and the structs they were.
+    pub(crate) past: Vec<(u32, Type)>,
+    /// Fingerprints of earlier contracts whose initiators are still understood.
+    pub(crate) accepts: Vec<LitInt>,
+    pub(crate) volatile: bool,
     pub(crate) timeout_millis: u64,
     pub(crate) lifetime_millis: u64,
     pub(crate) events: Option<Events>,

@@ -15,21 +15,21 @@ use syn::{
 
 use crate::{duration, errors::Errors};
 
-const KNOWN: [&str; 10] = [
+const KNOWN: [&str; 13] = [
     "pending",
     "timeout",
     "lifetime",
     "on_poison",
     "name",
     "version",
+    "from",
+    "accepts",
+    "volatile",
     "events",
     "uses",
     "tables",
     "crate",
 ];
-
-/// What deserves a sentence of its own because it will exist.
-const LATER: [&str; 2] = ["volatile", "from"];
 
 /// The half of a dialog that a block describes.
 pub(crate) enum Half {
@@ -37,6 +37,13 @@ pub(crate) enum Half {
     Pending,
     /// `#[dialog(pending = Cart)]`, or without it: the plumbing shakes hands.
     Established { pending: Option<Box<Type>> },
+}
+
+/// An earlier version of the state.
+pub(crate) struct Past {
+    /// Not given where there is one only: it is the version before this one.
+    pub(crate) version: Option<LitInt>,
+    pub(crate) ty: Type,
 }
 
 /// What the target of a dialog says unasked.
@@ -66,6 +73,12 @@ pub(crate) struct Args {
     pub(crate) on_poison: Option<(OnPoison, Span)>,
     pub(crate) name: Option<LitStr>,
     pub(crate) version: Option<u32>,
+    /// `version`, `from` and `accepts`, in case they do not fit.
+    pub(crate) version_span: Option<Span>,
+    pub(crate) past: Vec<Past>,
+    /// Fingerprints of earlier contracts.
+    pub(crate) accepts: Vec<LitInt>,
+    pub(crate) volatile: Option<Span>,
     pub(crate) events: Option<Events>,
     pub(crate) uses: Vec<Type>,
     pub(crate) tables: Vec<Expr>,
@@ -84,6 +97,10 @@ impl Args {
             on_poison: None,
             name: None,
             version: None,
+            version_span: None,
+            past: Vec::new(),
+            accepts: Vec::new(),
+            volatile: None,
             events: None,
             uses: Vec::new(),
             tables: Vec::new(),
@@ -177,7 +194,17 @@ impl Args {
                     );
                 }
                 self.version = parsed;
+                self.version_span = Some(key.span());
             }
+            "from" if input.peek(Token![=]) => {
+                self.past = vec![Past {
+                    version: None,
+                    ty: value(input)?,
+                }];
+            }
+            "from" => self.past = list(input)?,
+            "accepts" => self.accepts = list(input)?,
+            "volatile" => self.volatile = Some(key.span()),
             "events" => self.events = Some(events(input)?),
             "uses" => self.uses = list(input)?,
             "tables" => self.tables = list(input)?,
@@ -186,6 +213,22 @@ impl Args {
         }
         self.seen.push(name);
         Ok(())
+    }
+}
+
+impl syn::parse::Parse for Past {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let version = if input.peek(LitInt) {
+            let version = input.parse()?;
+            input.parse::<Token![=>]>()?;
+            Some(version)
+        } else {
+            None
+        };
+        Ok(Self {
+            version,
+            ty: input.parse()?,
+        })
     }
 }
 
@@ -237,11 +280,6 @@ fn span_of_time(key: &Ident, input: ParseStream<'_>) -> syn::Result<(u64, Span)>
 }
 
 fn unknown(name: &str) -> String {
-    if LATER.contains(&name) {
-        return format!(
-            "`{name}` belongs to a later step of this library and does nothing yet: leave it out"
-        );
-    }
     let likely = KNOWN
         .iter()
         .map(|known| (distance(known, name), known))

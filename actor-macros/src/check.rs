@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use proc_macro2::Span;
+use syn::spanned::Spanned;
 
 use crate::{
     ast::{DialogImpl, Handler, Named},
@@ -26,8 +27,21 @@ pub(crate) fn args(args: &Args, errors: &mut Errors) {
             format!("say how long {what}: `timeout = \"2 days\"`; whoever wants for ever says \"30 years\""),
         );
     }
+    versions(args, errors);
     if !args.is_pending() {
         return;
+    }
+    if let Some(place) = args.volatile {
+        errors.here(
+            place,
+            "the established block says where the dialog lives: move `volatile` there",
+        );
+    }
+    if let Some(first) = args.accepts.first() {
+        errors.at(
+            first,
+            "the established block says whose messages are understood: move `accepts` there",
+        );
     }
     if let Some(name) = &args.name {
         errors.at(
@@ -52,6 +66,67 @@ pub(crate) fn args(args: &Args, errors: &mut Errors) {
             place,
             "pending work that cannot be handled is dropped: move `on_poison` to the established block",
         );
+    }
+}
+
+/// Whether what is said of earlier versions makes sense.
+fn versions(args: &Args, errors: &mut Errors) {
+    let named = args.version_span.filter(|_| args.version.is_some());
+    if args.volatile.is_some() && !args.is_pending() {
+        let place = args
+            .past
+            .first()
+            .map(|past| past.ty.span())
+            .or(args.version_span);
+        if let Some(place) = place {
+            errors.here(
+                place,
+                "a volatile dialog is never stored, so it has no versions: leave `version` and `from` out",
+            );
+        }
+        return;
+    }
+    let version = args.version.unwrap_or(1);
+    if let Some(past) = args.past.first()
+        && (args.version_span.is_none() || (named.is_some() && version == 1))
+    {
+        errors.at(
+            &past.ty,
+            "an earlier version needs a later one: count up, `version = 2`",
+        );
+        return;
+    }
+    let unnumbered = args.past.iter().find(|past| past.version.is_none());
+    if let Some(past) = unnumbered.filter(|_| args.past.len() > 1) {
+        errors.at(
+            &past.ty,
+            "say which version it was: `from(1 => CheckoutV1, 2 => CheckoutV2)`",
+        );
+        return;
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for number in args.past.iter().filter_map(|past| past.version.as_ref()) {
+        match number.base10_parse::<u32>() {
+            Ok(earlier) if named.is_some() && earlier >= version => errors.at(
+                number,
+                format!("version {earlier} is not before version {version}"),
+            ),
+            Ok(0) => errors.at(number, "versions are whole numbers from 1 up"),
+            Ok(earlier) if !seen.insert(earlier) => errors.at(
+                number,
+                format!("version {earlier} is given twice: keep one"),
+            ),
+            Ok(_) => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    for number in &args.accepts {
+        if number.base10_parse::<u64>().is_err() {
+            errors.at(
+                number,
+                "a fingerprint has 64 bits: take it from `println!(\"{}\", Checkout::CONTRACT)` of the earlier build",
+            );
+        }
     }
 }
 

@@ -91,6 +91,10 @@ use self::{
 /// | `on_poison = "hold"` | a message that cannot be handled waits for an operator, and its dialog with it; `"fail"` where nothing is said: the dialog ends on both sides. |
 /// | `name = "Checkout"` | what initiators ask for; the type's name where nothing is said. |
 /// | `version = 2` | counted up when the layout of the state changes; 1 where nothing is said. |
+/// | `from = CheckoutV1` | what the version before this one was; `impl From<CheckoutV1> for Checkout` makes the state of it. |
+/// | `from(1 => CheckoutV1, 2 => CheckoutV2)` | the same for several versions. |
+/// | `accepts(0x1f..)` | fingerprints of earlier contracts whose initiators may still open this dialog. |
+/// | `volatile` | the dialog lives in memory only; it ends with its process. |
 /// | `events = Progress` | what the target may say unasked, `cx.tell(..)`, and its partner hears, `.events()`. `events(currency) = Progress` where only the newest counts. |
 /// | `uses(Catalog)` | resources without which a node does not start. |
 /// | `tables(LEDGER)` | the application tables that the handlers use. |

@@ -30,11 +30,19 @@ pub(crate) fn lower(args: Args, block: &Block, errors: &mut Errors) -> Option<Di
     } else {
         "P"
     };
+    let version = args.version.unwrap_or(1);
+    let past = args.past.into_iter().map(|past| {
+        let number = past.version.and_then(|number| number.base10_parse().ok());
+        (number.unwrap_or(version.saturating_sub(1)), past.ty)
+    });
     let mut dialog = DialogImpl {
         name: args
             .name
             .unwrap_or_else(|| LitStr::new(&signature::wire_name(&ident), ident.span())),
-        version: args.version.unwrap_or(1),
+        version,
+        past: past.collect(),
+        accepts: args.accepts,
+        volatile: args.volatile.is_some(),
         timeout_millis: args.timeout.unwrap_or(THIRTY_YEARS_MILLIS),
         lifetime_millis: args
             .lifetime

@@ -91,4 +91,4 @@ pub use options::{Options, StoreStats};
 pub use slots::{LastEnd, SLOT_BYTES, SlotBytes};
 pub use snapshot::Snapshot;
 pub use store::Store;
-pub use table::{Index, StoreId, Table, TypeRecord, Value, Write};
+pub use table::{Index, StoreId, Table, TypeKind, TypeRecord, Value, Write};

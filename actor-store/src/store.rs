@@ -149,11 +149,16 @@ impl Store {
     }
 
     /// Compares name, version and shape of all types with those stored, and stores the new ones,
-    /// durably. Refuses a changed shape under the same version and a stored version newer than ours.
+    /// durably. Refuses a version or a layout that this build cannot read as long as `held` counts values of it: it is
+    /// asked with the type and the stored version.
     ///
     /// Call it before anything else is published: it cuts and commits a batch of its own.
-    pub fn check_types(&self, types: &[TypeRecord]) -> Result<(), OpenError> {
-        let writes = type_check::compare(self, types)?;
+    pub fn check_types(
+        &self,
+        types: &[TypeRecord],
+        held: &mut dyn FnMut(&TypeRecord, u32) -> Result<u64, OpenError>,
+    ) -> Result<(), OpenError> {
+        let writes = type_check::compare(self, types, held)?;
         self.publish(writes);
         self.commit(self.cut()).map_err(OpenError::from)
     }

@@ -4,6 +4,8 @@
 
 use std::{fmt, time::Duration};
 
+use super::{Dialog, OpenSpec};
+
 /// What a handler may do, told by its receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HandlerKind {
@@ -46,13 +48,66 @@ pub struct HandlerInfo {
     pub signature: &'static str,
 }
 
+/// Where a dialog's state lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kept {
+    /// In the store: it survives its process.
+    Durable,
+    /// In memory: the dialog ends with its process.
+    Volatile,
+}
+
+/// Of names, arguments and answers of all messages, in 64 bits. The order of the handlers does not matter, nor does the
+/// version of the state.
+#[derive(Clone, Copy)]
+pub struct Fingerprint(fn() -> u64);
+
+impl Fingerprint {
+    #[doc(hidden)]
+    pub const fn of<D: Dialog>() -> Self {
+        Self(|| OpenSpec::of::<D>().contract)
+    }
+
+    /// The number, as it is sent.
+    pub fn value(self) -> u64 {
+        (self.0)()
+    }
+}
+
+impl PartialEq for Fingerprint {
+    fn eq(&self, other: &Self) -> bool {
+        self.value() == other.value()
+    }
+}
+
+impl Eq for Fingerprint {}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#018x}", self.value())
+    }
+}
+
 /// What both sides of a dialog agree on. `println!("{}", Checkout::CONTRACT)` shows all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Contract {
     /// The service's name: what an initiator asks for.
     pub name: &'static str,
-    /// The version of the dialog's state and messages.
+    /// The version of the dialog's state.
     pub version: u32,
+    /// Where the state lives.
+    pub kept: Kept,
+    /// Fingerprints of earlier contracts whose initiators may still open this dialog.
+    pub accepts: &'static [u64],
+    /// Of the messages: both sides of an opening must have the same, or the target accepts the initiator's.
+    pub fingerprint: Fingerprint,
     /// The messages that may come before the first answer; empty where the plumbing shakes hands.
     pub first: &'static [HandlerInfo],
     /// The messages of the established stage.
@@ -69,7 +124,14 @@ pub struct Contract {
 
 impl fmt::Display for Contract {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "dialog `{}` version {}", self.name, self.version)?;
+        writeln!(
+            f,
+            "dialog `{}` version {}, messages {}",
+            self.name, self.version, self.fingerprint
+        )?;
+        for earlier in self.accepts {
+            writeln!(f, "  accepts initiators of messages {earlier:#018x}")?;
+        }
         writeln!(f, "  talk to the plumbing:")?;
         for handler in self.first {
             writeln!(f, "    first        {handler}")?;
@@ -91,10 +153,15 @@ impl fmt::Display for Contract {
                 "  who: until the first answer any instance of the service, pending only; then the one that answered"
             )?;
         }
-        writeln!(
-            f,
-            "  transaction: consumption, state, tables, outgoing messages and timers of a message commit together"
-        )?;
+        f.write_str(match self.kept {
+            Kept::Durable => {
+                "  transaction: consumption, state, tables, outgoing messages and timers of a message commit together\n"
+            }
+            Kept::Volatile => {
+                "  transaction: state, timers and partners live in memory and end with the process; rows of tables are durable, \
+                 each message's together\n"
+            }
+        })?;
         writeln!(f, "  order: history in each direction, no gaps, no repeats")?;
         if self.has_currency() {
             writeln!(

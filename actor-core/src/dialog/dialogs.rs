@@ -7,7 +7,8 @@ use std::{fmt, marker::PhantomData, time::Duration};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    Call, Contract, Cx, FromPort, Handled, HandlerInfo, PendingCx, Port, Resumed, Types, Unfit,
+    Call, Contract, Cx, FromPort, Handled, HandlerInfo, PendingCx, Port, Resumed, Stored, Types,
+    Unfit,
 };
 use crate::protocol::{Abandoned, Mode};
 
@@ -57,6 +58,11 @@ pub trait Dialog: Durable {
     ) -> Result<(), Unfit>;
     #[doc(hidden)]
     fn __abandoned(self, _cx: &mut Cx<'_, Self>, _why: Abandoned) {}
+    /// A state of an earlier version, made one of this.
+    #[doc(hidden)]
+    fn __earlier(stored: Stored<'_>) -> Result<Self, Unfit> {
+        Err(stored.unknown(Self::CONTRACT.name))
+    }
     #[doc(hidden)]
     fn __types(types: &mut Types);
 }
@@ -80,12 +86,18 @@ pub trait Pending: Durable + Default {
     #[doc(hidden)]
     const TIMEOUT: Duration;
     #[doc(hidden)]
+    const VERSION: u32;
+    #[doc(hidden)]
     const FIRST: &'static [HandlerInfo];
 
     #[doc(hidden)]
     fn __accumulate(&mut self, cx: &PendingCx<'_>, call: Call<'_>) -> Result<Handled, Unfit>;
     #[doc(hidden)]
     fn __establish(self, cx: &mut Cx<'_, Self::Established>) -> Self::Established;
+    #[doc(hidden)]
+    fn __earlier(stored: Stored<'_>) -> Result<Self, Unfit> {
+        Err(stored.unknown("pending work"))
+    }
     #[doc(hidden)]
     fn __types(types: &mut Types);
 }
@@ -114,6 +126,7 @@ impl<D: Dialog<Pending = Self> + Default> Pending for Handshake<D> {
     const MODE: Mode = Mode::Handshake;
     /// A handshake is answered by plumbing: five minutes cover a restart of the partner.
     const TIMEOUT: Duration = Duration::from_secs(300);
+    const VERSION: u32 = 1;
     const FIRST: &'static [HandlerInfo] = &[];
 
     fn __accumulate(&mut self, _: &PendingCx<'_>, call: Call<'_>) -> Result<Handled, Unfit> {

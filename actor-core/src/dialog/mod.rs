@@ -22,14 +22,16 @@ mod table;
 mod telling;
 #[cfg(feature = "test-util")]
 mod test_cx;
+mod types;
 
-pub use call::{Call, Encoded, Handled, Unfit};
-pub(crate) use call::{ESTABLISHED, Replied};
-pub use contract::{Contract, EventInfo, HandlerInfo, HandlerKind, MessageOrder};
+pub use call::{Call, Encoded, Handled, Stored, Unfit};
+pub(crate) use call::{ESTABLISHED, Replied, UNTAGGED};
+pub use contract::{
+    Contract, EventInfo, Fingerprint, HandlerInfo, HandlerKind, Kept, MessageOrder,
+};
 pub use cx::{Cx, PendingCx};
 pub use dialogs::{Dialog, Durable, Handshake, OnPoison, Pending};
-pub use erased::Types;
-pub(crate) use erased::{Actor, OpenSpec, Service};
+pub(crate) use erased::{Actor, Half, Service};
 pub use error::{Answer, CallError, Knowledge, Never};
 pub(crate) use events::{EVENTS, Reader};
 pub use events::{Events, HasEvents, Hears};
@@ -49,3 +51,5 @@ pub use table::{Table, TableMut, TableRef};
 pub use telling::Telling;
 #[cfg(feature = "test-util")]
 pub use test_cx::{SentMessage, TestCx};
+pub(crate) use types::OpenSpec;
+pub use types::Types;

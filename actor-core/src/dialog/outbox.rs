@@ -6,7 +6,7 @@ use actor_store::codec;
 use serde::Serialize;
 
 use super::{
-    Dialog, DialogRef, Encoded, Port, Reader, Request, Resume,
+    Dialog, DialogRef, Encoded, OpenSpec, Port, Reader, Request, Resume,
     port::{Partner, Sealed},
     step::{Command, Continuation, Step},
 };
@@ -17,6 +17,7 @@ use crate::protocol::DialogId;
 pub struct Outbox<'a, D> {
     step: &'a Step<'a>,
     dialog: DialogId,
+    spec: Arc<OpenSpec>,
     opening: bool,
     owner: PhantomData<fn() -> D>,
 }
@@ -28,16 +29,28 @@ impl<D> fmt::Debug for Outbox<'_, D> {
 }
 
 impl<'a, D> Outbox<'a, D> {
-    pub(super) fn new(step: &'a Step<'a>, dialog: DialogId, opening: bool) -> Self {
+    pub(super) fn new(
+        step: &'a Step<'a>,
+        dialog: DialogId,
+        spec: Arc<OpenSpec>,
+        opening: bool,
+    ) -> Self {
         Self {
             step,
             dialog,
+            spec,
             opening,
             owner: PhantomData,
         }
     }
 
-    pub(super) fn send(&self, call: Encoded, then: Option<Continuation>, within: Option<Duration>) {
+    pub(super) fn send(
+        &self,
+        mut call: Encoded,
+        then: Option<Continuation>,
+        within: Option<Duration>,
+    ) {
+        call.tag = self.spec.tag(call.handler);
         self.step.push(Command::Send {
             dialog: self.dialog,
             call,
@@ -61,7 +74,7 @@ impl<D> Port for Outbox<'_, D> {
     }
 
     fn fork(&self) -> Self {
-        Self::new(self.step, self.dialog, self.opening)
+        Self::new(self.step, self.dialog, Arc::clone(&self.spec), self.opening)
     }
 
     fn tell(&mut self, call: Encoded) {

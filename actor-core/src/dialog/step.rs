@@ -16,7 +16,7 @@ use std::{
 use actor_store::codec::CodecError;
 use serde::{Deserialize, Serialize};
 
-use super::{Encoded, erased::OpenSpec};
+use super::{Encoded, OpenSpec};
 use crate::protocol::DialogId;
 
 /// Everything a handler can reach.

@@ -15,6 +15,7 @@ use actor_store::{Disk, FileDisk, OpenError, Options, Store, StoreFault, Table, 
 
 use super::{
     Shard, ShardMsg, Shared,
+    census::Census,
     clock::{Clock, MachineClock},
     deaths,
     ids::SystemIds,
@@ -285,7 +286,10 @@ impl NodeBuilder {
         }
         drop(names);
         let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
-        store.check_types(&types).map_err(StartError::Open)?;
+        let mut census = Census::new(&self.registry, &store);
+        store
+            .check_types(&types, &mut |record, version| census.count(record, version))
+            .map_err(StartError::Open)?;
         let clock =
             LogicalClock::begin(&store, clock, self.clock_hold).map_err(StartError::Store)?;
         let clock = Arc::new(clock);

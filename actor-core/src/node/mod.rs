@@ -6,6 +6,7 @@
 
 mod address;
 mod builder;
+mod census;
 mod clock;
 mod deaths;
 mod gate;

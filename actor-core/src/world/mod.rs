@@ -116,6 +116,22 @@ impl World {
         self.restart(name);
     }
 
+    /// A node whose store has a past: what lies on `disk`.
+    pub fn node_on(
+        &mut self,
+        name: &str,
+        disk: MemoryDisk,
+        build: impl Fn(NodeBuilder) -> NodeBuilder + 'static,
+    ) {
+        let mut home = Home::new(Rc::new(build));
+        home.disk = disk;
+        assert!(
+            self.homes.insert(name.to_owned(), home).is_none(),
+            "there is a node `{name}` already"
+        );
+        self.begin(name);
+    }
+
     /// The node as an application holds it, in its present life.
     pub fn at(&self, name: &str) -> Arc<Node> {
         Arc::clone(&self.home(name).life().node)

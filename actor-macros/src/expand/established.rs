@@ -5,7 +5,8 @@ use quote::{ToTokens, quote};
 use syn::{Type, spanned::Spanned};
 
 use super::{
-    allowances, arm, duration, generated_name, here, infos, order, pass_context, resume, types_of,
+    allowances, arm, duration, earlier, generated_name, here, infos, order, pass_context, resume,
+    types_of,
 };
 use crate::{
     ast::{Abandoned, DialogImpl, Handler},
@@ -78,8 +79,15 @@ pub(crate) fn frame<'a>(
         port,
         name,
         version,
+        accepts,
         ..
     } = dialog;
+    let earlier = earlier(dialog);
+    let kept = if dialog.volatile {
+        quote! { Volatile }
+    } else {
+        quote! { Durable }
+    };
     let client = generated_name(dialog, "Client");
     // At the user's type, where the compiler says that a handshake needs its `Default`.
     let handshake = || types::place(quote! { #private::Handshake<Self> }, self_ty.span());
@@ -125,6 +133,9 @@ pub(crate) fn frame<'a>(
                 #private::Contract {
                     name: #name,
                     version: #version,
+                    kept: #private::Kept::#kept,
+                    accepts: &[#(#accepts),*],
+                    fingerprint: #private::Fingerprint::of::<Self>(),
                     first: __first::<Self>(),
                     established: #established,
                     events: #events_info,
@@ -154,6 +165,8 @@ pub(crate) fn frame<'a>(
             }
 
             #(#abandoned)*
+
+            #earlier
 
             fn __types(#types_arg: &mut #private::Types) {
                 #types

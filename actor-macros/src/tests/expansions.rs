@@ -35,7 +35,7 @@ impl Checkout {
 }
 "#;
 
-const CHECKOUT_ARGS: &str = r#"pending = Cart, timeout = "2 days", lifetime = "1 year", on_poison = "hold", version = 2, uses(Catalog, Stripe), tables(LEDGER)"#;
+const CHECKOUT_ARGS: &str = r#"pending = Cart, timeout = "2 days", lifetime = "1 year", on_poison = "hold", version = 3, from(1 => CheckoutV1, 2 => v2::Checkout), accepts(0x1f), uses(Catalog, Stripe), tables(LEDGER)"#;
 
 #[test]
 fn a_dialog_without_pending_work() {
@@ -50,6 +50,12 @@ fn pending_work() {
 #[test]
 fn an_established_dialog() {
     expect_file!["snapshots/checkout.rs"].assert_eq(&generated(CHECKOUT_ARGS, CHECKOUT));
+}
+
+#[test]
+fn a_volatile_dialog() {
+    expect_file!["snapshots/volatile.rs"]
+        .assert_eq(&generated(r#"timeout = "1h", volatile"#, COUNTER));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::{
     txn::Txn,
 };
 use crate::{
-    dialog::{Encoded, Heard, Knowledge, Never, Outcome, Sent},
+    dialog::{Encoded, Heard, Knowledge, Never, OpenSpec, Outcome, Sent},
     digest::Digest,
     node::{
         address::Address,
@@ -99,7 +99,7 @@ impl Shard {
             answer,
         } = sent;
         let until = within.map(|time| txn.now.saturating_add(millis(time)));
-        let batch = batch(first, ask).map_err(|(name, cause)| {
+        let batch = batch(&spec.open, first, ask).map_err(|(name, cause)| {
             Outcome::Codec(format!(
                 "the arguments of `{name}` could not be encoded: {cause}"
             ))
@@ -396,19 +396,26 @@ fn settle(txn: &mut Txn<'_>, answer: oneshot::Sender<Heard>, outcome: Outcome) {
     txn.output.answers.push((answer, Heard::Outcome(outcome)));
 }
 
-fn batch(first: Vec<Encoded>, ask: Encoded) -> Result<Batch, (&'static str, CodecError)> {
+fn batch(
+    spec: &OpenSpec,
+    first: Vec<Encoded>,
+    ask: Encoded,
+) -> Result<Batch, (&'static str, CodecError)> {
     let mut digest = Digest::default();
     let closing = ask.closing;
     let mut outgoing = |call: Encoded, kind| {
         let body = call.body.map_err(|cause| (call.name, cause))?;
+        let tag = spec.tag(call.handler);
         digest.mix(&call.handler.to_le_bytes());
+        // The recorded answer of another signature is not an answer to this.
+        digest.mix(&tag.to_le_bytes());
         digest.mix(&body);
         Ok(Outgoing {
             kind,
             currency: call.currency,
             re: 0,
             handler: call.handler,
-            version: 1,
+            version: tag,
             body: body.into(),
         })
     };

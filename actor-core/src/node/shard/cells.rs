@@ -11,8 +11,9 @@ use std::{
 use actor_store::{StoreFault, Table};
 use tokio::sync::oneshot;
 
-use super::{LineState, Shard, Who, txn::Txn};
+use super::{LineState, Shard, Who, half_open::VOLATILE_BYTES, txn::Txn};
 use crate::{
+    coverage::{self, Rare},
     dialog::{Actor, Heard, Outcome, Service},
     node::{
         address::{Address, actor_key, outbox_key},
@@ -55,6 +56,8 @@ pub(super) struct EndpointCell {
     pub(super) rows: BTreeSet<u64>,
     /// Something changed that need not be durable yet.
     pub(super) unwritten: bool,
+    /// It has no record in the store.
+    pub(super) memory_only: bool,
     pub(super) used: u64,
 }
 
@@ -68,11 +71,32 @@ pub(super) struct ActorCell {
     pub(super) used: u64,
     /// Its record is to be deleted.
     pub(super) gone: bool,
+    /// It has no record in the store. One that was stored before its dialog became volatile keeps its record.
+    pub(super) memory_only: bool,
+}
+
+impl ActorCell {
+    pub(super) fn new(service: Arc<Service>, record: ActorRecord, used: u64) -> Self {
+        Self {
+            service,
+            record,
+            live: None,
+            armed: None,
+            used,
+            gone: false,
+            memory_only: false,
+        }
+    }
+
+    pub(super) fn is_volatile(&self) -> bool {
+        self.memory_only
+    }
 }
 
 impl EndpointCell {
     pub(super) fn new(record: EndpointRecord, used: u64) -> Self {
         Self {
+            memory_only: record.owner == Owner::Volatile,
             record,
             waiters: BTreeMap::new(),
             rounds: 0,
@@ -108,7 +132,7 @@ impl EndpointCell {
     }
 
     pub(super) fn is_volatile(&self) -> bool {
-        self.record.owner == Owner::Volatile
+        self.memory_only
     }
 
     /// Lives in memory alone and has something left to do. An ended volatile dialog that nobody must be told of is not
@@ -165,14 +189,23 @@ impl Shard {
             cell.used = used;
             return Ok(true);
         }
-        let key = address.to_bytes();
-        let who = Who::Endpoint(address);
-        let Some((record, bytes)) = self.load::<EndpointRecord>(Table::Endpoints, &key, who)?
-        else {
-            return Ok(false);
+        let remembered = self.memory.endpoint(&address);
+        let memory_only = remembered.is_some();
+        let (record, bytes) = if let Some(record) = remembered {
+            (record, VOLATILE_BYTES)
+        } else {
+            let key = address.to_bytes();
+            let who = Who::Endpoint(address);
+            match self.load::<EndpointRecord>(Table::Endpoints, &key, who)? {
+                Some(loaded) => loaded,
+                None => return Ok(false),
+            }
         };
         let mut cell = EndpointCell::new(record, used);
-        self.unstow(address, &mut cell)?;
+        cell.memory_only = memory_only;
+        if !memory_only {
+            self.unstow(address, &mut cell)?;
+        }
         let effects = cell
             .record
             .endpoint
@@ -205,7 +238,7 @@ impl Shard {
         Ok(())
     }
 
-    /// A volatile initiator of an earlier life of this store is gone for good; its target learns it at the first
+    /// A volatile partner of an earlier life of this store is gone for good; the other side learns it at the first
     /// occasion.
     pub(super) fn lost_partner(&self, address: Address) -> Option<LocalItem> {
         let endpoint = &self.endpoints.get(&address)?.record.endpoint;
@@ -214,6 +247,9 @@ impl Shard {
             && endpoint
                 .volatile_partner()
                 .is_some_and(|life| life != self.shared.incarnation);
+        if lost {
+            coverage::sometimes(Rare::VolatilePartnerLost);
+        }
         lost.then(|| LocalItem::Fault {
             seq: endpoint.recv_next(),
             code: FaultCode::PartnerGone,
@@ -228,27 +264,26 @@ impl Shard {
             cell.used = used;
             return Ok(!cell.gone);
         }
-        let key = actor_key(actor);
-        let who = Who::Actor(actor);
-        let Some((record, _)) = self.load::<ActorRecord>(Table::Actors, &key, who)? else {
-            return Ok(false);
+        let remembered = self.memory.actor(&actor);
+        let memory_only = remembered.is_some();
+        let record: ActorRecord = if let Some(record) = remembered {
+            record
+        } else {
+            let key = actor_key(actor);
+            let who = Who::Actor(actor);
+            match self.load::<ActorRecord>(Table::Actors, &key, who)? {
+                Some((record, _)) => record,
+                None => return Ok(false),
+            }
         };
         let Some(service) = self.shared.registry.get(&record.service).cloned() else {
             // Served when it was written: it waits for a program that serves it again, or for its deadline.
             tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");
             return Ok(false);
         };
-        self.actors.insert(
-            actor,
-            ActorCell {
-                service,
-                record,
-                live: None,
-                armed: None,
-                used,
-                gone: false,
-            },
-        );
+        let mut cell = ActorCell::new(service, record, used);
+        cell.memory_only = memory_only;
+        self.actors.insert(actor, cell);
         self.arm_actor(actor);
         Ok(true)
     }
@@ -264,7 +299,7 @@ impl Shard {
             let Some(cell) = self.endpoints.get(address) else {
                 continue;
             };
-            if !cell.is_volatile() {
+            if cell.record.owner != Owner::Volatile {
                 talking.extend(cell.retry_at.map(|at| (*address, at)));
                 self.remove_endpoint(*address);
             }
@@ -323,6 +358,7 @@ impl Shard {
                 due.remove(&(at, who));
             }
         };
+        let memory = &mut self.memory;
         self.endpoints.retain(|address, cell| {
             let kept = cell.used >= horizon
                 || !cell.waiters.is_empty()
@@ -330,12 +366,13 @@ impl Shard {
                 || cell.is_needed()
                 || cell.is_talking(now);
             if !kept {
+                memory.drop_endpoint(address);
                 drop_entry(cell.armed, Who::Endpoint(*address));
             }
             kept
         });
         self.actors.retain(|actor, cell| {
-            let kept = cell.used >= horizon;
+            let kept = cell.used >= horizon || cell.is_volatile();
             if !kept {
                 drop_entry(cell.armed, Who::Actor(*actor));
             }

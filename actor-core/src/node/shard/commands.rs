@@ -7,12 +7,12 @@ use tracing::{debug, error};
 
 use super::{
     Shard,
-    cells::EndpointCell,
+    cells::{ActorCell, EndpointCell},
     handler::{Failed, Retry},
     txn::Txn,
 };
 use crate::{
-    dialog::{Command, Continuation, Encoded, OpenSpec, Outcome, Replied},
+    dialog::{Command, Continuation, Encoded, OpenSpec, Outcome, Replied, UNTAGGED},
     node::{
         address::{Address, token},
         record::{AppTimer, Ask, EndpointRecord, Owner, Work},
@@ -176,7 +176,7 @@ impl Shard {
             currency: false,
             re: request,
             handler: 0,
-            version: 1,
+            version: UNTAGGED,
             body: body.into(),
         };
         self.input(txn, own, Input::Send(outgoing))
@@ -226,7 +226,7 @@ impl Shard {
                     currency: call.currency,
                     re: 0,
                     handler: call.handler,
-                    version: 1,
+                    version: call.tag,
                     body: body.into(),
                 },
                 call.closing,
@@ -355,6 +355,11 @@ impl Shard {
         };
         let trace = self.trace_of(&owner, address.key.dialog);
         let timeouts = self.cascade(&owner, spec.timeouts, within, txn.now);
+        // What a volatile dialog opens dies with it.
+        let volatile = match &owner {
+            Owner::Child(parent) => self.actors.get(parent).is_some_and(ActorCell::is_volatile),
+            owner => *owner == Owner::Volatile,
+        };
         let token = token(address.slot, self.shared.ids.random());
         let (endpoint, effects) = Endpoint::initiate(
             address.key.dialog,
@@ -364,14 +369,19 @@ impl Shard {
             carrier,
             timeouts,
             spec.contract,
-            owner == Owner::Volatile,
+            volatile,
             &self.shared.env(),
         );
+        let endpoint = if carrier == Carrier::Local && spec.is_volatile() {
+            endpoint.with_volatile_target(&self.shared.env())
+        } else {
+            endpoint
+        };
         let used = self.next_use();
-        self.endpoints.insert(
-            address,
-            EndpointCell::new(EndpointRecord::new(endpoint, owner, trace, txn.now), used),
-        );
+        let record = EndpointRecord::new(endpoint, owner, trace, txn.now);
+        let mut cell = EndpointCell::new(record, used);
+        cell.memory_only = volatile;
+        self.endpoints.insert(address, cell);
         self.absorb(txn, address, effects)?;
         Ok(Ok(()))
     }

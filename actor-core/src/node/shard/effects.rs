@@ -29,6 +29,9 @@ impl Shard {
         address: Address,
         input: Input,
     ) -> Result<(), StoreFault> {
+        if matches!(input, Input::Consume) && self.holds_back(address)? {
+            return Ok(());
+        }
         let shared = std::sync::Arc::clone(&self.shared);
         let Some(cell) = self.endpoints.get_mut(&address) else {
             return Ok(());

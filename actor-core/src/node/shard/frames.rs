@@ -13,8 +13,8 @@ use crate::{
         stats::add,
     },
     protocol::{
-        Carrier, Destination, DialogId, Endpoint, FaultCode, Frame, Input, Role, Stage, Timeouts,
-        refuse, reject,
+        Carrier, Destination, DialogId, Endpoint, FaultCode, Frame, Input, Message, Role, Stage,
+        Timeouts, refuse, reject,
     },
 };
 
@@ -135,10 +135,16 @@ impl Shard {
             );
             return self.reply(frame, Some(refuse(frame, FaultCode::NotServed, detail)));
         };
-        if frame.contract != service.spec.contract {
+        let unknown = |message: &Message| !service.spec.understands(message);
+        if !service.spec.admits(frame.contract) || frame.messages.iter().any(unknown) {
             let detail = format!(
-                "`{}` has other messages on `{}` than where it was opened",
-                frame.service, self.shared.name
+                "`{}` has other messages on `{}`, {:#018x}, than where it was opened, {:#018x}; if all of those are understood \
+                 there, add `accepts({:#018x})`",
+                frame.service,
+                self.shared.name,
+                service.spec.contract,
+                frame.contract,
+                frame.contract
             );
             return self.reply(frame, Some(refuse(frame, FaultCode::Incompatible, detail)));
         }
@@ -174,8 +180,9 @@ impl Shard {
     ) {
         let used = self.next_use();
         let record = EndpointRecord::new(endpoint, Owner::Target, trace, txn.now);
-        self.endpoints
-            .insert(address, EndpointCell::new(record, used));
+        let mut cell = EndpointCell::new(record, used);
+        cell.memory_only = service.spec.is_volatile();
+        self.endpoints.insert(address, cell);
         self.new_actor(txn, address.key.dialog, service);
     }
 

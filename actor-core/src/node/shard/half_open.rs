@@ -15,6 +15,9 @@ const MAX_HALF_OPEN_CELLS: usize = 1024;
 /// What an opening is taken to need on disk, besides its messages, before it is written.
 const RECORD_BYTES: u64 = 512;
 
+/// What an endpoint in memory only is taken to need.
+pub(super) const VOLATILE_BYTES: usize = 512;
+
 impl Shard {
     /// The answer to an opening for which there is no room, made of nothing but the opening.
     pub(super) fn refuse_flood(&self, frame: &Frame) -> Option<Frame> {

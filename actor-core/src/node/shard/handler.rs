@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     dialog::{
-        Actor, Call, Command, ESTABLISHED, Handled, Replied, Resumed, Service, StateNotes, Step,
-        StepFault, Unfit,
+        Actor, Call, Command, ESTABLISHED, Half, Handled, Replied, Resumed, Service, StateNotes,
+        Step, StepFault, Unfit,
     },
     node::{Shared, deaths::Running, record::Work, stats::add, tables::StepTables},
     protocol::{DialogId, FaultCode, MAX_MESSAGE_BYTES, Message, MessageKind},
@@ -94,7 +94,7 @@ pub(super) fn run<'l>(
     let decoded = guarded(shared, actor, || match ready {
         Some(live) => Ok(live),
         None if stored.pending && stored.state.is_empty() => Ok(service.start()),
-        None => service.decode(stored.pending, &stored.state),
+        None => service.decode(Half::of(stored.pending), stored.version, &stored.state),
     });
     let mut live = match decoded {
         Ok(Ok(live)) => live,
@@ -189,6 +189,7 @@ pub(super) fn run<'l>(
         }
         cell.record.state = state;
         cell.record.pending = live.is_pending();
+        cell.record.version = service.version(Half::of(live.is_pending()));
         notes = (!live.is_pending()).then_some(noted);
     }
     tables.keep();

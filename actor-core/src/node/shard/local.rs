@@ -146,10 +146,11 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         let service = self.shared.registry.get(&open.service).cloned();
         let initiator = Address::initiator(open.dialog, open.token.slot());
-        let Some(service) = service.filter(|service| service.spec.contract == open.contract) else {
+        // An earlier program may have sent it, with another contract: what of its messages is not understood is held.
+        let Some(service) = service.filter(|service| service.spec.mode == open.mode) else {
             // It was served when this was sent: the program has changed over a restart.
             let detail = format!(
-                "`{}` is not served any more, or has other messages",
+                "`{}` is not served any more, or begins in another way",
                 open.service
             );
             let fault = LocalItem::Fault {

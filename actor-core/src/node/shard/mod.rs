@@ -19,6 +19,8 @@ mod timers;
 mod trouble;
 mod txn;
 mod unasked;
+mod versions;
+mod volatile;
 mod work;
 
 use std::{
@@ -41,6 +43,7 @@ use cells::{ActorCell, EndpointCell, MAX_CELLS};
 pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
 pub(crate) use local::deliveries;
 pub(crate) use txn::encoding;
+use volatile::Memory;
 
 /// What reaches a shard.
 #[derive(Debug)]
@@ -104,6 +107,8 @@ pub(crate) struct Shard {
     index: usize,
     endpoints: HashMap<Address, EndpointCell>,
     actors: HashMap<DialogId, ActorCell>,
+    /// The records of volatile dialogs.
+    memory: Memory,
     /// Who wants to be looked at when: at most one entry for each cell, and one for each row of the index.
     due: BTreeSet<(u64, Who)>,
     /// Messages that arrived before something was found to be due; they are heard first.
@@ -134,6 +139,7 @@ impl Shard {
             index,
             endpoints: HashMap::new(),
             actors: HashMap::new(),
+            memory: Memory::default(),
             due: BTreeSet::new(),
             first: None,
             taken: VecDeque::new(),

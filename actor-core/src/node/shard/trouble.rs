@@ -14,6 +14,7 @@ use super::{
     cells::ActorCell,
     handler::{Failed, Retry, describe},
     txn::Txn,
+    versions::OTHER_VERSION_PATIENCE_MS,
 };
 use crate::{
     coverage::{self, Rare},
@@ -121,6 +122,14 @@ impl Shard {
 
     /// The first of the work that waits, once more.
     pub(super) fn retry(&mut self, actor: DialogId) -> Result<(), StoreFault> {
+        if self.is_of_another_version(actor) {
+            // In memory only: another program looks again at its start.
+            if let Some(cell) = self.actors.get_mut(&actor) {
+                cell.record.retry_at = self.shared.clock.now_ms() + OTHER_VERSION_PATIENCE_MS;
+            }
+            self.arm_actor(actor);
+            return Ok(());
+        }
         self.transact(&|shard, txn| {
             if !shard.ensure_actor(actor)? {
                 return Ok(());

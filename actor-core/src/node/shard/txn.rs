@@ -9,7 +9,9 @@ use std::{
 
 use actor_store::{StoreFault, Table, Value, Write};
 
-use super::{Delivery, Shard, ShardMsg, cells::EndpointCell, handler::Failed};
+use super::{
+    Delivery, Shard, ShardMsg, cells::EndpointCell, half_open::VOLATILE_BYTES, handler::Failed,
+};
 use crate::{
     dialog::{OpenSpec, Outcome},
     node::{
@@ -188,7 +190,14 @@ impl Shard {
             };
             let over = cell.record.endpoint.fully_over() && cell.record.owner != Owner::Keyed;
             let mut written = None;
-            if !cell.is_volatile() {
+            if cell.is_volatile() {
+                if over {
+                    self.memory.drop_endpoint(&address);
+                } else {
+                    self.memory.keep_endpoint(address, cell);
+                    written = Some(VOLATILE_BYTES as u64);
+                }
+            } else {
                 let value = if over {
                     None
                 } else {
@@ -220,8 +229,17 @@ impl Shard {
             };
             let key = actor_key(actor);
             if cell.gone {
-                txn.delete(Table::Actors, key);
+                if cell.is_volatile() {
+                    self.memory.drop_actor(&actor);
+                } else {
+                    txn.delete(Table::Actors, key);
+                }
                 self.remove_actor(actor);
+                continue;
+            }
+            if cell.is_volatile() {
+                self.memory.keep_actor(actor, &cell.record);
+                self.arm_actor(actor);
                 continue;
             }
             match cell.record.value() {

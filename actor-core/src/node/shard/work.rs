@@ -10,12 +10,14 @@ use tracing::warn;
 use super::{
     Shard,
     cells::ActorCell,
-    handler::{Done, Failed, run},
+    handler::{Done, Failed, describe, run},
     trouble::{MAX_ATTEMPTS, is_overfull},
     txn::Txn,
+    versions::{OTHER_VERSION_PATIENCE_MS, is_understood},
 };
 use crate::{
-    dialog::{Command, Service, StateNotes},
+    coverage::{self, Rare},
+    dialog::{Command, Half, Service, StateNotes},
     node::{
         Shared,
         address::Address,
@@ -79,6 +81,17 @@ impl Shard {
                 return Ok(Some(Failed::overfull(actor)));
             }
             cell.record.put_off(work);
+            txn.dirty_actors.insert(actor);
+            return Ok(None);
+        }
+        if !is_understood(&cell.service, &work) {
+            warn!(
+                target: "actor_core::dialog", %actor, work = %describe(&cell.service, &work),
+                "held: this program has no such handler or continuation"
+            );
+            coverage::sometimes(Rare::HeldForAnotherVersion);
+            cell.record.work.push_front(work);
+            cell.record.retry_at = txn.now + OTHER_VERSION_PATIENCE_MS;
             txn.dirty_actors.insert(actor);
             return Ok(None);
         }
@@ -204,7 +217,7 @@ impl Shard {
     pub(super) fn new_actor(&mut self, txn: &mut Txn<'_>, actor: DialogId, service: &Arc<Service>) {
         let record = ActorRecord {
             service: service.name().to_owned(),
-            version: service.version,
+            version: service.version(Half::Pending),
             pending: true,
             // Not begun: the first handler starts from the pending type's `Default`.
             state: Vec::new(),
@@ -218,14 +231,8 @@ impl Shard {
             ended: false,
         };
         let used = self.next_use();
-        let cell = ActorCell {
-            service: Arc::clone(service),
-            record,
-            live: None,
-            armed: None,
-            used,
-            gone: false,
-        };
+        let mut cell = ActorCell::new(Arc::clone(service), record, used);
+        cell.memory_only = service.spec.is_volatile();
         self.actors.insert(actor, cell);
         txn.actors.insert(actor);
         txn.dirty_actors.insert(actor);

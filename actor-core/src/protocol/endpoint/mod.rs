@@ -238,7 +238,8 @@ impl Endpoint {
         self.token
     }
 
-    /// The partner, once known. `None` for the local carrier: the partner is the other record of this store.
+    /// The partner, once known. For the local carrier only one that lives in memory: any other is the other record of
+    /// this store.
     pub fn peer(&self) -> Option<&Peer> {
         self.peer.as_ref()
     }
@@ -263,10 +264,38 @@ impl Endpoint {
         self.volatile && self.role == Role::Initiator
     }
 
-    /// Target: the partner lives in memory only, in this life of its store (H4).
+    /// The partner lives in memory only, in this life of its store (H4): a target's initiator, or in one store an
+    /// initiator's target.
     pub fn volatile_partner(&self) -> Option<u64> {
         let peer = self.peer.as_ref()?;
-        (self.volatile && self.role == Role::Target).then_some(peer.incarnation)
+        let is_volatile = match self.role {
+            Role::Target => self.volatile,
+            Role::Initiator => self.carrier == Carrier::Local,
+        };
+        is_volatile.then_some(peer.incarnation)
+    }
+
+    /// Local initiator: the target lives in memory only, in this life of the store.
+    #[must_use]
+    pub fn with_volatile_target(mut self, env: &Env<'_>) -> Self {
+        if self.role == Role::Initiator && self.carrier == Carrier::Local {
+            self.peer = Some(Peer {
+                token: self.token,
+                store: env.store,
+                node: String::new(),
+                incarnation: env.incarnation,
+            });
+        }
+        self
+    }
+
+    /// What a record of it has: all but what is only known for now.
+    #[must_use]
+    pub fn remembered(&self) -> Self {
+        Self {
+            now: Now::default(),
+            ..self.clone()
+        }
     }
 
     /// The highest number of ours that the partner is known to have consumed, or to need no more.
@@ -327,6 +356,26 @@ impl Endpoint {
                 .doom
                 .as_ref()
                 .is_some_and(|doom| doom.seq.is_none_or(|seq| seq == self.recv_next))
+    }
+
+    /// The message that [`Input::Consume`] would hand out.
+    pub fn next_message(&self) -> Option<&Message> {
+        self.now.held.get(&self.recv_next)
+    }
+
+    /// The partner has ended the dialog, and what it said before waits for a program that understands it: nobody needs
+    /// that any more, so the end is heard next.
+    pub fn give_up_held(&mut self) {
+        let Some(doom) = &mut self.now.doom else {
+            return;
+        };
+        self.now.held.clear();
+        doom.seq = doom.seq.map(|_| self.recv_next);
+    }
+
+    /// Has the partner ended the dialog, which is heard after everything it said before?
+    pub fn is_doomed(&self) -> bool {
+        self.now.doom.is_some()
     }
 
     /// May the record be deleted? Local: as soon as it ended. Remote: when the tombstone's linger is over.

@@ -15,6 +15,7 @@ impl ::actor_core::__private::Pending for Cart {
     type Opening<P: ::actor_core::__private::Port> = CartOpening<P>;
     const MODE: ::actor_core::__private::Mode = ::actor_core::__private::Mode::Pending;
     const TIMEOUT: ::core::time::Duration = ::core::time::Duration::from_millis(1800000);
+    const VERSION: u32 = 1u32;
     const FIRST: &'static [::actor_core::__private::HandlerInfo] = &[
         ::actor_core::__private::HandlerInfo {
             name: "add_item",

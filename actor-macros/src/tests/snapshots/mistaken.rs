@@ -21,6 +21,9 @@ impl ::actor_core::__private::Dialog for Checkout {
         ::actor_core::__private::Contract {
             name: "Checkout",
             version: 1u32,
+            kept: ::actor_core::__private::Kept::Durable,
+            accepts: &[],
+            fingerprint: ::actor_core::__private::Fingerprint::of::<Self>(),
             first: __first::<Self>(),
             established: &[],
             events: ::core::option::Option::None,
