@@ -116,6 +116,20 @@ rare! {
     OpeningNotServed,
     /// A partner in the same store, in memory only, was found gone.
     LocalPartnerLost,
+    /// So much waited for its handlers that the partner was asked to wait.
+    ZeroWindow,
+    /// A partner was asked whether it listens again, or still has what it said it has.
+    WindowProbed,
+    /// A message was not said again because the partner holds it.
+    SackSkipped,
+    /// An opening was refused because too many wait for their initiators.
+    FloodRefused,
+    /// A message that came in parts is whole.
+    FragmentReassembled,
+    /// Two instances with copies of one store were heard.
+    CopyFound,
+    /// A partner no longer holds what it said it holds.
+    SackReneged,
     /// A currency value was superseded in the outbox before it was ever in a frame.
     SupersededBeforeSaid,
     /// A currency value was superseded in the outbox while a copy of it was on its way, or had arrived.

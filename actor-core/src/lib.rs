@@ -458,7 +458,9 @@
 //!   before its reading ends with [`CallError::Busy`]; of currency it always gets the newest.
 //! - A listener that is away holds the target up, not down: once 1,024 messages wait, a step that tells more is put off
 //!   and tried again with growing patience, which no attempt is counted for.
-//! - Listening is not talking. A partner that never says anything is silent, and `timeout` says how long that may last.
+//! - Listening is not talking, and nobody owes an event. A partner that never says anything is silent, and `timeout` says
+//!   how long that may last; a listener whose target lost its memory learns it when it next says something, or with
+//!   `lifetime`.
 //!
 //! # Endings and errors
 //!

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     dialog::{Dialog, Ids, Resources},
-    protocol::{Limits, MAX_NAME_BYTES},
+    protocol::{Limits, MAX_MESSAGE_BYTES, MAX_NAME_BYTES},
     transport::{Alone, Inbound, Member, Network, Taken, Transport},
 };
 
@@ -187,6 +187,14 @@ impl NodeBuilder {
     pub fn longest_retry(mut self, pause: Duration) -> Self {
         self.limits.max_retry_established = pause;
         self.limits.max_retry_initiating = pause;
+        self
+    }
+
+    /// The largest message or answer that is sent, in bytes; 4 MiB if not said otherwise, 16 MiB at most. (First messages
+    /// to pending work are smaller: all of them together have 256 KiB.) Whoever receives takes whatever another node may
+    /// send. A message is in memory as a whole while it is handled, so keep what is larger elsewhere.
+    pub fn largest_message(mut self, bytes: usize) -> Self {
+        self.limits.max_message_bytes = bytes.min(MAX_MESSAGE_BYTES);
         self
     }
 

@@ -9,6 +9,7 @@ mod builder;
 mod clock;
 mod deaths;
 mod gate;
+mod half_open;
 mod ids;
 mod letters;
 mod line;

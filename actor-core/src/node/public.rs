@@ -76,6 +76,20 @@ impl Node {
         }
     }
 
+    /// A frame arrives, from whoever wrote it: for tests of what strangers may do.
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub fn inject(&self, frame: &[u8]) {
+        self.shared.take_frame(frame);
+    }
+
+    /// Targets whose initiators have not come back, as this life counts them.
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub fn half_open(&self) -> u64 {
+        self.shared.half_open.targets()
+    }
+
     /// Opens a dialog from plain code. It is volatile on this side: it lives as long as its handle and this process, and
     /// when either goes, the partner hears that its partner is gone. For a dialog that survives, see [`Node::open_as`].
     pub fn open<D: Dialog>(&self) -> Opening<D> {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::address::Address;
 use crate::{
     dialog::{Continuation, Outcome},
-    protocol::{Abandoned, DialogId, Endpoint, Message, TimerKind},
+    protocol::{Abandoned, Backlog, DialogId, Endpoint, Message, TimerKind},
 };
 
 /// Layout of both records. Raised when they change; older layouts are read as long as they are listed here.
@@ -171,6 +171,18 @@ impl EndpointRecord {
 }
 
 impl ActorRecord {
+    /// What was acknowledged and is put off.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let bytes = |work: &Work| match work {
+            Work::Message(message) => message.body.len(),
+            _ => 0,
+        };
+        Backlog {
+            messages: self.work.len() as u64,
+            bytes: self.work.iter().map(bytes).sum(),
+        }
+    }
+
     /// Keeps work for later. A currency message takes the place of an older one that waits behind the failed piece, with
     /// nothing but currency between.
     pub(crate) fn put_off(&mut self, work: Work) {

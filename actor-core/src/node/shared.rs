@@ -20,6 +20,7 @@ use super::{
     address::Address,
     deaths::{ARMED_MS, Deaths, Running},
     gate::{Gate, Output},
+    half_open::HalfOpen,
     letters::LetterBook,
     logical::LogicalClock,
     mailbox::Mailbox,
@@ -31,7 +32,7 @@ use super::{
 };
 use crate::{
     dialog::{Heard, Ids, Reader, Resources},
-    protocol::{Destination, DialogId, Env, Frame, Limits, Mutant, StoreId},
+    protocol::{Destination, DialogId, Env, Frame, Limits, Message, Mutant, StoreId},
     transport::Transport,
 };
 
@@ -40,6 +41,9 @@ pub(crate) const MAX_UNSYNCED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Messages that wait for a shard, above which frames are dropped: the partner says them again.
 const MAX_QUEUED: usize = 100_000;
+
+/// Bytes of frames that wait for a shard, above which frames are dropped.
+const MAX_QUEUED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How long deadlines that lapsed while the node was down wait for what the partner may have said meanwhile.
 pub(crate) const GRACE: Duration = Duration::from_secs(60);
@@ -74,7 +78,9 @@ pub(crate) struct Shared {
     /// Deadlines of what was opened before wait for a grace from here.
     pub(crate) grace_from_ms: AtomicU64,
     pub(crate) send_ctr: AtomicU64,
-    pub(crate) half_open: AtomicU64,
+    pub(crate) half_open: HalfOpen,
+    /// Bytes of frames that wait for a shard.
+    queued_bytes: AtomicU64,
     /// In which way this node is wrong, if it is.
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<Mutant>,
@@ -129,7 +135,8 @@ impl Shared {
             table_lock: Mutex::new(()),
             proposed: Mutex::default(),
             send_ctr: AtomicU64::new(0),
-            half_open: AtomicU64::new(0),
+            half_open: HalfOpen::default(),
+            queued_bytes: AtomicU64::new(0),
             #[cfg(feature = "mutants")]
             mutant: None,
             readers: Mutex::default(),
@@ -209,7 +216,10 @@ impl Shared {
                     .dst_token
                     .map_or_else(|| frame.dialog.slot(), |token| token.slot());
                 // A frame may always be lost; a queue must not grow without end while the disk is slow.
-                if self.mailbox(slot).len() < MAX_QUEUED {
+                let weight = weight(&frame);
+                let queued = self.queued_bytes.load(Ordering::Relaxed) + weight;
+                if self.mailbox(slot).len() < MAX_QUEUED && queued <= MAX_QUEUED_BYTES {
+                    self.queued_bytes.fetch_add(weight, Ordering::Relaxed);
                     self.post(slot, ShardMsg::Frame(Box::new(frame)));
                 }
             }
@@ -218,6 +228,12 @@ impl Shared {
                 tracing::warn!(target: "actor_core::transport", node = %self.name, %cause, "dropped a frame");
             }
         }
+    }
+
+    /// A frame that waited is being handled.
+    pub(crate) fn frame_taken(&self, frame: &Frame) {
+        self.queued_bytes
+            .fetch_sub(weight(frame), Ordering::Relaxed);
     }
 
     /// Lets an output out. Its step is durable.
@@ -380,6 +396,16 @@ impl Shared {
             detail,
         }
     }
+}
+
+/// What a decoded frame takes in memory, about.
+fn weight(frame: &Frame) -> u64 {
+    let bodies: usize = frame
+        .messages
+        .iter()
+        .map(|message| message.body.len())
+        .sum();
+    (size_of::<Frame>() + frame.messages.len() * size_of::<Message>() + bodies) as u64
 }
 
 /// Tells the callers of an output that its commit failed.

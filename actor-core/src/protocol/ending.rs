@@ -64,6 +64,8 @@ pub enum Abandoned {
     PartnerReplaced,
     /// One of the two memories went back in time (row 23).
     PartnerRolledBack,
+    /// One of the two stores is alive twice: a copy of it runs beside it (P12).
+    StoreCloned,
     /// A message failed here too often (row 30).
     Poisoned,
     /// One of our messages failed at the partner too often; what it said.
@@ -102,6 +104,9 @@ impl fmt::Display for Abandoned {
             ),
             Self::PartnerRolledBack => f.write_str(
                 "one of the two stores went back in time (restored from an older copy?); reconcile, then open a new dialog",
+            ),
+            Self::StoreCloned => f.write_str(
+                "one of the two stores runs twice, as a copy of itself; stop both, keep one, give the other a new directory, then open a new dialog",
             ),
             Self::Poisoned => f.write_str("a message failed here too often; see the dead letter, fix the handler, open a new dialog"),
             Self::PartnerPoisoned(why) => write!(f, "a message failed at the partner and was put aside: {why}; see its dead letters"),
@@ -144,6 +149,8 @@ pub enum FaultCode {
     Replaced,
     /// The sender's partner no longer remembers the dialog.
     Amnesia,
+    /// The store of one of the two is alive twice.
+    Cloned,
     /// A code of a newer version.
     Unknown(u8),
     /// The sender's record of the dialog cannot be read any more.
@@ -168,6 +175,7 @@ impl FaultCode {
             Self::Replaced => 12,
             Self::Amnesia => 13,
             Self::Damaged => 14,
+            Self::Cloned => 15,
             Self::Unknown(byte) => byte,
         }
     }
@@ -189,6 +197,7 @@ impl FaultCode {
             12 => Self::Replaced,
             13 => Self::Amnesia,
             14 => Self::Damaged,
+            15 => Self::Cloned,
             other => Self::Unknown(other),
         }
     }
@@ -208,6 +217,7 @@ impl FaultCode {
             Self::Busy => Abandoned::Busy,
             Self::Damaged => Abandoned::PartnerDamaged(detail),
             Self::RolledBack => Abandoned::PartnerRolledBack,
+            Self::Cloned => Abandoned::StoreCloned,
             // The sender lost *us*: seen from here, the two memories no longer fit.
             Self::Replaced | Self::Amnesia => Abandoned::PartnerAmnesia,
         })
@@ -225,6 +235,7 @@ impl FaultCode {
             Self::NotServed => Abandoned::NotServed(detail.to_owned()),
             Self::Busy => Abandoned::Busy,
             Self::RolledBack => Abandoned::PartnerRolledBack,
+            Self::Cloned => Abandoned::StoreCloned,
             Self::Replaced => Abandoned::PartnerReplaced,
             Self::Amnesia => Abandoned::PartnerAmnesia,
             Self::Damaged => Abandoned::Damaged(detail.to_owned()),
@@ -253,6 +264,7 @@ impl Ending {
                 Abandoned::Poisoned => FaultCode::Poisoned,
                 Abandoned::Damaged(_) => FaultCode::Damaged,
                 Abandoned::PartnerRolledBack => FaultCode::RolledBack,
+                Abandoned::StoreCloned => FaultCode::Cloned,
                 Abandoned::PartnerReplaced => FaultCode::Replaced,
                 Abandoned::PartnerAmnesia => FaultCode::Amnesia,
                 _ => FaultCode::Abandoned,

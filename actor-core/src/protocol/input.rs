@@ -30,8 +30,19 @@ pub enum Input {
     Restarted,
     /// The directory's answer to [`super::Effects::locate`], or its news of a change.
     Located(Location),
+    /// What the application has been handed and has not done yet: it waits for another attempt (P8).
+    Backlog(Backlog),
     /// The transaction's last input: make frames of what is to be said.
     Flush,
+}
+
+/// Work that was acknowledged and is put off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Backlog {
+    /// Messages.
+    pub messages: u64,
+    /// Bytes of their bodies.
+    pub bytes: usize,
 }
 
 /// The directory about the store we are bound to.

@@ -65,6 +65,8 @@ fn answer(frame: &Frame, kind: FrameKind) -> Frame {
         incarnation: 0,
         send_ctr: 0,
         ack: 0,
+        sack: 0,
+        window: None,
         flags: FrameFlags::default(),
         contract: frame.contract,
         ttl_ms: 0,

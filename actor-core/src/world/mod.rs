@@ -265,6 +265,19 @@ impl World {
         self.home(name).disk.clone()
     }
 
+    /// Rows of one of the store's tables, in the node's present life.
+    pub fn rows(&self, name: &str, table: Table) -> usize {
+        let store = &self.home(name).life().shared.store;
+        let rows = store.range(table, &[], std::ops::Bound::Unbounded, usize::MAX);
+        rows.expect("it can be read").len()
+    }
+
+    /// Bytes written to the node's journal in its present life.
+    pub fn journal_bytes(&self, name: &str) -> u64 {
+        let store = &self.home(name).life().shared.store;
+        store.stats().journal_bytes_written
+    }
+
     /// Commits of the node over all its lives.
     pub fn commits(&self, name: &str) -> u64 {
         self.home(name).commits

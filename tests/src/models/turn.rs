@@ -166,6 +166,8 @@ impl<'a> Turn<'a> {
             incarnation: 1,
             send_ctr: 1,
             ack: 0,
+            sack: 0,
+            window: None,
             flags: actor_core::protocol::FrameFlags::default(),
             contract: 0,
             ttl_ms: 0,

@@ -11,6 +11,7 @@ const ENDS: Table<u128, String> = Table::new("ends");
 #[derive(Default, Serialize, Deserialize)]
 struct Tally {
     count: u64,
+    signed: String,
 }
 
 #[dialog(timeout = "2 days", tables(ENDS))]
@@ -19,6 +20,10 @@ impl Tally {
     fn up(&mut self) -> u64 {
         self.count += 1;
         self.count
+    }
+    #[handler]
+    fn sign(&mut self, text: String) {
+        self.signed = text;
     }
     #[abandoned]
     fn abandoned(self, cx: &mut Cx<'_, Self>, why: Abandoned) {
@@ -72,6 +77,40 @@ fn a_damaged_state_ends_its_dialog_and_the_partner_hears_why() {
                 &why,
                 CallError::Abandoned { why: Abandoned::PartnerDamaged(what), in_doubt: true }
                     if what.contains("table `actors`")
+            ),
+            "{why:?}"
+        );
+        others_go_on(&mut world, caller, target);
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_a_stored_state_ends_its_dialog_and_no_other() {
+    const MARK: &str = "a text that is nowhere else in the file";
+    for (mut world, caller, target) in worlds() {
+        begin(&mut world, caller);
+        let tally = world.open_as::<Tally>(caller, "a");
+        world.run(tally.sign(MARK.to_owned())).unwrap();
+        world.advance(Duration::from_secs(300));
+        world.crash(target);
+        let disk = world.disk(target);
+        let image = disk.image("dialogs.redb");
+        let places: Vec<usize> = (0..image.len() - MARK.len())
+            .filter(|at| image[*at..].starts_with(MARK.as_bytes()))
+            .collect();
+        assert!(!places.is_empty(), "it was folded");
+        for at in places {
+            disk.corrupt("dialogs.redb", at, |bytes| bytes[0] ^= 1);
+        }
+        world.restart(target);
+        let why = world
+            .run(world.open_as::<Tally>(caller, "a").up())
+            .unwrap_err();
+        assert!(
+            matches!(
+                &why,
+                CallError::Abandoned { why: Abandoned::PartnerDamaged(what), .. }
+                    if what.contains("checksum")
             ),
             "{why:?}"
         );

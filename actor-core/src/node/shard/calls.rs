@@ -41,7 +41,7 @@ struct Batch {
 
 impl Batch {
     /// Refused whole, before anything of it is said: half an opening would be another one.
-    fn refusal(&self, limits: &Limits) -> Option<Outcome> {
+    fn refusal(&self, limits: &Limits, pending: bool) -> Option<Outcome> {
         let all = || {
             self.tells
                 .iter()
@@ -52,7 +52,11 @@ impl Batch {
             let (bytes, limit) = (bytes as u64, limit as u64);
             (bytes > limit).then_some(Outcome::TooLarge { bytes, limit })
         };
-        let longest = outcome(all().max().unwrap_or(0), MAX_MESSAGE_BYTES);
+        let most = limits.max_message_bytes.min(MAX_MESSAGE_BYTES);
+        let longest = outcome(all().max().unwrap_or(0), most);
+        if !pending {
+            return longest;
+        }
         let together = || outcome(all().sum(), limits.max_initiation_bytes);
         let (count, most) = (all().count() as u64, limits.max_initiation_messages);
         let many = || {
@@ -100,7 +104,10 @@ impl Shard {
                 "the arguments of `{name}` could not be encoded: {cause}"
             ))
         });
-        let batch = match batch.and_then(|batch| match batch.refusal(&self.shared.limits) {
+        // Only pending work must be said in one frame; after a handshake messages wait for their turn.
+        let pending = opening && spec.open.mode == Mode::Pending;
+        let limits = &self.shared.limits;
+        let batch = match batch.and_then(|batch| match batch.refusal(limits, pending) {
             Some(refusal) => Err(refusal),
             None => Ok(batch),
         }) {

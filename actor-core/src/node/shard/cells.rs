@@ -4,7 +4,7 @@
 //! any time between transactions and read back; only volatile endpoints live here alone.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
 };
 
@@ -15,7 +15,7 @@ use super::{LineState, Shard, Who, txn::Txn};
 use crate::{
     dialog::{Actor, Heard, Outcome, Service},
     node::{
-        address::{Address, actor_key},
+        address::{Address, actor_key, outbox_key},
         record::{ActorRecord, EndpointRecord, Named, Owner},
         shell::SCAN_EVERY_MS,
     },
@@ -51,6 +51,8 @@ pub(super) struct EndpointCell {
     pub(super) retry_at: Option<u64>,
     /// This cell's entry among the shard's deadlines.
     pub(super) armed: Option<u64>,
+    /// Messages of its outbox whose bodies lie in rows of their own.
+    pub(super) rows: BTreeSet<u64>,
     /// Something changed that need not be durable yet.
     pub(super) unwritten: bool,
     pub(super) used: u64,
@@ -78,6 +80,7 @@ impl EndpointCell {
             lines: Vec::new(),
             retry_at: None,
             armed: None,
+            rows: BTreeSet::new(),
             unwritten: false,
             used,
         }
@@ -164,18 +167,42 @@ impl Shard {
         }
         let key = address.to_bytes();
         let who = Who::Endpoint(address);
-        let Some(record) = self.load::<EndpointRecord>(Table::Endpoints, &key, who)? else {
+        let Some((record, bytes)) = self.load::<EndpointRecord>(Table::Endpoints, &key, who)?
+        else {
             return Ok(false);
         };
         let mut cell = EndpointCell::new(record, used);
+        self.unstow(address, &mut cell)?;
         let effects = cell
             .record
             .endpoint
             .step(Input::Restarted, &self.shared.env());
         self.endpoints.insert(address, cell);
+        self.recount_half_open(address, bytes as u64);
         self.apply_timers(address, &effects.timers);
         self.arm_endpoint(address);
         Ok(true)
+    }
+
+    /// Bodies that the record leaves out.
+    fn unstow(&self, address: Address, cell: &mut EndpointCell) -> Result<(), StoreFault> {
+        let endpoint = &mut cell.record.endpoint;
+        cell.rows = endpoint.stowed().map(|message| message.seq).collect();
+        for seq in &cell.rows {
+            let row = self
+                .shared
+                .store
+                .get(Table::Outbox, &outbox_key(address, *seq))?;
+            let Some(row) = row else {
+                let detail = format!(
+                    "the body of message {seq} of {} is gone",
+                    address.key.dialog
+                );
+                return Err(self.shared.damaged(Table::Outbox, detail));
+            };
+            endpoint.unstow(*seq, row.bytes);
+        }
+        Ok(())
     }
 
     /// A volatile initiator of an earlier life of this store is gone for good; its target learns it at the first
@@ -203,7 +230,7 @@ impl Shard {
         }
         let key = actor_key(actor);
         let who = Who::Actor(actor);
-        let Some(record) = self.load::<ActorRecord>(Table::Actors, &key, who)? else {
+        let Some((record, _)) = self.load::<ActorRecord>(Table::Actors, &key, who)? else {
             return Ok(false);
         };
         let Some(service) = self.shared.registry.get(&record.service).cloned() else {
@@ -226,11 +253,12 @@ impl Shard {
         Ok(true)
     }
 
-    /// Rolls a transaction back: its cells are read again from what the store last got.
+    /// Rolls a transaction back: its cells are read again from what the store last got. What had come in frames before it
+    /// began is still here.
     ///
     /// One that was to say something again is read at once and does so at its time: otherwise a step that fails again
     /// and again because its partner is busy would keep the partner from ever hearing why.
-    pub(super) fn forget(&mut self, txn: &Txn<'_>) -> Result<(), StoreFault> {
+    pub(super) fn forget(&mut self, txn: &mut Txn<'_>) -> Result<(), StoreFault> {
         let mut talking = Vec::new();
         for address in &txn.endpoints {
             let Some(cell) = self.endpoints.get(address) else {
@@ -251,6 +279,14 @@ impl Shard {
             {
                 *retry_at = at;
                 self.arm_endpoint(address);
+            }
+        }
+        for (address, received) in std::mem::take(&mut txn.received) {
+            if self.ensure_endpoint(address)?
+                && let Some(cell) = self.endpoints.get_mut(&address)
+                && !cell.is_volatile()
+            {
+                cell.record.endpoint.restore(received);
             }
         }
         Ok(())

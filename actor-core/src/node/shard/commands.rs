@@ -158,10 +158,11 @@ impl Shard {
         kind: MessageKind,
         body: Vec<u8>,
     ) -> Result<(), StoreFault> {
-        let (kind, body) = if body.len() > MAX_MESSAGE_BYTES {
+        let limit = self.shared.limits.max_message_bytes.min(MAX_MESSAGE_BYTES);
+        let (kind, body) = if body.len() > limit {
             error!(
                 target: "actor_core::dialog", dialog = %own.key.dialog, request, bytes = body.len(),
-                "an answer is longer than {MAX_MESSAGE_BYTES} bytes: its caller hears `NoAnswer`"
+                "an answer is longer than {limit} bytes: its caller hears `NoAnswer`"
             );
             (MessageKind::NoAnswer, Vec::new())
         } else {
@@ -425,7 +426,13 @@ impl Shard {
         let endpoint = &cell.record.endpoint;
         let bytes = outgoing.body.len();
         if let Err(refusal) = endpoint.can_take(&outgoing, &self.shared.limits) {
-            return Ok(Err(refusal_outcome(refusal, bytes, endpoint.ending())));
+            let limit = endpoint.message_limit(&self.shared.limits);
+            return Ok(Err(refusal_outcome(
+                refusal,
+                bytes,
+                limit,
+                endpoint.ending(),
+            )));
         }
         let request = endpoint.send_next();
         let wants_answer = outgoing.kind == MessageKind::Ask;
@@ -450,11 +457,16 @@ pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn refusal_outcome(refusal: SendRefusal, bytes: usize, ending: Option<&Ending>) -> Outcome {
+fn refusal_outcome(
+    refusal: SendRefusal,
+    bytes: usize,
+    limit: usize,
+    ending: Option<&Ending>,
+) -> Outcome {
     match refusal {
         SendRefusal::TooLarge => Outcome::TooLarge {
             bytes: bytes as u64,
-            limit: MAX_MESSAGE_BYTES as u64,
+            limit: limit as u64,
         },
         SendRefusal::Closed => not_sent(ending),
         _ => Outcome::Busy,

@@ -32,7 +32,7 @@ impl Shard {
         table: Table,
         key: &[u8],
         who: Who,
-    ) -> Result<Option<T>, StoreFault> {
+    ) -> Result<Option<(T, usize)>, StoreFault> {
         if self.damaged.contains_key(&who) {
             return Ok(None);
         }
@@ -40,10 +40,11 @@ impl Shard {
             Ok(None) => return Ok(None),
             // Whole, and of another program: not ours to judge.
             Ok(Some(value)) if !is_current(&value.bytes) => {
-                return self.shared.decode(table, &value).map(Some);
+                let record = self.shared.decode(table, &value)?;
+                return Ok(Some((record, value.bytes.len())));
             }
             Ok(Some(value)) => match decode(&value.bytes) {
-                Ok(record) => return Ok(Some(record)),
+                Ok(record) => return Ok(Some((record, value.bytes.len()))),
                 Err(detail) => detail,
             },
             Err(StoreFault::Corrupt { .. }) => "it does not match its checksum".to_owned(),

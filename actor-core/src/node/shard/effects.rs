@@ -33,10 +33,16 @@ impl Shard {
         let Some(cell) = self.endpoints.get_mut(&address) else {
             return Ok(());
         };
-        txn.endpoints.insert(address);
+        if txn.endpoints.insert(address)
+            && let Some(received) = cell.record.endpoint.received()
+        {
+            txn.received.insert(address, received);
+        }
         let before = cell.record.endpoint.recv_next();
         let effects = cell.record.endpoint.step(input, &shared.env());
-        let consumed = before..cell.record.endpoint.recv_next();
+        // What was superseded before a message never had a row.
+        let delivered = effects.deliver.as_ref().map(|message| message.seq);
+        let consumed = delivered.unwrap_or(before)..cell.record.endpoint.recv_next();
         if cell.record.endpoint.carrier() == Carrier::Local && cell.stores_rows() {
             for seq in consumed {
                 txn.delete(Table::Inbox, inbox_key(address, seq));
@@ -250,7 +256,6 @@ impl Shard {
         match notice {
             Notice::Bound => debug!(target: "actor_core::dialog", %dialog, "bound"),
             Notice::Confirmed => {
-                txn.half_open -= 1;
                 txn.work.push_back((dialog, Work::Establish));
             }
             Notice::Established => debug!(target: "actor_core::dialog", %dialog, "established"),

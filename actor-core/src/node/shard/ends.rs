@@ -1,7 +1,7 @@
 //! Endings: who is told, what is dropped, which partners of a finished actor are let go.
 
 use actor_store::StoreFault;
-use tracing::info;
+use tracing::{error, info};
 
 use super::{Learned, Shard, txn::Txn};
 use crate::{
@@ -29,6 +29,9 @@ impl Shard {
             Ending::Abandoned(why) => {
                 add(&counters.abandoned, 1);
                 info!(target: "actor_core::dialog", %dialog, role = ?address.key.role, %why, "abandoned");
+                if *why == Abandoned::StoreCloned {
+                    self.note_copy(address);
+                }
             }
             Ending::Discarded => {
                 add(&counters.discarded_pending, 1);
@@ -39,6 +42,17 @@ impl Shard {
         match address.key.role {
             Role::Initiator => self.initiator_ended(txn, address, ending),
             Role::Target => self.target_ended(txn, dialog, ending),
+        }
+    }
+
+    /// A partner's store is alive twice, or ours is said to be.
+    fn note_copy(&self, address: Address) {
+        let cell = self.endpoints.get(&address);
+        if let Some(peer) = cell.and_then(|cell| cell.record.endpoint.peer()) {
+            error!(
+                target: "actor_core::node", store = %peer.store, node = %peer.node, dialog = %address.key.dialog,
+                "two instances run with copies of one store: stop both, keep one, give the other a new directory"
+            );
         }
     }
 
@@ -117,9 +131,6 @@ impl Shard {
         let Some(cell) = self.actors.get(&actor) else {
             return Ok(());
         };
-        if cell.record.pending {
-            txn.half_open -= 1;
-        }
         let held = cell.record.is_held();
         match ending {
             // Pending work is dropped without a word: nothing of it ever happened.

@@ -1,6 +1,6 @@
 //! Frames from other nodes: to the endpoint they name, to a new target, or refused without a trace.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use actor_store::StoreFault;
 
@@ -17,10 +17,6 @@ use crate::{
         refuse, reject,
     },
 };
-
-/// Targets that hold pending work of initiators who have not come back, at most; above it openings are refused without
-/// creating anything.
-pub(super) const MAX_HALF_OPEN: u64 = 100_000;
 
 impl Shard {
     pub(super) fn on_frame(&mut self, frame: Frame) -> Result<(), StoreFault> {
@@ -46,7 +42,9 @@ impl Shard {
             shard.input(txn, address, Input::Frame(frame.clone()))?;
             shard.consume(txn, address)
         })?;
-        self.consume_rest(address, &frame)
+        self.consume_rest(address, &frame)?;
+        self.dismiss_half_open(address);
+        Ok(())
     }
 
     /// Its actor is of a service that this program does not serve: messages and answers for it are left to be said
@@ -144,15 +142,8 @@ impl Shard {
             );
             return self.reply(frame, Some(refuse(frame, FaultCode::Incompatible, detail)));
         }
-        if self.shared.half_open.load(Ordering::Relaxed) >= MAX_HALF_OPEN {
-            return self.reply(
-                frame,
-                Some(refuse(
-                    frame,
-                    FaultCode::Busy,
-                    "too many dialogs wait for their initiators",
-                )),
-            );
+        if let Some(refusal) = self.refuse_flood(frame) {
+            return self.reply(frame, Some(refusal));
         }
         self.transact(&|shard, txn| {
             let token = token(address.slot, shard.shared.ids.random());
@@ -164,11 +155,12 @@ impl Shard {
                 &shard.shared.env(),
             );
             shard.new_target(txn, address, endpoint, &service, DialogId(frame.trace));
-            txn.half_open += 1;
             shard.absorb(txn, address, effects)?;
             shard.consume(txn, address)
         })?;
-        self.consume_rest(address, frame)
+        self.consume_rest(address, frame)?;
+        self.dismiss_half_open(address);
+        Ok(())
     }
 
     /// The record of a new target and of its actor, which starts as pending work.
@@ -185,14 +177,6 @@ impl Shard {
         self.endpoints
             .insert(address, EndpointCell::new(record, used));
         self.new_actor(txn, address.key.dialog, service);
-    }
-
-    /// Counts targets whose initiators have not come back.
-    pub(super) fn half_open(&self, by: i64) {
-        let counter = &self.shared.half_open;
-        let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
-            Some(n.saturating_add_signed(by))
-        });
     }
 
     /// An answer to a frame that touches no record; it still queues behind what this node has not committed yet.

@@ -148,14 +148,15 @@ pub(super) fn run<'l>(
     let gone = live.is_gone();
     let wrote = handled.as_ref().is_none_or(|handled| handled.wrote);
     let reply = handled.map(|handled| handled.reply);
+    let limit = shared.limits.max_message_bytes.min(MAX_MESSAGE_BYTES);
     if let Some(Replied::Ok(body) | Replied::Err(body)) = &reply
-        && body.len() > MAX_MESSAGE_BYTES
+        && body.len() > limit
     {
         error!(
             target: "actor_core::dialog", %actor, service = service.name(), handler, bytes = body.len(),
-            "an answer may have {MAX_MESSAGE_BYTES} bytes: the step is rolled back and its caller hears `TooLarge`"
+            "an answer may have {limit} bytes: the step is rolled back and its caller hears `TooLarge`"
         );
-        let (bytes, limit) = (body.len(), MAX_MESSAGE_BYTES);
+        let bytes = body.len();
         return Ok(Ok(Done::rolled_back(
             Some(Replied::TooLarge { bytes, limit }),
             gone,

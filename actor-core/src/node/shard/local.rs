@@ -168,7 +168,6 @@ impl Shard {
             &self.shared.env(),
         );
         self.new_target(txn, to, endpoint, &service, DialogId(open.trace));
-        txn.half_open += 1;
         self.absorb(txn, to, effects)
     }
 }

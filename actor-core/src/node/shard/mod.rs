@@ -10,6 +10,7 @@ mod damage;
 mod effects;
 mod ends;
 mod frames;
+mod half_open;
 mod handler;
 mod lines;
 mod local;
@@ -30,7 +31,7 @@ use std::{
 use actor_store::StoreFault;
 use tokio::sync::oneshot;
 
-use super::{address::Address, deaths::Deaths, shared::Shared};
+use super::{address::Address, deaths::Deaths, half_open::Opening, shared::Shared};
 use crate::{
     dialog::Knowledge,
     protocol::{DialogId, Frame, LocalItem, Mutant},
@@ -114,6 +115,8 @@ pub(crate) struct Shard {
     /// Messages since the last barrier.
     handled: u64,
     max_cells: usize,
+    /// Targets at home here whose initiators have not come back, as they are counted.
+    half_open: BTreeMap<Address, Opening>,
     /// The use at which idle cells are looked for again.
     next_sweep: u64,
     /// Of the actors at home here.
@@ -137,6 +140,7 @@ impl Shard {
             uses: 0,
             handled: 0,
             max_cells: MAX_CELLS,
+            half_open: BTreeMap::new(),
             next_sweep: 0,
             deaths,
             damaged: BTreeMap::new(),
@@ -226,7 +230,10 @@ impl Shard {
 
     fn handle(&mut self, message: ShardMsg) -> Result<(), StoreFault> {
         match message {
-            ShardMsg::Frame(frame) => self.on_frame(*frame),
+            ShardMsg::Frame(frame) => {
+                self.shared.frame_taken(&frame);
+                self.on_frame(*frame)
+            }
             ShardMsg::Local(delivery) => self.on_delivery(delivery),
             ShardMsg::Call(call) => self.on_call(*call),
             ShardMsg::Dropped(line) => self.on_dropped(&line),

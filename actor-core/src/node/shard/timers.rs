@@ -145,6 +145,7 @@ impl Shard {
         }
         self.overdue(address, now)?;
         self.arm_endpoint(address);
+        self.dismiss_half_open(address);
         Ok(())
     }
 

@@ -111,6 +111,8 @@ impl Shard {
                 txn.dirty_actors.insert(actor);
                 txn.done += 1;
                 if txn.retrying {
+                    // Its partner may be waiting to hear that there is room again.
+                    txn.endpoints.insert(Address::target(actor));
                     cell.record.succeeded(txn.now);
                 }
                 self.carry_out(txn, actor, &work, done)?;

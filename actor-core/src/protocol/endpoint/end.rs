@@ -110,6 +110,7 @@ impl Endpoint {
         }
         self.stage = Stage::Ended;
         self.outbox.clear();
+        self.stowed.clear();
         self.outbox_bytes = 0;
         self.closing_wait = None;
         self.now = Now {

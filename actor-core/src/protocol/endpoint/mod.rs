@@ -6,13 +6,16 @@
 mod consume;
 mod currency;
 mod end;
+mod flow;
 mod flush;
 mod local;
 mod now;
 mod open;
+mod parts;
 mod receive;
 mod reset;
 mod send;
+mod stow;
 mod timer;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -27,6 +30,7 @@ use super::input::Input;
 use super::limits::{Env, Timeouts};
 use super::message::Message;
 use now::{ClosingWait, Fault, Now};
+pub use receive::Received;
 
 /// How a dialog begins (P5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,7 +90,7 @@ pub enum SendRefusal {
     InitWindowFull,
     /// The dialog is closing or over.
     Closed,
-    /// The message is longer than [`super::MAX_MESSAGE_BYTES`].
+    /// The message is longer than [`Endpoint::message_limit`].
     TooLarge,
     /// An event, but this is not the target of an established dialog.
     NotEstablished,
@@ -102,13 +106,9 @@ impl fmt::Display for SendRefusal {
                 f.write_str("too much was said before the first answer; await an answer first")
             }
             Self::Closed => f.write_str("the dialog is closing or over; open a new one"),
-            Self::TooLarge => {
-                write!(
-                    f,
-                    "the message is longer than {} bytes; send it in parts",
-                    super::MAX_MESSAGE_BYTES
-                )
-            }
+            Self::TooLarge => f.write_str(
+                "the message is longer than this node, or an opening, allows; keep large data elsewhere and say where",
+            ),
             Self::NotEstablished => f.write_str(
                 "an event is said by the target of an established dialog; answer the first message first",
             ),
@@ -154,7 +154,10 @@ pub struct Endpoint {
     acked_at: (u64, u64),
     /// Said, not acknowledged and not superseded: `acked + 1 .. send_next`, where each names the one before it, or one
     /// that was acknowledged, in `after`. The newest is never superseded. Empty for the local carrier.
+    #[serde(with = "stow")]
     outbox: VecDeque<Message>,
+    /// Those of them whose bodies are too large for the record: they lie in rows of their own (H6).
+    stowed: BTreeSet<u64>,
     outbox_bytes: usize,
     /// Bytes said before the first answer (P6).
     initiation_bytes: usize,
@@ -192,6 +195,7 @@ impl Endpoint {
             Input::Timer(kind) => self.timer(kind, env, eff),
             Input::Restarted => self.restarted(env, eff),
             Input::Located(location) => self.located(location, env, eff),
+            Input::Backlog(backlog) => self.put_off(backlog, env),
             Input::Flush => self.flush(env, eff),
         }
         effects

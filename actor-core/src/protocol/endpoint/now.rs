@@ -5,8 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::flow::Sacked;
+use super::parts::Parts;
 use crate::protocol::ending::FaultCode;
+use crate::protocol::frame::Window;
 use crate::protocol::ids::Token;
+use crate::protocol::input::Backlog;
 use crate::protocol::message::Message;
 
 /// What a closing endpoint waits for; it decides how long (row 26).
@@ -35,6 +39,18 @@ pub(super) struct Fault {
 pub(super) struct Now {
     /// Received, not consumed, not acknowledged (M9).
     pub(super) held: BTreeMap<u64, Message>,
+    /// Parts of messages that are not whole.
+    pub(super) parts: BTreeMap<u64, Parts>,
+    /// What the application has put off.
+    pub(super) backlog: Backlog,
+    /// The newest frame of the partner, by age.
+    pub(super) news: (u64, u64),
+    /// The life of the partner's memory that was heard last, and the instance it lives in.
+    pub(super) life: Option<(u64, String)>,
+    /// Ours that the partner holds and has not consumed, as its newest frame says.
+    pub(super) sacked: Sacked,
+    /// What the partner takes above which number, as its newest frame says.
+    pub(super) partner_window: Option<(u64, Window)>,
     /// The partner's FAULT, waiting for the messages before it to be consumed (row 28).
     pub(super) doom: Option<Doom>,
     /// Highest of ours put into a frame since this record was read.

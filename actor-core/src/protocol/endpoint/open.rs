@@ -145,6 +145,7 @@ impl Endpoint {
             acked: 0,
             acked_at: (0, 0),
             outbox: VecDeque::new(),
+            stowed: BTreeSet::new(),
             outbox_bytes: 0,
             initiation_bytes: 0,
             owed: BTreeSet::new(),

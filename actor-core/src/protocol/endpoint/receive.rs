@@ -2,11 +2,14 @@
 //!
 //! Messages go to the backlog; nothing is consumed here.
 
+use std::collections::BTreeMap;
+
 use super::now::{Doom, TurnedAway};
+use super::parts::Parts;
 use super::{Carrier, Endpoint, Mode, Peer, Stage};
 use crate::coverage::{self, Rare};
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
-use crate::protocol::ending::FaultCode;
+use crate::protocol::ending::{Abandoned, Ending, FaultCode};
 use crate::protocol::frame::{Frame, FrameKind, ResetReason};
 use crate::protocol::ids::Role;
 use crate::protocol::limits::Env;
@@ -19,7 +22,34 @@ const SLOW_ATTEMPT: u32 = 5;
 /// A refusal heard in this many rounds in a row, with nobody accepting, ends the search early.
 const CONVINCING_REFUSALS: u32 = 3;
 
+/// What an endpoint has received and not consumed. A transaction that is rolled back gives it back: the partner may have
+/// been told that it need not be said again, and a large message does not come twice for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    held: BTreeMap<u64, Message>,
+    parts: BTreeMap<u64, Parts>,
+}
+
 impl Endpoint {
+    /// What came in frames and waits here; `None` if that is nothing.
+    pub fn received(&self) -> Option<Received> {
+        let nothing = self.now.held.is_empty() && self.now.parts.is_empty();
+        (self.is_remote() && !nothing).then(|| Received {
+            held: self.now.held.clone(),
+            parts: self.now.parts.clone(),
+        })
+    }
+
+    /// What [`Self::received`] said before the endpoint was read back.
+    pub fn restore(&mut self, received: Received) {
+        let Received { held, parts } = received;
+        let next = self.recv_next;
+        let held = held.into_iter().filter(|(seq, _)| *seq >= next);
+        let parts = parts.into_iter().filter(|(seq, _)| *seq >= next);
+        self.now.held.extend(held);
+        self.now.parts.extend(parts);
+    }
+
     pub(super) fn receive(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
         if frame.key() != self.key() {
             return;
@@ -76,14 +106,16 @@ impl Endpoint {
                     self.slow_down();
                 }
             }
-            FrameKind::SynAck | FrameKind::Data if frame.contract != self.contract => {
+            FrameKind::SynAck | FrameKind::Data | FrameKind::Part { .. }
+                if frame.contract != self.contract =>
+            {
                 let detail = format!(
                     "it speaks {:016x}, we speak {:016x}",
                     frame.contract, self.contract
                 );
                 self.turned_away(&frame, FaultCode::Incompatible, detail, env, eff);
             }
-            FrameKind::SynAck | FrameKind::Data => {
+            FrameKind::SynAck | FrameKind::Data | FrameKind::Part { .. } => {
                 self.bind(&frame, env, eff);
                 self.hear_partner(frame, env, eff);
             }
@@ -225,6 +257,11 @@ impl Endpoint {
             // The memory was copied under a new name: whatever it says, it is a twin.
             return;
         }
+        if self.is_from_a_copy(&frame) {
+            coverage::sometimes(Rare::CopyFound);
+            let fault = Some((FaultCode::Cloned, String::new()));
+            return self.end(Ending::Abandoned(Abandoned::StoreCloned), fault, env, eff);
+        }
         if let FrameKind::Fault { code, detail } = frame.kind {
             coverage::row(28);
             if self.fin_sent.is_some() {
@@ -248,6 +285,7 @@ impl Endpoint {
             self.progress();
         }
         self.learn_address(&frame, eff);
+        self.hear_flow(&frame);
         self.acknowledged(&frame, env, eff);
         if self.is_ended() {
             return;
@@ -259,7 +297,16 @@ impl Endpoint {
         if !matches!(frame.kind, FrameKind::Ack) && frame.messages.is_empty() {
             self.now.need_ack = true;
         }
-        self.hold(frame.messages, env, eff);
+        let messages = match frame.kind {
+            FrameKind::Part { offset, total } => {
+                let parts = frame.messages.into_iter();
+                parts
+                    .filter_map(|part| self.join((offset, total), part, env))
+                    .collect()
+            }
+            _ => frame.messages,
+        };
+        self.hold(messages, env, eff);
         self.complete_if_done(env, eff);
         if frame.flags.ended && !self.is_ended() {
             self.now.doom = Some(Doom {
@@ -268,6 +315,23 @@ impl Endpoint {
                 detail: String::new(),
             });
             self.meet_doom(env, eff);
+        }
+    }
+
+    /// P12: one life of a store has one name, from its start to its end. Two names in one life are two processes with
+    /// copies of one memory, in whatever order their frames come. (A counter that goes back proves nothing: that is what
+    /// gnomes do. Copies under one name, or of which one has started more often, look like late frames and are found by
+    /// what they contradict: row 23.)
+    fn is_from_a_copy(&mut self, frame: &Frame) -> bool {
+        match &self.now.life {
+            Some((incarnation, node)) if *incarnation == frame.incarnation => {
+                *node != frame.src_node
+            }
+            Some((incarnation, _)) if *incarnation > frame.incarnation => false,
+            _ => {
+                self.now.life = Some((frame.incarnation, frame.src_node.clone()));
+                false
+            }
         }
     }
 
@@ -301,6 +365,7 @@ impl Endpoint {
         if frame.ack <= self.acked {
             return;
         }
+        let was_open = self.window(env).is_open();
         while self
             .outbox
             .front()
@@ -308,10 +373,12 @@ impl Endpoint {
         {
             if let Some(message) = self.outbox.pop_front() {
                 self.outbox_bytes = self.outbox_bytes.saturating_sub(message.body.len());
+                self.stowed.remove(&message.seq);
             }
         }
         self.acked = frame.ack;
         self.acked_at = frame.age();
+        self.tell_if_opened(was_open, env);
         self.progress();
         eff.at_least(Durability::Lazy);
         if env.is_mutant(Mutant::AckVisibleToApp) {
@@ -320,7 +387,7 @@ impl Endpoint {
     }
 
     /// The partner moves: retries start small again.
-    fn progress(&mut self) {
+    pub(super) fn progress(&mut self) {
         self.now.attempt = 0;
         self.now.retry.outdate();
     }
@@ -330,13 +397,9 @@ impl Endpoint {
     /// The window counts messages and not numbers, since numbers may have been superseded. The one that is next in
     /// order always fits.
     fn hold(&mut self, messages: Vec<Message>, env: &Env<'_>, eff: &mut Effects) {
-        let window = usize::try_from(env.limits.window).unwrap_or(usize::MAX);
-        let mut bytes: usize = self
-            .now
-            .held
-            .values()
-            .map(|message| message.body.len())
-            .sum();
+        let window = self.window(env);
+        let mut bytes = self.received_bytes();
+        let mut new = false;
         for message in messages {
             let seq = message.seq;
             let is_next = message.after < self.recv_next;
@@ -347,11 +410,11 @@ impl Endpoint {
                 eff.notices.push(Notice::Duplicate { seq });
             } else if let Some(held) = self.now.held.get_mut(&seq) {
                 held.after = held.after.min(message.after);
-            } else if !is_next && self.now.held.len() >= window {
+            } else if !self.has_place(is_next, window) {
                 coverage::row(17);
                 self.now.need_ack = true;
             } else {
-                let fits = bytes + message.body.len() <= env.limits.max_outbox_bytes;
+                let fits = bytes + message.body.len() <= window.bytes as usize;
                 if fits || is_next {
                     coverage::row(15);
                     if !is_next {
@@ -359,12 +422,17 @@ impl Endpoint {
                     }
                     bytes += message.body.len();
                     self.now.held.insert(seq, message);
+                    new = true;
+                } else {
+                    self.now.need_ack = true;
                 }
             }
         }
         if !env.is_mutant(Mutant::CurrencyGoesBack) {
             self.supersede_held();
         }
+        // What is missing before it is said again sooner, and what is here is not, if the partner hears of it.
+        self.now.need_ack |= new && self.next_held().is_none();
     }
 
     /// Row 29 at the initiator: whoever was not chosen still drops its pending work.
@@ -387,12 +455,7 @@ impl Endpoint {
         if told || frame.flags.ended {
             self.fault_heard(eff);
         }
-        if told
-            || self
-                .ending
-                .as_ref()
-                .is_some_and(super::Ending::is_completed)
-        {
+        if told || self.ending.as_ref().is_some_and(Ending::is_completed) {
             self.now.need_ack |= frame.kind != FrameKind::Ack;
             if !self.now.need_ack {
                 coverage::sometimes(Rare::TombstoneFellSilent);

@@ -22,23 +22,32 @@ impl Endpoint {
         if self.is_ended() || self.fin_sent.is_some() || partner_left {
             return Err(SendRefusal::Closed);
         }
-        if bytes > MAX_MESSAGE_BYTES {
+        if bytes > self.message_limit(limits) {
             return Err(SendRefusal::TooLarge);
         }
         if self.is_before_first_answer() {
             let messages = limits.max_initiation_messages.min(MAX_INITIATION_MESSAGES);
-            let total = limits.max_initiation_bytes.min(MAX_INITIATION_BYTES);
+            let total = initiation_bytes(limits);
             if self.send_next > messages || self.initiation_bytes + bytes > total {
                 coverage::sometimes(Rare::FirstMessagesFull);
                 return Err(SendRefusal::InitWindowFull);
             }
         } else if self.outbox.len() >= limits.max_outbox_messages
-            || self.outbox_bytes + bytes > limits.max_outbox_bytes
+            || (self.outbox_bytes > 0 && self.outbox_bytes + bytes > limits.max_outbox_bytes)
         {
             coverage::sometimes(Rare::OutboxFull);
             return Err(SendRefusal::Busy);
         }
         Ok(())
+    }
+
+    /// How long a message may be that is said now. (Before the first answer, one frame must hold all there is.)
+    pub fn message_limit(&self, limits: &Limits) -> usize {
+        if self.is_before_first_answer() {
+            initiation_bytes(limits)
+        } else {
+            limits.max_message_bytes.min(MAX_MESSAGE_BYTES)
+        }
     }
 
     fn takes_a_place(&self, outgoing: &Outgoing, limits: &Limits) -> bool {
@@ -139,6 +148,7 @@ impl Endpoint {
             self.initiation_bytes += body.len();
         }
         self.outbox_bytes += body.len();
+        self.stow(seq, body.len());
         self.outbox.push_back(Message {
             seq,
             after,
@@ -156,4 +166,8 @@ impl Endpoint {
             self.answer_pending_work_locally(kind, env, eff);
         }
     }
+}
+
+fn initiation_bytes(limits: &Limits) -> usize {
+    limits.max_initiation_bytes.min(MAX_INITIATION_BYTES)
 }

@@ -192,7 +192,11 @@ impl Side {
     /// The process dies and starts again from the durable bytes.
     pub(super) fn restart(&mut self) {
         let bytes = serde_json::to_vec(&self.endpoint).unwrap();
-        self.endpoint = serde_json::from_slice(&bytes).unwrap();
+        let before = std::mem::replace(&mut self.endpoint, serde_json::from_slice(&bytes).unwrap());
+        // Large bodies lie beside the record.
+        for message in before.stowed() {
+            self.endpoint.unstow(message.seq, message.body.clone());
+        }
         self.incarnation += 1;
         self.sent = 0;
         self.timers.retain(|op| {
@@ -312,5 +316,9 @@ impl Rng {
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % end.max(1)
+    }
+
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
     }
 }

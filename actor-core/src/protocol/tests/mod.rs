@@ -4,7 +4,9 @@
 mod article;
 mod closing;
 mod codec;
+mod copies;
 mod currency;
+mod flow;
 mod kit;
 mod local;
 mod rows_established;
