@@ -400,6 +400,10 @@ impl World {
         if other >= host {
             other += 1;
         }
+        // Nobody changes its name within a life: that would be a copy of its store.
+        if self.hosts[other].up {
+            self.crash(other);
+        }
         self.tally.swaps += 1;
         self.note(None, 7, |world| {
             format!("{} and {} swap names", world.name(host), world.name(other))
