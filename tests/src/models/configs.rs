@@ -78,7 +78,7 @@ pub(super) fn pool_handshake(size: Size) -> Plan {
         pool: &[1, 2],
         trouble: Trouble {
             crashes: 1,
-            misroutes: size.pick(0, 1),
+            misroutes: 1,
             ..NO_TROUBLE
         },
         fragile: size.pick(&[0], &[0, 1]),

@@ -7,6 +7,7 @@ mod intern;
 mod liveness;
 mod memory;
 mod model;
+mod mutants;
 mod plan;
 mod property;
 mod turn;
@@ -14,6 +15,15 @@ pub use configs::Size;
 pub use property::Safety;
 
 use stateright::{Checker, Model};
+
+pub fn trial_mutants() {
+    for mutant in actor_core::protocol::Mutant::ALL {
+        if std::env::var("ONLY").is_ok_and(|o| !format!("{mutant:?}").contains(&o)) { continue; }
+        let r = mutants::refute(mutant);
+        println!("{mutant:?} {} {} {:?} of {}", r.model, r.property, r.story.as_ref().map(Vec::len), r.states);
+        if std::env::var("STORY").is_ok() { for l in r.story.unwrap_or_default() { println!("    {l}"); } }
+    }
+}
 
 pub fn trial(size: Size, threads: usize) {
     for plan in configs::all(size) {

@@ -17,7 +17,7 @@ use crate::protocol::stateless::{reject, reset};
 /// Row 4: an acknowledged batch is repeated as if it had been repeated this often in vain.
 const SLOW_ATTEMPT: u32 = 5;
 /// A refusal heard in this many rounds in a row, with nobody accepting, ends the search early.
-const CONVINCING_REFUSALS: u32 = 3;
+pub(super) const CONVINCING_REFUSALS: u32 = 3;
 
 impl Endpoint {
     pub(super) fn receive(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
