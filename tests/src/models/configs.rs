@@ -237,7 +237,7 @@ pub(super) fn amnesia(size: Size) -> Plan {
         },
         fragile: size.pick(&[1], &[0, 1]),
         letters: 2,
-        births: size.pick(1, 2),
+        births: 2,
         goals: &[Goal::Answered],
         ..Plan::new("M4 amnesia", Mode::Handshake)
     }

@@ -149,8 +149,13 @@ impl World {
     }
 
     pub(super) fn dump(&self) {
-        let n = self.hosts.len() as u32;
-        for i in [n - 1, n - 2, n-10,n-11] { println!("{:#?}", self.hosts.get(i)); }
+        let mut all = std::collections::BTreeMap::new();
+        for i in 0..self.hosts.len() as u32 {
+            let h = self.hosts.get(i);
+            for r in &h.records { if let Some(e) = r.live.endpoint.ending() { *all.entry(format!("{} {:?} {e:?}", h.place, r.key.role)).or_insert(0) += 1; } }
+            for g in &h.graves { *all.entry(format!("{} grave {:?} {:?} {:?}", h.place, g.key.role, g.fate, g.ending)).or_insert(0) += 1; }
+        }
+        println!("{all:#?}");
     }
 
     pub(super) fn host(&self, state: &State, place: Place) -> &Host {

@@ -64,6 +64,7 @@ pub(super) fn refute(mutant: Mutant) -> Refutation {
         let world = checker.model();
         actions.iter().map(|action| world.format_action(action)).collect()
     });
+    if std::env::var("DUMP").is_ok() { checker.model().dump(); }
     Refutation {
         mutant,
         model,

@@ -545,7 +545,10 @@ impl<'a> Turn<'a> {
         let acked = released(endpoint);
         let ahead = self.mail.iter().any(|(of, _, frame)| {
             let last = frame.messages.last().map_or(0, |message| message.seq);
-            *of == Some(key) && !frame.is_initiating() && last > acked + limits.window
+            let in_flight = endpoint.outbox().filter(|message| message.seq <= last);
+            *of == Some(key)
+                && !frame.is_initiating()
+                && in_flight.count() as u64 > limits.window
         });
         let too_many = kept > limits.max_outbox_messages + usize::from(self.plan().asks) + 1;
         let crowded = self.host.births > self.plan().births.max(1);
