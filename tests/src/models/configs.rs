@@ -94,7 +94,12 @@ pub(super) fn pool_handshake(size: Size) -> Plan {
 /// M1: one instance is a pool as well; it is forgotten, wiped and asked again.
 pub(super) fn pool_of_one(size: Size) -> Plan {
     Plan {
-        deadlines: &[TimerKind::Accumulate, TimerKind::Initiation, TimerKind::Linger],
+        deadlines: &[
+            TimerKind::Accumulate,
+            TimerKind::Initiation,
+            TimerKind::Lifetime,
+            TimerKind::Linger,
+        ],
         trouble: Trouble {
             crashes: 1,
             repeats: size.pick(0, 1),
@@ -171,7 +176,7 @@ pub(super) fn closing(size: Size) -> Plan {
     Plan {
         asks: 1,
         closing: Closing::Either,
-        deadlines: &[TimerKind::Linger],
+        deadlines: &[TimerKind::Accumulate, TimerKind::Linger, TimerKind::Silence],
         trouble: Trouble {
             crashes: size.pick(0, 1),
             repeats: 0,
@@ -192,7 +197,10 @@ pub(super) fn abandoning(size: Size) -> Plan {
         asks: 1,
         closing: Closing::Initiator,
         abandons: &[Role::Initiator, Role::Target],
-        deadlines: &[TimerKind::Linger, TimerKind::Accumulate],
+        deadlines: size.pick(
+            &[],
+            &[TimerKind::Accumulate, TimerKind::Linger, TimerKind::Silence],
+        ),
         trouble: Trouble {
             abandons: size.pick(1, 2),
             crashes: size.pick(0, 1),

@@ -4,7 +4,8 @@
 //! of them. What an input does to a host depends on nothing else, so it is computed once (`model.rs` remembers it).
 
 use actor_core::protocol::{
-    Destination, DialogId, EndpointKey, Env, Frame, FrameKind, Limits, Mutant, Role, StoreId, TimerKind, Token,
+    Destination, DialogId, EndpointKey, Env, Frame, FrameKind, Limits, Mutant, Role, StoreId,
+    TimerKind, Token,
 };
 
 use super::{
@@ -120,10 +121,14 @@ pub(super) enum Event {
     Commit,
     Release,
     /// The process ends and starts again; `kept`: what was lazily durable had been written.
-    Crash { kept: bool },
+    Crash {
+        kept: bool,
+    },
     Wipe,
     Snapshot,
-    Rollback { busy: bool },
+    Rollback {
+        busy: bool,
+    },
 }
 
 impl Host {
@@ -214,7 +219,11 @@ impl Host {
                 check_commit(before, &next, broken);
             }
             record.durable = if next.endpoint.fully_over() {
-                let fate = if lingered { Fate::Lingered } else { Fate::Dropped };
+                let fate = if lingered {
+                    Fate::Lingered
+                } else {
+                    Fate::Dropped
+                };
                 self.graves.push(Grave::of(&next, fate));
                 None
             } else {
@@ -318,9 +327,9 @@ impl Host {
     /// Has an application or endpoint changed in a way that was not written?
     pub(super) fn owes_the_disk(&self, rules: &Rules) -> bool {
         let env = self.env(rules);
-        self.records.iter().any(|record| {
-            Some(record.live.as_read_back(&env)) != record.durable
-        })
+        self.records
+            .iter()
+            .any(|record| Some(record.live.as_read_back(&env)) != record.durable)
     }
 
     pub(super) fn crash(&mut self, kept: bool, rules: &Rules, broken: &mut Broken) {
@@ -344,7 +353,10 @@ impl Host {
     }
 
     pub(super) fn take_snapshot(&mut self) {
-        let durable = self.records.iter().filter_map(|record| record.durable.clone());
+        let durable = self
+            .records
+            .iter()
+            .filter_map(|record| record.durable.clone());
         self.snapshot = Some((self.incarnation, durable.collect()));
     }
 
@@ -359,7 +371,10 @@ impl Host {
         };
         let lost = std::mem::take(&mut self.records);
         for memory in lost.into_iter().filter_map(|record| record.durable) {
-            if memories.iter().all(|kept| kept.endpoint.token() != memory.endpoint.token()) {
+            if memories
+                .iter()
+                .all(|kept| kept.endpoint.token() != memory.endpoint.token())
+            {
                 self.graves.push(Grave::of(&memory, Fate::Lost));
             }
         }

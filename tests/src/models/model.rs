@@ -148,16 +148,6 @@ impl World {
         self.hosts.len()
     }
 
-    pub(super) fn dump(&self) {
-        let mut all = std::collections::BTreeMap::new();
-        for i in 0..self.hosts.len() as u32 {
-            let h = self.hosts.get(i);
-            for r in &h.records { if let Some(e) = r.live.endpoint.ending() { *all.entry(format!("{} {:?} {e:?}", h.place, r.key.role)).or_insert(0) += 1; } }
-            for g in &h.graves { *all.entry(format!("{} grave {:?} {:?} {:?}", h.place, g.key.role, g.fate, g.ending)).or_insert(0) += 1; }
-        }
-        println!("{all:#?}");
-    }
-
     pub(super) fn host(&self, state: &State, place: Place) -> &Host {
         self.hosts.get(state.hosts[usize::from(place)])
     }
@@ -318,7 +308,10 @@ impl World {
         else {
             return Where::Unknown;
         };
-        if let Some(home) = self.all_hosts(state).find(|other| other.store_id() == peer.store) {
+        if let Some(home) = self
+            .all_hosts(state)
+            .find(|other| other.store_id() == peer.store)
+        {
             return Where::At(home.place);
         }
         let now = self.host(state, place);
@@ -362,8 +355,7 @@ impl World {
         state.network.letters().any(|letter| {
             let frame = &self.letter(letter).frame;
             let unheard = |memory: &Memory| {
-                let news =
-                    |message: &Message| message.seq >= memory.endpoint.recv_next();
+                let news = |message: &Message| message.seq >= memory.endpoint.recv_next();
                 frame.dst_token == Some(memory.endpoint.token()) && frame.messages.iter().any(news)
             };
             host.records.iter().any(|record| unheard(&record.live))

@@ -62,9 +62,11 @@ pub(super) fn refute(mutant: Mutant) -> Refutation {
     let story = checker.discoveries().remove(property.code()).map(|path| {
         let actions = path.into_actions();
         let world = checker.model();
-        actions.iter().map(|action| world.format_action(action)).collect()
+        actions
+            .iter()
+            .map(|action| world.format_action(action))
+            .collect()
     });
-    if std::env::var("DUMP").is_ok() { checker.model().dump(); }
     Refutation {
         mutant,
         model,

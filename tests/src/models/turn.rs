@@ -84,7 +84,10 @@ impl<'a> Turn<'a> {
     }
 
     pub(super) fn answer(mut self, key: EndpointKey, kind: MessageKind) -> Self {
-        let owed = self.host.live(key).and_then(|memory| memory.endpoint.owed().first().copied());
+        let owed = self
+            .host
+            .live(key)
+            .and_then(|memory| memory.endpoint.owed().first().copied());
         if let Some(re) = owed {
             self.say(key, kind, re);
         }
@@ -104,7 +107,10 @@ impl<'a> Turn<'a> {
     }
 
     pub(super) fn timer(mut self, key: EndpointKey, kind: TimerKind) -> Self {
-        let waiting = self.host.live(key).is_some_and(|memory| memory.endpoint.has_next());
+        let waiting = self
+            .host
+            .live(key)
+            .is_some_and(|memory| memory.endpoint.has_next());
         if let Some(memory) = self.live_mut(key) {
             memory.disarm(kind);
         }
@@ -125,7 +131,9 @@ impl<'a> Turn<'a> {
             return self;
         };
         let location = match place {
-            Where::At(place) => Location::Bound { node: node_name(place) },
+            Where::At(place) => Location::Bound {
+                node: node_name(place),
+            },
             Where::ReplacedBy(place, store) => Location::ReplacedBy(store_id(place, store)),
             Where::Unknown => Location::Unknown,
         };
@@ -184,7 +192,8 @@ impl<'a> Turn<'a> {
         let is_ack = frame.kind == FrameKind::Ack && frame.messages.is_empty();
         let heard = self.step(key, Input::Frame(frame));
         let shows = heard.deliver.is_some() || heard.notices.contains(&Notice::Established);
-        self.broken.mark_if(Safety::AcksAreInvisible, is_ack && shows);
+        self.broken
+            .mark_if(Safety::AcksAreInvisible, is_ack && shows);
         self.consume_all_pending(key);
     }
 
@@ -225,8 +234,13 @@ impl<'a> Turn<'a> {
         }
         let token = self.host.mint(self.rules, &mut self.broken);
         let env = self.host.env(self.rules);
-        let (endpoint, effects) =
-            Endpoint::accept(frame.clone(), token, self.plan().mode, Plan::timeouts(), &env);
+        let (endpoint, effects) = Endpoint::accept(
+            frame.clone(),
+            token,
+            self.plan().mode,
+            Plan::timeouts(),
+            &env,
+        );
         self.host.put(Memory::new(endpoint, None));
         self.absorb(key, effects);
         self.consume_all_pending(key);
@@ -279,7 +293,9 @@ impl<'a> Turn<'a> {
     /// Pending work is consumed as a batch, established messages one by one.
     fn consume_all_pending(&mut self, key: EndpointKey) {
         loop {
-            let Some(memory) = self.host.live(key) else { return };
+            let Some(memory) = self.host.live(key) else {
+                return;
+            };
             let batch = memory.endpoint.stage() == Stage::Accumulating;
             let before = memory.endpoint.recv_next();
             self.consume_once(key);
@@ -337,7 +353,9 @@ impl<'a> Turn<'a> {
     }
 
     fn check_hearing(&mut self, key: EndpointKey, message: &Message) {
-        let Some(memory) = self.host.live(key) else { return };
+        let Some(memory) = self.host.live(key) else {
+            return;
+        };
         let last = memory.app.last_heard();
         let from_initiator = key.role == Role::Target;
         let may_be_left_out = |seq| from_initiator && self.rules.plan.is_currency(seq);
@@ -364,7 +382,10 @@ impl<'a> Turn<'a> {
     /// A target that has a subcontractor answers all but the first question only when the subcontractor has.
     fn may_answer(&self, key: EndpointKey, seq: u64) -> bool {
         let waits = self.plan().second.is_some() && key.dialog == main_dialog() && seq > 1;
-        !waits || self.child_of(key).is_some_and(|child| child.app.answers > 0)
+        !waits
+            || self
+                .child_of(key)
+                .is_some_and(|child| child.app.answers > 0)
     }
 
     fn answer_at_once(&mut self, key: EndpointKey, seq: u64) {
@@ -393,7 +414,9 @@ impl<'a> Turn<'a> {
 
     fn say(&mut self, key: EndpointKey, kind: MessageKind, re: u64) {
         let life = self.host.incarnation;
-        let Some(memory) = self.host.live(key) else { return };
+        let Some(memory) = self.host.live(key) else {
+            return;
+        };
         let words = memory.next_words(self.plan(), kind, re, life);
         let effects = self.step(key, Input::Send(words));
         let refused = |notice: &Notice| matches!(notice, Notice::Refused(_));
@@ -482,7 +505,9 @@ impl<'a> Turn<'a> {
         self.mail.clear();
         self.touched.clear();
         self.durability = Durability::Durable;
-        let Some(record) = self.host.record_mut(key) else { return };
+        let Some(record) = self.host.record_mut(key) else {
+            return;
+        };
         let Some(durable) = &record.durable else {
             self.host.records.retain(|record| record.key != key);
             return;
@@ -538,7 +563,9 @@ impl<'a> Turn<'a> {
     /// S6 where nobody is bound, and S21.
     fn check_bounds(&mut self, key: EndpointKey) {
         let limits = self.rules.limits();
-        let Some(memory) = self.host.live(key) else { return };
+        let Some(memory) = self.host.live(key) else {
+            return;
+        };
         let endpoint = &memory.endpoint;
         let kept = endpoint.outbox().count();
         let unbound = endpoint.stage() == Stage::Initiating;
@@ -546,9 +573,7 @@ impl<'a> Turn<'a> {
         let ahead = self.mail.iter().any(|(of, _, frame)| {
             let last = frame.messages.last().map_or(0, |message| message.seq);
             let in_flight = endpoint.outbox().filter(|message| message.seq <= last);
-            *of == Some(key)
-                && !frame.is_initiating()
-                && in_flight.count() as u64 > limits.window
+            *of == Some(key) && !frame.is_initiating() && in_flight.count() as u64 > limits.window
         });
         let too_many = kept > limits.max_outbox_messages + usize::from(self.plan().asks) + 1;
         let crowded = self.host.births > self.plan().births.max(1);
