@@ -52,8 +52,8 @@ pub(super) fn pool_pending(size: Size) -> Plan {
             deadlines: 1,
             ..NO_TROUBLE
         },
-        letters: size.pick(1, 2),
-        births: 1,
+        letters: size.pick(1, 3),
+        births: size.pick(1, 2),
         goals: &[Goal::Answered],
         ..Plan::new("M1 pool, pending work", Mode::Pending)
     }
@@ -101,7 +101,7 @@ pub(super) fn pool_of_one(size: Size) -> Plan {
             TimerKind::Linger,
         ],
         trouble: Trouble {
-            crashes: 1,
+            crashes: size.pick(0, 1),
             repeats: size.pick(0, 1),
             deadlines: ALWAYS,
             ..NO_TROUBLE
@@ -176,9 +176,14 @@ pub(super) fn closing(size: Size) -> Plan {
     Plan {
         asks: 1,
         closing: Closing::Either,
-        deadlines: &[TimerKind::Accumulate, TimerKind::Linger, TimerKind::Silence],
+        deadlines: &[
+            TimerKind::Accumulate,
+            TimerKind::Initiation,
+            TimerKind::Linger,
+            TimerKind::Silence,
+        ],
         trouble: Trouble {
-            crashes: size.pick(0, 1),
+            crashes: 0,
             repeats: 0,
             deadlines: ALWAYS,
             ..NO_TROUBLE
@@ -199,11 +204,16 @@ pub(super) fn abandoning(size: Size) -> Plan {
         abandons: &[Role::Initiator, Role::Target],
         deadlines: size.pick(
             &[],
-            &[TimerKind::Accumulate, TimerKind::Linger, TimerKind::Silence],
+            &[
+                TimerKind::Accumulate,
+                TimerKind::Initiation,
+                TimerKind::Linger,
+                TimerKind::Silence,
+            ],
         ),
         trouble: Trouble {
             abandons: size.pick(1, 2),
-            crashes: size.pick(0, 1),
+            crashes: 0,
             deadlines: size.pick(0, ALWAYS),
             ..NO_TROUBLE
         },
@@ -222,7 +232,7 @@ pub(super) fn gnomes(size: Size) -> Plan {
         closing: Closing::Initiator,
         deadlines: &[TimerKind::Linger, TimerKind::Accumulate],
         trouble: Trouble {
-            repeats: 2,
+            repeats: size.pick(2, 3),
             deadlines: 2,
             ..NO_TROUBLE
         },
@@ -256,14 +266,14 @@ pub(super) fn amnesia(size: Size) -> Plan {
 /// M4: a store goes back in time.
 pub(super) fn rollback(size: Size) -> Plan {
     Plan {
-        asks: 2,
+        asks: size.pick(2, 3),
         opening: 1,
         trouble: Trouble {
             rollbacks: 1,
             crashes: 0,
             ..NO_TROUBLE
         },
-        fragile: size.pick(&[1], &[0, 1]),
+        fragile: &[1],
         letters: size.pick(1, 2),
         births: 2,
         ..Plan::new("M4 rollback", Mode::Handshake)
@@ -285,7 +295,7 @@ pub(super) fn subcontract(size: Size) -> Plan {
         },
         fragile: &[1],
         letters: size.pick(1, 2),
-        births: 2,
+        births: 1,
         goals: &[Goal::Answered],
         ..Plan::new("M6 subcontract", Mode::Pending)
     }
@@ -318,7 +328,7 @@ pub(super) fn currency(size: Size) -> Plan {
             repeats: size.pick(1, 1),
             ..NO_TROUBLE
         },
-        fragile: &[0, 1],
+        fragile: &[1],
         letters: size.pick(1, 2),
         births: 1,
         goals: &[Goal::Answered],

@@ -91,8 +91,16 @@ pub fn prove(threads: usize, progress: &dyn Fn(String)) -> Report {
 
 /// All models at one size, without the mutants.
 pub fn check(size: Size, threads: usize, progress: &dyn Fn(String)) -> Report {
+    check_named("", size, threads, progress)
+}
+
+/// The models whose names contain this, at one size, without the mutants.
+pub fn check_named(name: &str, size: Size, threads: usize, progress: &dyn Fn(String)) -> Report {
     let mut report = Report::default();
     for plan in configs::all(size) {
+        if !plan.name.contains(name) {
+            continue;
+        }
         progress(format!("{} ({size:?}) ..", plan.name));
         let model = check_plan(plan, size, threads);
         progress(model.to_string());

@@ -576,7 +576,8 @@ impl<'a> Turn<'a> {
             *of == Some(key) && !frame.is_initiating() && in_flight.count() as u64 > limits.window
         });
         let too_many = kept > limits.max_outbox_messages + usize::from(self.plan().asks) + 1;
-        let crowded = self.host.births > self.plan().births.max(1);
+        let children = u8::from(self.plan().second.is_some()) * self.plan().births;
+        let crowded = self.host.births > self.plan().births.max(1) + children;
         let broken = &mut self.broken;
         broken.mark_if(Safety::KeptUntilAcked, unbound && acked > 0);
         broken.mark_if(Safety::BacklogIsBounded, ahead || too_many || crowded);
