@@ -285,7 +285,7 @@ pub(super) fn subcontract(size: Size) -> Plan {
     Plan {
         pool: &[1, 2],
         second: Some(3),
-        asks: 2,
+        asks: size.pick(1, 2),
         opening: 1,
         deadlines: &[TimerKind::Accumulate],
         trouble: Trouble {
