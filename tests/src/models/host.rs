@@ -194,19 +194,18 @@ impl Host {
 
     pub(super) fn put(&mut self, memory: Memory) {
         let key = memory.key();
-        match self.record_mut(key) {
-            Some(record) => record.live = memory,
-            None => {
-                self.records.push(Record {
-                    key,
-                    live: memory,
-                    durable: None,
-                    spoke: None,
-                    volatile_attempts: 0,
-                });
-                self.records.sort_by_key(|record| record.key);
-            }
+        if let Some(record) = self.record_mut(key) {
+            record.live = memory;
+            return;
         }
+        self.records.push(Record {
+            key,
+            live: memory,
+            durable: None,
+            spoke: None,
+            volatile_attempts: 0,
+        });
+        self.records.sort_by_key(|record| record.key);
     }
 
     /// All that was handled is durable from here on.
@@ -290,10 +289,8 @@ impl Host {
     fn stamp(&mut self, key: Option<EndpointKey>, frame: &mut Frame) {
         let counts = !frame.is_initiating() && !matches!(frame.kind, FrameKind::Reset { .. });
         if let Some(record) = key.filter(|_| counts).and_then(|key| self.record_mut(key)) {
-            if record.spoke != Some(frame.ack) {
-                record.spoke = Some(frame.ack);
-                self.send_ctr += 1;
-            }
+            let says_news = record.spoke.replace(frame.ack) != Some(frame.ack);
+            self.send_ctr += u8::from(says_news);
         }
         frame.stamp(
             self.store_id(),

@@ -416,7 +416,7 @@ impl World {
         }
     }
 
-    fn happens_at(&self, last: &State, place: Place, event: Event) -> Option<State> {
+    fn happens_at(&self, last: &State, place: Place, event: Event) -> State {
         let mut next = last.clone();
         let number = last.hosts[usize::from(place)];
         if let Event::Timer(_, TimerKind::Silence) = event {
@@ -433,7 +433,7 @@ impl World {
         if outcome.host != number {
             self.judge(&mut next, place);
         }
-        Some(next)
+        next
     }
 }
 
@@ -485,7 +485,7 @@ impl Model for World {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut next = match action {
             Action::At(place, event) => {
-                let mut next = self.happens_at(last, place, event)?;
+                let mut next = self.happens_at(last, place, event);
                 next.left = self.pay(last.left, place, event)?;
                 next
             }
@@ -497,7 +497,7 @@ impl Model for World {
             } => {
                 let mut before = last.clone();
                 before.network.remove(letter);
-                let mut next = self.happens_at(&before, place, Event::Deliver(letter))?;
+                let mut next = self.happens_at(&before, place, Event::Deliver(letter));
                 if stays {
                     next.network.add(letter, self.plan().letters);
                 }

@@ -101,7 +101,10 @@ impl Report {
 }
 
 fn told(story: &[String]) -> String {
-    story.iter().map(|line| format!("\n    {line}")).collect()
+    story
+        .iter()
+        .flat_map(|line| ["\n    ", line.as_str()])
+        .collect()
 }
 
 impl fmt::Display for ModelReport {
