@@ -77,6 +77,8 @@ use plan::Plan;
 
 /// Largest graph that is built for liveness; a larger model is walked backwards at its small size only.
 const MAX_GRAPH_STATES: usize = 1_200_000;
+/// Transitions after which a model is left, breadth first: the report says so. Bounds the time of a gate.
+const MAX_TRANSITIONS: usize = 30_000_000;
 
 /// All models at their full size and at their small one, liveness, and the mutants: for the gate.
 ///
@@ -122,7 +124,12 @@ pub fn refute_all(progress: &dyn Fn(String)) -> Vec<Refutation> {
 fn check_plan(plan: Plan, size: Size, threads: usize) -> ModelReport {
     let (name, goals) = (plan.name, plan.goals);
     let world = World::new(plan.clone(), None, None);
-    let checker = world.checker().threads(threads).spawn_bfs().join();
+    let checker = world
+        .checker()
+        .threads(threads)
+        .target_state_count(MAX_TRANSITIONS)
+        .spawn_bfs()
+        .join();
     let world = checker.model();
     let mut broken: Vec<(Safety, Vec<String>)> = Vec::new();
     for (code, path) in checker.discoveries() {
@@ -145,6 +152,7 @@ fn check_plan(plan: Plan, size: Size, threads: usize) -> ModelReport {
         size,
         states,
         generated: checker.state_count(),
+        is_whole: checker.state_count() < MAX_TRANSITIONS,
         depth: checker.max_depth(),
         hosts: world_size(&checker),
         broken,

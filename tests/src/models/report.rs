@@ -9,12 +9,14 @@ use super::{configs::Size, mutants::Refutation, property::Safety};
 pub struct ModelReport {
     /// Its name.
     pub name: &'static str,
-    /// How much of it was explored: at this size, all of it.
+    /// How much of it was explored.
     pub size: Size,
     /// Different states.
     pub states: usize,
     /// Transitions between them.
     pub generated: usize,
+    /// Was that all of it, at this size? Otherwise the states nearest to the beginning.
+    pub is_whole: bool,
     /// Actions to the state farthest away.
     pub depth: usize,
     /// Different states of one host in them.
@@ -115,6 +117,9 @@ impl fmt::Display for ModelReport {
             "{:<34} {size:<5} {:>10} states {:>11} transitions, depth {:>3}, {:>5} hosts",
             self.name, self.states, self.generated, self.depth, self.hosts
         )?;
+        if !self.is_whole {
+            write!(f, "; NOT ALL, the nearest")?;
+        }
         for (property, _) in &self.broken {
             write!(f, "; BROKEN {property}")?;
         }
