@@ -99,6 +99,17 @@ pub(crate) enum Command {
         dialog: DialogId,
         call: Encoded,
         then: Option<Continuation>,
+        within: Option<Duration>,
+    },
+    /// Said unasked to whoever opened this dialog.
+    Tell {
+        event: Encoded,
+    },
+    /// Events of a partner go here, each one.
+    Listen {
+        dialog: DialogId,
+        name: &'static str,
+        then: Continuation,
     },
     Reply {
         request: u64,

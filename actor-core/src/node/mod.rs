@@ -7,11 +7,13 @@
 mod address;
 mod builder;
 mod clock;
+mod deaths;
 mod gate;
 mod ids;
 mod letters;
 mod line;
 mod listing;
+mod logical;
 mod mailbox;
 mod public;
 mod record;
@@ -24,14 +26,14 @@ mod tables;
 mod view;
 
 pub use builder::{NodeBuilder, StartError};
-pub use letters::DeadLetter;
+pub use letters::{DeadLetter, Held, LetterError};
 pub use listing::DialogInfo;
-pub use public::{Node, ShutdownError};
+pub use public::{Node, RetryError, ShutdownError};
 pub use stats::Stats;
 pub use view::{View, ViewError};
 
 #[cfg(feature = "test-util")]
-pub(crate) use address::Address;
+pub(crate) use address::{Address, actor_key};
 pub(crate) use clock::{Clock, MachineClock};
 pub(crate) use gate::Cut;
 pub(crate) use shard::{Shard, ShardMsg};

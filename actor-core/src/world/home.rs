@@ -9,6 +9,7 @@ use crate::{
     node::{Committed, Cut, Outside, Parts, SCAN_EVERY_MS, Shard, Shared},
     world::{
         clock::{SeededIds, VirtualClock},
+        steps::{LifeClock, Off},
         wire::Wire,
     },
 };
@@ -61,6 +62,8 @@ pub(super) struct Home {
     /// When it starts again by itself.
     pub(super) start_at: Option<u64>,
     pub(super) commits: u64,
+    /// How far the machine's clock is off.
+    pub(super) off: Off,
 }
 
 impl Home {
@@ -72,6 +75,7 @@ impl Home {
             plan: None,
             start_at: None,
             commits: 0,
+            off: Off::default(),
         }
     }
 
@@ -101,7 +105,7 @@ impl Home {
         let builder = (self.build)(builder.transport(wire));
         let outside = Outside {
             disk: Arc::new(self.disk.clone()),
-            clock: Arc::<VirtualClock>::clone(clock),
+            clock: Arc::new(LifeClock::new(clock, &self.off)),
             ids: Arc::<SeededIds>::clone(ids),
         };
         let Parts { shared, mut shards } = match builder.assemble(outside) {
@@ -151,6 +155,11 @@ impl Home {
 }
 
 impl Life {
+    /// When it is so late for this node, in the world's time.
+    pub(super) fn in_the_world(&self, due: u64, now: u64) -> u64 {
+        now + due.saturating_sub(self.shared.clock.now_ms())
+    }
+
     /// Whoever waits in this process hears that it stopped; nobody else hears anything.
     pub(super) fn die(self) {
         drop(self.shards);

@@ -275,6 +275,14 @@ impl Endpoint {
         self.outbox.iter()
     }
 
+    /// Was all that waits for an acknowledgement said since the last flush? Then waiting makes no room for more.
+    pub fn outbox_is_of_this_step(&self) -> bool {
+        let fresh_from = self.send_next - self.now.fresh as u64;
+        self.outbox
+            .front()
+            .is_none_or(|oldest| oldest.seq >= fresh_from)
+    }
+
     /// Target: requests that wait for our answer. Initiator: empty.
     pub fn owed(&self) -> &BTreeSet<u64> {
         &self.owed
