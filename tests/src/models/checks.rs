@@ -29,6 +29,7 @@ struct Trace {
     peer: Option<Token>,
     confirmed: bool,
     applied: u8,
+    ending: Option<Ending>,
     /// An initiator that ended without ever having been established.
     never_established: bool,
 }
@@ -45,6 +46,7 @@ fn traces(host: &Host) -> impl Iterator<Item = Trace> + '_ {
             confirmed: grave.confirmed,
             applied: grave.applied,
             never_established: grave.ending.is_some() && !grave.established,
+            ending: grave.ending,
         })
 }
 
@@ -59,8 +61,10 @@ fn check_against(one: &Host, other: &Host, broken: &mut Broken) {
         check_kept(&record.live, other, broken);
         if let Some(memory) = &record.durable {
             check_heard(memory, other, broken);
-            check_accusation(one, memory, other, broken);
         }
+    }
+    for trace in traces(one) {
+        check_accusation(one, &trace, other, broken);
     }
     check_never_established(one, other, broken);
 }
@@ -116,18 +120,19 @@ fn check_heard(memory: &Memory, other: &Host, broken: &mut Broken) {
 }
 
 /// S23.
-fn check_accusation(accuser: &Host, memory: &Memory, accused: &Host, broken: &mut Broken) {
-    let Some(Ending::Abandoned(why)) = memory.endpoint.ending() else {
+fn check_accusation(accuser: &Host, trace: &Trace, accused: &Host, broken: &mut Broken) {
+    let (Some(Ending::Abandoned(why)), Some(peer)) = (&trace.ending, trace.peer) else {
         return;
     };
     if accuser.travelled || accused.travelled {
         return;
     }
-    let remembers = partner(memory, accused).is_some();
-    let dropped = partner_grave(memory, accused).is_some_and(|grave| grave.fate == Fate::Dropped);
+    let remembers = durable(accused).any(|memory| memory.endpoint.token() == peer);
+    let grave = accused.graves.iter().find(|grave| grave.token == peer);
+    let dropped = grave.is_some_and(|grave| grave.fate == Fate::Dropped);
     let wrong = match why {
         Abandoned::PartnerAmnesia | Abandoned::PartnerReplaced => remembers || dropped,
-        Abandoned::PartnerRolledBack => remembers || partner_grave(memory, accused).is_some(),
+        Abandoned::PartnerRolledBack => remembers || grave.is_some(),
         _ => false,
     };
     broken.mark_if(Safety::NobodyIsAccusedWrongly, wrong);

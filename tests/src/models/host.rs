@@ -4,7 +4,8 @@
 //! of them. What an input does to a host depends on nothing else, so it is computed once (`model.rs` remembers it).
 
 use actor_core::protocol::{
-    Destination, DialogId, EndpointKey, Env, Frame, Limits, Mutant, Role, StoreId, TimerKind, Token,
+    Destination, DialogId, EndpointKey, Env, Frame, FrameKind, Limits, Mutant, Role, StoreId,
+    TimerKind, Token,
 };
 
 use super::{
@@ -193,19 +194,18 @@ impl Host {
 
     pub(super) fn put(&mut self, memory: Memory) {
         let key = memory.key();
-        match self.record_mut(key) {
-            Some(record) => record.live = memory,
-            None => {
-                self.records.push(Record {
-                    key,
-                    live: memory,
-                    durable: None,
-                    spoke: None,
-                    volatile_attempts: 0,
-                });
-                self.records.sort_by_key(|record| record.key);
-            }
+        if let Some(record) = self.record_mut(key) {
+            record.live = memory;
+            return;
         }
+        self.records.push(Record {
+            key,
+            live: memory,
+            durable: None,
+            spoke: None,
+            volatile_attempts: 0,
+        });
+        self.records.sort_by_key(|record| record.key);
     }
 
     /// All that was handled is durable from here on.
@@ -284,13 +284,13 @@ impl Host {
     }
 
     /// The engine compares the ages of two frames only if they acknowledge differently. So frames that acknowledge the
-    /// same may bear the same number, and an endpoint that repeats itself does not make a new state each time.
+    /// same may bear the same number, and an endpoint that repeats itself does not make a new state each time. (The ages
+    /// of RESETs and of frames that initiate are not compared at all.)
     fn stamp(&mut self, key: Option<EndpointKey>, frame: &mut Frame) {
-        if let Some(record) = key.and_then(|key| self.record_mut(key)) {
-            if record.spoke != Some(frame.ack) {
-                record.spoke = Some(frame.ack);
-                self.send_ctr += 1;
-            }
+        let counts = !frame.is_initiating() && !matches!(frame.kind, FrameKind::Reset { .. });
+        if let Some(record) = key.filter(|_| counts).and_then(|key| self.record_mut(key)) {
+            let says_news = record.spoke.replace(frame.ack) != Some(frame.ack);
+            self.send_ctr += u8::from(says_news);
         }
         frame.stamp(
             self.store_id(),
@@ -418,7 +418,7 @@ fn check_commit(before: &Memory, after: &Memory, broken: &mut Broken) {
 
 /// S1, S3, S5 and S21, as a frame leaves.
 fn check_frame(record: &Record, frame: &Frame, broken: &mut Broken) {
-    if matches!(frame.kind, actor_core::protocol::FrameKind::Reset { .. }) {
+    if matches!(frame.kind, FrameKind::Reset { .. }) {
         return;
     }
     let Some(durable) = &record.durable else {

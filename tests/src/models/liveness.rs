@@ -13,6 +13,7 @@ use super::{
     memory::Memory,
     model::{Action, State, World, initiator_key},
     plan::{Goal, Place},
+    report::Liveness,
 };
 
 /// The graph of a model.
@@ -42,19 +43,6 @@ impl Need {
             Self::Nothing
         }
     }
-}
-
-/// The verdict about one goal.
-#[derive(Debug)]
-pub(super) struct Verdict {
-    /// States in which there is hope.
-    pub(super) hopeful: usize,
-    /// States that are goals.
-    pub(super) goals: usize,
-    /// Hopeful states from which no fault-free path leads to a goal.
-    pub(super) stuck: usize,
-    /// How the first of these was reached.
-    pub(super) story: Vec<String>,
 }
 
 impl Graph {
@@ -99,12 +87,8 @@ impl Graph {
         Some(graph)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.states.len()
-    }
-
-    pub(super) fn check(&self, world: &World, goal: Goal) -> Verdict {
-        match goal {
+    pub(super) fn check(&self, world: &World, goal: Goal) -> Liveness {
+        let verdict = match goal {
             Goal::Answered => {
                 let initiators = world.plan().initiators.iter();
                 let verdicts = initiators.map(|place| {
@@ -123,6 +107,10 @@ impl Graph {
             Goal::Forgotten => {
                 self.reach(world, |_| true, |state| all_forgotten(world, state), true)
             }
+        };
+        Liveness {
+            goal: goal.text(),
+            ..verdict
         }
     }
 
@@ -132,7 +120,7 @@ impl Graph {
         hope: impl Fn(&State) -> bool,
         goal: impl Fn(&State) -> bool,
         time_passes: bool,
-    ) -> Verdict {
+    ) -> Liveness {
         let mut first_into = vec![0_usize; self.states.len() + 1];
         for (to, _, _) in &self.into {
             first_into[*to as usize + 1] += 1;
@@ -156,7 +144,8 @@ impl Graph {
             .filter(|at| hope(&self.states[*at]))
             .collect();
         let stuck: Vec<usize> = hopeful.iter().copied().filter(|at| !reaches[*at]).collect();
-        Verdict {
+        Liveness {
+            goal: "",
             hopeful: hopeful.len(),
             goals,
             story: stuck

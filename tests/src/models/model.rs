@@ -148,13 +148,6 @@ impl World {
         self.hosts.len()
     }
 
-    pub(super) fn dump(&self) {
-        let n = self.hosts.len() as u32;
-        for i in [n - 1, n - 2, n - 10, n - 11] {
-            println!("{:#?}", self.hosts.get(i));
-        }
-    }
-
     pub(super) fn host(&self, state: &State, place: Place) -> &Host {
         self.hosts.get(state.hosts[usize::from(place)])
     }
@@ -423,7 +416,7 @@ impl World {
         }
     }
 
-    fn happens_at(&self, last: &State, place: Place, event: Event) -> Option<State> {
+    fn happens_at(&self, last: &State, place: Place, event: Event) -> State {
         let mut next = last.clone();
         let number = last.hosts[usize::from(place)];
         if let Event::Timer(_, TimerKind::Silence) = event {
@@ -440,7 +433,7 @@ impl World {
         if outcome.host != number {
             self.judge(&mut next, place);
         }
-        Some(next)
+        next
     }
 }
 
@@ -492,7 +485,7 @@ impl Model for World {
     fn next_state(&self, last: &State, action: Action) -> Option<State> {
         let mut next = match action {
             Action::At(place, event) => {
-                let mut next = self.happens_at(last, place, event)?;
+                let mut next = self.happens_at(last, place, event);
                 next.left = self.pay(last.left, place, event)?;
                 next
             }
@@ -504,7 +497,7 @@ impl Model for World {
             } => {
                 let mut before = last.clone();
                 before.network.remove(letter);
-                let mut next = self.happens_at(&before, place, Event::Deliver(letter))?;
+                let mut next = self.happens_at(&before, place, Event::Deliver(letter));
                 if stays {
                     next.network.add(letter, self.plan().letters);
                 }

@@ -69,6 +69,17 @@ pub(super) enum Goal {
     Forgotten,
 }
 
+impl Goal {
+    /// In words.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Answered => "everything answered",
+            Self::Ended => "everybody has ended",
+            Self::Forgotten => "nothing is left",
+        }
+    }
+}
+
 /// One model.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {

@@ -574,10 +574,12 @@ impl<'a> Turn<'a> {
         let acked = released(endpoint);
         let ahead = self.mail.iter().any(|(of, _, frame)| {
             let last = frame.messages.last().map_or(0, |message| message.seq);
-            *of == Some(key) && !frame.is_initiating() && last > acked + limits.window
+            let in_flight = endpoint.outbox().filter(|message| message.seq <= last);
+            *of == Some(key) && !frame.is_initiating() && in_flight.count() as u64 > limits.window
         });
         let too_many = kept > limits.max_outbox_messages + usize::from(self.plan().asks) + 1;
-        let crowded = self.host.births > self.plan().births.max(1);
+        let children = u8::from(self.plan().second.is_some()) * self.plan().births;
+        let crowded = self.host.births > self.plan().births.max(1) + children;
         let broken = &mut self.broken;
         broken.mark_if(Safety::KeptUntilAcked, unbound && acked > 0);
         broken.mark_if(Safety::BacklogIsBounded, ahead || too_many || crowded);

@@ -90,6 +90,7 @@ impl Now {
             Some(last) => {
                 self.round = self.round.wrapping_sub(last.round).min(2);
                 last.round = 0;
+                last.rounds = last.rounds.min(super::receive::CONVINCING_REFUSALS);
             }
         }
     }

@@ -20,7 +20,7 @@ use crate::protocol::stateless::{reject, reset};
 /// Row 4: an acknowledged batch is repeated as if it had been repeated this often in vain.
 const SLOW_ATTEMPT: u32 = 5;
 /// A refusal heard in this many rounds in a row, with nobody accepting, ends the search early.
-const CONVINCING_REFUSALS: u32 = 3;
+pub(super) const CONVINCING_REFUSALS: u32 = 3;
 
 /// What an endpoint has received and not consumed. A transaction that is rolled back gives it back: the partner may have
 /// been told that it need not be said again, and a large message does not come twice for nothing.
