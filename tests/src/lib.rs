@@ -1,1 +1,3 @@
 //! What the tests of promises share.
+
+pub mod images;

@@ -7,6 +7,8 @@
 mod address;
 mod builder;
 mod clock;
+#[cfg(feature = "test-util")]
+pub mod fuzz;
 mod gate;
 mod ids;
 mod letters;
