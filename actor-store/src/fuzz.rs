@@ -35,6 +35,11 @@ pub fn header_row(row: &[u8]) -> Option<Vec<u8>> {
     })
 }
 
+/// The checksum of all rows and frames: a mutated one that is to be read further needs it anew.
+pub fn checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
 /// A header row of the journal.
 pub fn encode_header_row(incarnation: u64) -> Vec<u8> {
     let header = Header {

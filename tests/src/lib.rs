@@ -1,3 +1,5 @@
 //! What the tests of promises share.
 
 pub mod images;
+pub mod mutate;
+pub mod samples;

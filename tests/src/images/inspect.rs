@@ -10,7 +10,7 @@ use actor_store::{
     FoldProgress, Image, MemoryDisk, Options, Recording, Store, StoreFault, StoreId, Table,
 };
 
-use super::states::{Model, States};
+use super::states::{Model, States, digest};
 
 /// The name that a store gets if opening has to create it.
 const FRESH: StoreId = *b"a fresh store id";
@@ -32,6 +32,8 @@ pub(super) struct Found {
     /// Which life of the store began.
     pub(super) incarnation: u64,
     pub(super) id: StoreId,
+    /// How many events of the recovery were over when the store was open.
+    pub(super) opened: usize,
     /// What recovery and closing did to the disk.
     pub(super) recovery: Recording,
 }
@@ -47,13 +49,14 @@ pub(super) fn inspect(
     disk.record();
     let store = Store::open(Arc::new(disk.clone()), options(), FRESH)
         .map_err(|why| format!("does not open: {why}"))?;
-    let (id, incarnation) = (store.id(), store.incarnation());
+    let (id, incarnation, opened) = (store.id(), store.incarnation(), disk.recorded());
     let state = look_at(&store, states, allowed, look)?;
     drop(store);
     Ok(Found {
         state,
         incarnation,
         id,
+        opened,
         recovery: disk.recording(),
     })
 }
@@ -102,29 +105,19 @@ fn look_at(
 }
 
 fn wrong(found: &Model, states: &States, allowed: &RangeInclusive<usize>) -> String {
-    let earlier = (0..*allowed.start()).rev();
-    let lost = earlier
-        .clone()
-        .find(|state| states.model(*state) == found)
-        .map(|state| {
-            format!(
-                "state {state} was found: batches that were reported, up to {}, are lost",
-                allowed.start()
-            )
-        });
-    lost.unwrap_or_else(|| {
-        let expected = states.model(*allowed.start());
-        let missing = expected.keys().filter(|key| !found.contains_key(*key));
-        let strange = found
-            .iter()
-            .filter(|(key, value)| expected.get(*key) != Some(value));
-        format!(
-            "no state of the store: against state {}, {} records are missing and {} are strange",
-            allowed.start(),
-            missing.count(),
-            strange.count()
-        )
-    })
+    let Err(why) = states.admit(digest(found), allowed.clone()) else {
+        return "two states have one digest".to_owned();
+    };
+    let expected = states.model(*allowed.start());
+    let missing = expected.keys().filter(|key| !found.contains_key(*key));
+    let strange = found
+        .iter()
+        .filter(|(key, value)| expected.get(*key) != Some(value));
+    format!(
+        "{why}; {} records are missing and {} are strange",
+        missing.count(),
+        strange.count()
+    )
 }
 
 fn dump(store: &Store) -> Result<Model, StoreFault> {

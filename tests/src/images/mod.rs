@@ -7,6 +7,7 @@
 mod app;
 mod fates;
 mod inspect;
+mod known;
 mod report;
 mod scene;
 mod states;
@@ -24,10 +25,11 @@ pub use trial::crash_recording;
 pub use workload::{Op, Start, Workload};
 
 use actor_store::Recording;
+use known::Known;
 use trial::Effort;
 
-/// Random parts of each moment in one more round.
-const PARTS_A_ROUND: u64 = 4;
+/// Random parts of each moment in a round.
+const PARTS_A_ROUND: u64 = 8;
 /// Rounds after which something must be wrong with the workloads.
 const MAX_ROUNDS: u64 = 64;
 /// How often progress is told.
@@ -36,7 +38,7 @@ const TELL_EVERY: u64 = 100;
 /// Opens every image of every workload, and more random ones until there are `target_images`.
 pub fn prove(threads: usize, target_images: u64, progress: &dyn Fn(String)) -> Report {
     let workloads = Workload::all();
-    let mut report = Report::default();
+    let (mut report, known) = (Report::default(), Known::default());
     for round in 0..MAX_ROUNDS {
         let first = round * PARTS_A_ROUND;
         let effort = Effort {
@@ -47,7 +49,15 @@ pub fn prove(threads: usize, target_images: u64, progress: &dyn Fn(String)) -> R
         };
         // Only the first round is done to its end whatever the number is.
         let enough = if round == 0 { u64::MAX } else { target_images };
-        carry_out(&workloads, &effort, threads, enough, &mut report, progress);
+        carry_out(
+            &workloads,
+            &effort,
+            &known,
+            threads,
+            enough,
+            &mut report,
+            progress,
+        );
         if report.images() >= target_images {
             break;
         }
@@ -58,9 +68,8 @@ pub fn prove(threads: usize, target_images: u64, progress: &dyn Fn(String)) -> R
 /// About `target_images` images, spread over all workloads; the same ones each time.
 pub fn sample(target_images: u64) -> Report {
     let effort = Effort {
-        one_in: 16,
-        every_second_one_in: 256,
-        finish_one_in: 64,
+        one_in: 4,
+        finish_one_in: 100,
         ..Effort::COMPLETE
     };
     let all = Workload::all();
@@ -69,7 +78,15 @@ pub fn sample(target_images: u64) -> Report {
         .map(|at| all[at * 101 % all.len()].clone())
         .collect();
     let mut report = Report::default();
-    carry_out(&spread, &effort, 1, target_images, &mut report, &|_| ());
+    carry_out(
+        &spread,
+        &effort,
+        &Known::default(),
+        1,
+        target_images,
+        &mut report,
+        &|_| (),
+    );
     report
 }
 
@@ -86,9 +103,19 @@ pub fn record(workload: &Workload) -> Vec<Recording> {
         .collect()
 }
 
+/// Every frame that was sent in a workload, in its bytes.
+pub fn frames(workload: &Workload) -> Vec<Vec<u8>> {
+    let mut scene = scene::Scene::before_last(workload);
+    if let Some(op) = workload.ops.last() {
+        scene.apply(*op);
+    }
+    scene.frames()
+}
+
 fn carry_out(
     workloads: &[Workload],
     effort: &Effort,
+    known: &Known,
     threads: usize,
     enough: u64,
     report: &mut Report,
@@ -101,7 +128,7 @@ fn carry_out(
             while !stop.load(Ordering::Relaxed)
                 && let Some(workload) = workloads.get(next.fetch_add(1, Ordering::Relaxed))
             {
-                if sender.send(trial::run(workload, effort)).is_err() {
+                if sender.send(trial::run(workload, effort, known)).is_err() {
                     return;
                 }
             }

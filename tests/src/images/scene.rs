@@ -151,6 +151,11 @@ impl Scene {
         self.disk(node).recording()
     }
 
+    pub(super) fn frames(&self) -> Vec<Vec<u8>> {
+        let frames = self.world.frames();
+        frames.iter().map(|record| record.frame.encode()).collect()
+    }
+
     /// The node finds this image when it starts again, with everybody else as they are.
     pub(super) fn wake_up(&mut self, node: &str, image: &Image) {
         self.world.crash(node);

@@ -3,6 +3,7 @@
 //! Owns the model. Never reads it from a disk: the rows come from the store's hand, before they were written.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
 
 use actor_store::{Deed, Event, Recording, Table, Value, fuzz};
@@ -14,6 +15,7 @@ pub(super) type Model = BTreeMap<(Table, Vec<u8>), Value>;
 #[derive(Debug)]
 pub(super) struct States {
     models: Vec<Model>,
+    digests: Vec<u64>,
     /// How many batches were reported before each event, and before the end.
     reported: Vec<usize>,
 }
@@ -30,7 +32,16 @@ impl States {
             }
             reported.push(models.len() - 1);
         }
-        Ok(Self { models, reported })
+        Ok(Self {
+            digests: models.iter().map(digest).collect(),
+            models,
+            reported,
+        })
+    }
+
+    /// A number that two different states share by a chance of one in 2^64.
+    pub(super) fn digest(&self, state: usize) -> u64 {
+        self.digests[state]
     }
 
     /// The numbers of the states that may be found after a crash behind so many events: everything that was reported,
@@ -42,6 +53,23 @@ impl States {
 
     pub(super) fn model(&self, state: usize) -> &Model {
         &self.models[state]
+    }
+
+    /// Demands that a state of this digest is among the allowed ones.
+    pub(super) fn admit(&self, digest: u64, allowed: RangeInclusive<usize>) -> Result<(), String> {
+        let least = *allowed.start();
+        if allowed
+            .into_iter()
+            .any(|state| self.digest(state) == digest)
+        {
+            return Ok(());
+        }
+        match (0..least).rev().find(|state| self.digest(*state) == digest) {
+            Some(state) => Err(format!(
+                "state {state} was found: batches that were reported, up to {least}, are lost"
+            )),
+            None => Err(format!("what was found is no state near {least}")),
+        }
     }
 
     /// Demands that every record in every state from one on can be read, and says the same when written again.
@@ -57,6 +85,15 @@ impl States {
         }
         Ok(())
     }
+}
+
+pub(super) fn digest(model: &Model) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for ((table, key), value) in model {
+        (table, key, &value.bytes).hash(&mut hasher);
+        (value.index.deadline, value.index.busy).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 fn after(mut model: Model, batch: u64, expected: usize, row: &[u8]) -> Result<Model, String> {

@@ -3,8 +3,8 @@
 //! Owns the loops over moments, fates and second crashes. The operations before the last one are another workload's
 //! business, so no moment is tried twice.
 
-use std::collections::HashMap;
-use std::ops::Range;
+use std::collections::HashSet;
+use std::ops::{Range, RangeInclusive};
 use std::panic::{self, AssertUnwindSafe};
 
 use actor_store::{Deed, Image, Recording, Replay, StoreId};
@@ -12,6 +12,7 @@ use actor_store::{Deed, Image, Recording, Replay, StoreId};
 use super::{
     fates::{Fate, mix},
     inspect::{Found, Look, inspect, is_new},
+    known::{Content, Known},
     report::Report,
     scene::Scene,
     states::States,
@@ -34,7 +35,7 @@ pub(super) struct Effort {
 }
 
 /// Carries a workload out and crashes it.
-pub(super) fn run(workload: &Workload, effort: &Effort) -> Report {
+pub(super) fn run(workload: &Workload, effort: &Effort, known: &Known) -> Report {
     let mut report = Report::default();
     report.workloads = 1;
     let mut scene = Scene::before_last(workload);
@@ -49,7 +50,7 @@ pub(super) fn run(workload: &Workload, effort: &Effort) -> Report {
     for (node, begin) in scene.nodes().to_vec().into_iter().zip(begins) {
         let recording = scene.recording(node);
         let begin = if workload.ops.is_empty() { 0 } else { begin };
-        match Trial::new(&recording) {
+        match Trial::new(&recording, known) {
             Ok(trial) => trial.run(workload, node, begin, effort, &mut report),
             Err(why) => report.fail(format!("{workload}, {node}: {why}")),
         }
@@ -60,8 +61,8 @@ pub(super) fn run(workload: &Workload, effort: &Effort) -> Report {
 /// Crashes a recording at every event from `begin` on, without a world behind it.
 pub fn crash_recording(recording: &Recording, begin: usize) -> Report {
     let mut report = Report::default();
-    let effort = &Effort::COMPLETE;
-    match Trial::new(recording) {
+    let (effort, known) = (&Effort::COMPLETE, Known::default());
+    match Trial::new(recording, &known) {
         Ok(trial) => trial.crash(begin, effort, &mut report, &mut |_, _, _| Ok(false)),
         Err(why) => report.fail(why),
     }
@@ -83,13 +84,14 @@ struct Trial<'r> {
     recording: &'r Recording,
     states: States,
     id: StoreId,
+    known: &'r Known,
 }
 
 /// Goes on with the world on an image: the number of events before the crash, and the image. False if it does not.
 type GoOn<'g> = &'g mut dyn FnMut(usize, u64, &Image) -> Result<bool, String>;
 
 impl<'r> Trial<'r> {
-    fn new(recording: &'r Recording) -> Result<Self, String> {
+    fn new(recording: &'r Recording, known: &'r Known) -> Result<Self, String> {
         let states = States::of(recording)?;
         let mut end = recording.replay();
         while end.advance().is_some() {}
@@ -100,6 +102,7 @@ impl<'r> Trial<'r> {
             recording,
             states,
             id: found.id,
+            known,
         })
     }
 
@@ -129,7 +132,7 @@ impl<'r> Trial<'r> {
     }
 
     fn crash(&self, begin: usize, effort: &Effort, report: &mut Report, go_on: GoOn<'_>) {
-        let mut seen = HashMap::new();
+        let mut seen = HashSet::new();
         let mut moment = self.recording.replay();
         while moment.at() < begin {
             moment.advance();
@@ -152,7 +155,7 @@ impl<'r> Trial<'r> {
         moment: &Replay<'_>,
         effort: &Effort,
         report: &mut Report,
-        seen: &mut HashMap<u64, usize>,
+        seen: &mut HashSet<u64>,
         go_on: GoOn<'_>,
     ) {
         report.moments += 1;
@@ -161,52 +164,55 @@ impl<'r> Trial<'r> {
             report.considered += 1;
             let image = fate.image(moment);
             let fingerprint = image.fingerprint();
-            let fail = |report: &mut Report, why: &str| {
-                report.fail(format!("event {}, {fate:?}: {why}", moment.at()));
-            };
-            if let Some(state) = seen.get(&fingerprint) {
-                // Seen at an earlier moment, when less was reported.
-                if !allowed.contains(state) {
-                    fail(report, "a batch that was reported is lost");
-                }
-                continue;
-            }
             if !mix(fingerprint ^ 1).is_multiple_of(effort.one_in) {
                 continue;
             }
-            let look = match fingerprint % 4 {
-                0 => Look::Folded,
-                _ => Look::Records,
+            let done = match self.known.get(fingerprint) {
+                Some(found) => self.states.admit(found.digest, allowed.clone()),
+                None => self.open(&image, fingerprint, fate, allowed.clone(), effort, report),
             };
-            report.fingerprints.insert(fingerprint);
-            report.count(fate);
-            let found = match inspect(&image, &self.states, allowed.clone(), look) {
-                Ok(found) => found,
-                Err(why) => {
-                    fail(report, &why);
-                    continue;
-                }
+            // Another workload that left the same image went on from it in another way.
+            let done = match done {
+                Ok(()) if seen.insert(fingerprint) => go_on(moment.at(), fingerprint, &image),
+                Ok(()) => Ok(false),
+                Err(why) => Err(why),
             };
-            seen.insert(fingerprint, found.state);
-            let done = self
-                .check_name(&found, 0)
-                .and_then(|()| self.crash_again(&found, fingerprint, effort, report))
-                .and_then(|()| go_on(moment.at(), fingerprint, &image));
             match done {
                 Ok(went_on) => report.finished += u64::from(went_on),
-                Err(why) => fail(report, &why),
+                Err(why) => report.fail(format!("event {}, {fate:?}: {why}", moment.at())),
             }
         }
     }
 
-    // A store keeps its name, and no life is lived twice.
-    fn check_name(&self, found: &Found, lived: u64) -> Result<(), String> {
+    fn open(
+        &self,
+        image: &Image,
+        fingerprint: u64,
+        fate: Fate,
+        allowed: RangeInclusive<usize>,
+        effort: &Effort,
+        report: &mut Report,
+    ) -> Result<(), String> {
+        let look = match fingerprint % 4 {
+            0 => Look::Folded,
+            _ => Look::Records,
+        };
+        let found = inspect(image, &self.states, allowed, look)?;
+        if self.known.add(fingerprint, self.content(&found)) {
+            report.count(fate);
+        }
+        self.check_name(&found)?;
+        self.crash_again(&found, fingerprint, effort, report)
+    }
+
+    // A store keeps its name, and its first life is over.
+    fn check_name(&self, found: &Found) -> Result<(), String> {
         let may_be_new = found.state == 0 && is_new(found);
         if found.id != self.id && !may_be_new {
             return Err("the store has another name".to_owned());
         }
-        if found.incarnation <= lived {
-            return Err(format!("incarnation {} is lived again", found.incarnation));
+        if found.state > 0 && found.incarnation < 2 {
+            return Err("its first life is lived again".to_owned());
         }
         Ok(())
     }
@@ -229,20 +235,54 @@ impl<'r> Trial<'r> {
                 let fates = Fate::all(&moment, true, at..at + 1);
                 let fate = fates[(mix(fingerprint ^ at) % fates.len() as u64) as usize];
                 let image = fate.image(&moment);
-                report.fingerprints.insert(image.fingerprint());
-                report.second += 1;
-                inspect(
-                    &image,
-                    &self.states,
-                    first.state..=first.state,
-                    Look::Records,
-                )
-                .and_then(|found| self.check_name(&found, 0))
-                .map_err(|why| format!("crashed again, event {at}, {fate:?}: {why}"))?;
+                // Once the store was open, others may have heard of this life.
+                let lived = if moment.at() < first.opened {
+                    first.incarnation - 1
+                } else {
+                    first.incarnation
+                };
+                self.open_again(&image, first.state, lived, report)
+                    .map_err(|why| format!("crashed again, event {at}, {fate:?}: {why}"))?;
             }
             if moment.advance().is_none() {
                 return Ok(());
             }
+        }
+    }
+
+    fn open_again(
+        &self,
+        image: &Image,
+        state: usize,
+        lived: u64,
+        report: &mut Report,
+    ) -> Result<(), String> {
+        let fingerprint = image.fingerprint();
+        let content = match self.known.get(fingerprint) {
+            Some(content) => content,
+            None => {
+                let found = inspect(image, &self.states, state..=state, Look::Records)?;
+                self.check_name(&found)?;
+                let content = self.content(&found);
+                if self.known.add(fingerprint, content) {
+                    report.second += 1;
+                }
+                content
+            }
+        };
+        if content.digest != self.states.digest(state) {
+            return Err("not what was there before".to_owned());
+        }
+        if content.incarnation <= lived {
+            return Err(format!("life {} is lived again", content.incarnation));
+        }
+        Ok(())
+    }
+
+    fn content(&self, found: &Found) -> Content {
+        Content {
+            digest: self.states.digest(found.state),
+            incarnation: found.incarnation,
         }
     }
 
