@@ -258,17 +258,16 @@ impl<'r> Trial<'r> {
         report: &mut Report,
     ) -> Result<(), String> {
         let fingerprint = image.fingerprint();
-        let content = match self.known.get(fingerprint) {
-            Some(content) => content,
-            None => {
-                let found = inspect(image, &self.states, state..=state, Look::Records)?;
-                self.check_name(&found)?;
-                let content = self.content(&found);
-                if self.known.add(fingerprint, content) {
-                    report.second += 1;
-                }
-                content
+        let content = if let Some(content) = self.known.get(fingerprint) {
+            content
+        } else {
+            let found = inspect(image, &self.states, state..=state, Look::Records)?;
+            self.check_name(&found)?;
+            let content = self.content(&found);
+            if self.known.add(fingerprint, content) {
+                report.second += 1;
             }
+            content
         };
         if content.digest != self.states.digest(state) {
             return Err("not what was there before".to_owned());
