@@ -72,6 +72,7 @@ mod overlay;
 mod pages;
 #[cfg(feature = "test-util")]
 mod recording;
+mod slots;
 mod snapshot;
 mod store;
 mod stored;
@@ -100,6 +101,7 @@ pub use open_error::OpenError;
 pub use options::{Options, StoreStats};
 #[cfg(feature = "test-util")]
 pub use recording::{Arrived, Deed, Event, Recording, Replay};
+pub use slots::{LastEnd, SLOT_BYTES, SlotBytes};
 pub use snapshot::Snapshot;
 pub use store::Store;
 pub use table::{Index, StoreId, Table, TypeRecord, Value, Write};

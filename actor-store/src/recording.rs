@@ -157,6 +157,14 @@ impl Event {
             .filter(|at| *at > 0 && *at < data.len())
     }
 
+    /// Does it write at least the bytes that an earlier one wrote?
+    pub fn covers(&self, earlier: &Self) -> bool {
+        let (Deed::Write(at, data), Deed::Write(from, old)) = (&self.deed, &earlier.deed) else {
+            return false;
+        };
+        self.file == earlier.file && at <= from && at + data.len() >= from + old.len()
+    }
+
     /// Bytes that it writes.
     pub fn bytes(&self) -> usize {
         match &self.deed {

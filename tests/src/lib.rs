@@ -1,5 +1,6 @@
 //! What the tests of promises share.
 
 pub mod images;
+pub mod models;
 pub mod mutate;
 pub mod samples;

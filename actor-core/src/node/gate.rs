@@ -13,7 +13,7 @@ use std::{
 use actor_store::{Batch, Store, StoreFault, Write};
 use tokio::sync::oneshot;
 
-use super::shard::{Learned, LineState};
+use super::shard::{Delivery, Learned, LineState};
 use crate::{
     dialog::Heard,
     protocol::{Destination, Frame},
@@ -33,6 +33,10 @@ pub(crate) struct Output {
     pub(crate) learned: Vec<(Arc<LineState>, Learned)>,
     /// Told that everything up to this step is durable.
     pub(crate) durable: Vec<oneshot::Sender<()>>,
+    /// Operators who hear whether there was something to try again.
+    pub(crate) retried: Vec<(oneshot::Sender<bool>, bool)>,
+    /// For endpoints of this store, while those wait for the sync as well.
+    pub(crate) local: Vec<Delivery>,
 }
 
 impl Output {
@@ -41,6 +45,8 @@ impl Output {
             && self.answers.is_empty()
             && self.learned.is_empty()
             && self.durable.is_empty()
+            && self.local.is_empty()
+            && self.retried.is_empty()
     }
 }
 

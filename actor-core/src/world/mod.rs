@@ -4,6 +4,7 @@
 //! and store, stepped by this loop. The same seed and the same calls give the same run.
 
 mod clock;
+mod death;
 mod home;
 mod run;
 mod trace;
@@ -13,6 +14,8 @@ use std::{collections::BTreeMap, future::Future, rc::Rc, sync::Arc, time::Durati
 
 use actor_store::{Crash, Disk, MemoryDisk, Options, Store, Table};
 
+pub use death::die;
+pub(crate) use death::pass_death_on;
 pub use home::Moment;
 pub use run::Task;
 pub use trace::{Event, Fate, FrameRecord};

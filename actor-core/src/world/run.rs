@@ -14,7 +14,7 @@ use std::{
 
 use actor_store::Crash;
 
-use super::{Event, Order, World, clock::next, home::Gate, home::Moment};
+use super::{Event, Order, World, clock::next, death::unless_dead, home::Gate, home::Moment};
 use crate::node::{AHEAD_MS, SCAN_EVERY_MS, persist, release, scan};
 
 /// How long a node that crashed by plan stays down, in milliseconds.
@@ -94,8 +94,10 @@ impl World {
         match step {
             Step::Turn(node, shard) => {
                 let life = self.life(&node);
-                if let Err(fault) = life.shards[shard].turn() {
-                    life.shared.fail(&fault);
+                match unless_dead(|| life.shards[shard].turn()) {
+                    Some(Ok(_)) => {}
+                    Some(Err(fault)) => life.shared.fail(&fault),
+                    None => return self.crash_for_a_while(&node, Crash::KeepAll),
                 }
                 self.note(Event::Turn {
                     node: node.clone(),
@@ -157,7 +159,7 @@ impl World {
             self.home_mut(node).strikes()
         };
         if strikes == Some(Moment::BeforeCommit) {
-            return self.crash_for_a_while(node);
+            return self.crash_for_a_while(node, Crash::KeepSome(self.turn));
         }
         let life = self.life(node);
         if let Some(committed) = persist(&life.shared, cut) {
@@ -171,13 +173,13 @@ impl World {
             });
         }
         if strikes == Some(Moment::AfterCommit) {
-            return self.crash_for_a_while(node);
+            return self.crash_for_a_while(node, Crash::KeepSome(self.turn));
         }
         self.after(node);
     }
 
-    fn crash_for_a_while(&mut self, node: &str) {
-        self.crash_with(node, Crash::KeepSome(self.turn));
+    fn crash_for_a_while(&mut self, node: &str, how: Crash) {
+        self.crash_with(node, how);
         let at = self.clock.now() + DOWN_MS;
         self.home_mut(node).start_at = Some(at);
     }
@@ -195,7 +197,7 @@ impl World {
                 why,
             });
             if self.supervised {
-                self.crash_for_a_while(node);
+                self.crash_for_a_while(node, Crash::KeepSome(self.turn));
             }
         }
     }

@@ -61,8 +61,14 @@ impl Fate {
             return;
         }
         fates.push(Self::Kept);
-        // All but the newest is what the moment before left.
-        fates.extend((0..count - 1).map(Self::Missing));
+        // All but the newest is what the moment before left, and what was written over is not missed.
+        let events: Vec<&Event> = moment.unsynced().collect();
+        let is_missed = |at: &usize| {
+            !events[at + 1..]
+                .iter()
+                .any(|later| later.covers(events[*at]))
+        };
+        fates.extend((0..count - 1).filter(is_missed).map(Self::Missing));
         if count > 2 {
             fates.push(Self::Overtaken);
         }
