@@ -149,7 +149,7 @@ mod tests {
         for round in 0..2_000_u64 {
             seed = mix(seed.wrapping_add(round));
             let (at, len) = ((seed % 20_000) as usize, (seed >> 40) as usize % 9_000);
-            if seed >> 20 & 7 == 0 {
+            if (seed >> 20).is_multiple_of(8) {
                 pages.resize(at);
                 plain.resize(at, 0);
             } else {
