@@ -810,6 +810,9 @@ pub use dialog::{
 };
 #[cfg(feature = "test-util")]
 pub use dialog::{SentMessage, TestCx};
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub use node::fuzz;
 pub use node::{
     DeadLetter, DialogInfo, Held, LetterError, Node, NodeBuilder, RetryError, ShutdownError,
     StartError, Stats, View, ViewError,

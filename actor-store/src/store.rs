@@ -202,6 +202,7 @@ impl Store {
             return Err(fault);
         }
         shared.journal.append(batch.number(), batch.row())?;
+        shared.stop.disk().committed(batch.number(), batch.row());
         shared.witness.note(batch.number());
         lock(&shared.overlay).committed(&batch);
         shared.counters.commits.fetch_add(1, Ordering::Relaxed);

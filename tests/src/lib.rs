@@ -1,5 +1,9 @@
-//! What the tests of promises share: a simulation of the protocol, models of it, and the gate that `prove` is.
+//! What the tests of promises share: a simulation of the protocol, models of it, every crash of a disk, and the gate that
+//! `prove` is.
 
 pub mod gnomes;
+pub mod images;
 pub mod models;
+pub mod mutate;
 pub mod prove;
+pub mod samples;

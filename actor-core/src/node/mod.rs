@@ -9,6 +9,8 @@ mod builder;
 mod census;
 mod clock;
 mod deaths;
+#[cfg(feature = "test-util")]
+pub mod fuzz;
 mod gate;
 mod half_open;
 mod ids;
