@@ -547,7 +547,6 @@ mod node;
 pub mod protocol;
 mod transport;
 #[cfg(feature = "test-util")]
-#[doc(hidden)]
 pub mod world;
 
 pub use actor_macros::dialog;

@@ -13,7 +13,10 @@ use std::{
 use actor_store::{Batch, Store, StoreFault, Write};
 use tokio::sync::oneshot;
 
-use super::shard::{Learned, LineState};
+use super::{
+    notes::Notes,
+    shard::{Learned, LineState},
+};
 use crate::{
     dialog::Heard,
     protocol::{Destination, Frame},
@@ -33,6 +36,8 @@ pub(crate) struct Output {
     pub(crate) learned: Vec<(Arc<LineState>, Learned)>,
     /// Told that everything up to this step is durable.
     pub(crate) durable: Vec<oneshot::Sender<()>>,
+    /// What becomes true with the commit. Waits for nothing and nobody waits for it.
+    pub(crate) notes: Notes,
 }
 
 impl Output {

@@ -13,6 +13,7 @@ mod letters;
 mod line;
 mod listing;
 mod mailbox;
+mod notes;
 mod public;
 mod record;
 mod registry;
@@ -39,5 +40,6 @@ pub(crate) use shared::Shared;
 #[cfg(feature = "test-util")]
 pub(crate) use {
     builder::{Outside, Parts},
+    notes::{Note, Ran, What},
     shell::{AHEAD_MS, Committed, SCAN_EVERY_MS, persist, release, scan},
 };

@@ -21,6 +21,7 @@ use super::{
     clock::Clock,
     gate::{Gate, Output},
     mailbox::Mailbox,
+    notes::Notebook,
     record::{KeyRow, decode},
     registry::Registry,
     shard::ShardMsg,
@@ -56,6 +57,7 @@ pub(crate) struct Shared {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) mailboxes: Vec<Mailbox<ShardMsg>>,
     pub(crate) counters: Counters,
+    pub(crate) notebook: Notebook,
     pub(crate) table_lock: Mutex<()>,
     /// Keys that were asked for and are not yet written: two callers of one key must get one dialog.
     pub(crate) proposed: Mutex<std::collections::HashMap<Vec<u8>, DialogId>>,
@@ -97,6 +99,7 @@ impl Shared {
             transport,
             mailboxes: (0..shards).map(|_| Mailbox::default()).collect(),
             counters: Counters::default(),
+            notebook: Notebook::default(),
             table_lock: Mutex::new(()),
             proposed: Mutex::default(),
             send_ctr: AtomicU64::new(0),
@@ -146,7 +149,8 @@ impl Shared {
     }
 
     /// Lets an output out. Its step is durable.
-    pub(crate) fn release(&self, output: Output) {
+    pub(crate) fn release(&self, mut output: Output) {
+        self.notebook.durable(&mut output.notes);
         for (destination, frame) in output.frames {
             self.transmit(&destination, frame);
         }

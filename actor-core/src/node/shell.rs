@@ -170,7 +170,7 @@ pub(crate) fn persist(shared: &Shared, cut: Cut) -> Option<Committed> {
     let ticket = cut.ticket();
     let Cut {
         batch,
-        outputs,
+        mut outputs,
         steps,
         ..
     } = cut;
@@ -184,6 +184,9 @@ pub(crate) fn persist(shared: &Shared, cut: Cut) -> Option<Committed> {
         outputs.into_iter().for_each(super::shared::refuse);
         shared.fail(&fault);
         return None;
+    }
+    for output in &mut outputs {
+        shared.notebook.durable(&mut output.notes);
     }
     if !empty {
         add(&shared.counters.commits, 1);

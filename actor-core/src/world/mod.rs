@@ -1,82 +1,160 @@
-//! Several nodes on one thread: virtual time, a network and disks that misbehave on demand, every choice from a seed.
-//!
-//! Owns the order in which things happen. A node here is the production node without its threads: the same shards, gate
-//! and store, stepped by this loop. The same seed and the same calls give the same run.
+//! DOCS
+#![allow(clippy::doc_markdown)]
 
+mod by_hand;
+mod check;
 mod clock;
+mod diagram;
+mod fault;
 mod home;
+mod ledger;
+mod name;
+mod report;
 mod run;
+mod seeds;
+mod tasks;
 mod trace;
+mod weather;
 mod wire;
 
-use std::{collections::BTreeMap, future::Future, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    rc::Rc,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
-use actor_store::{Crash, Disk, MemoryDisk, Options, Store, Table};
-
+pub use fault::{Fault, Faults};
 pub use home::Moment;
-pub use run::Task;
-pub use trace::{Event, Fate, FrameRecord};
+pub use name::Name;
+pub use seeds::{Failure, Seeds, seeds};
+pub use tasks::Task;
+pub use trace::{Event, Fate, FrameRecord, HandlerRun};
 
 use crate::{
-    Dialog, Gnomes, Node, NodeBuilder, Pending, Remote, View, node::Address, protocol::DialogId,
+    Answer, CallError, Dialog, Node, NodeBuilder, Pending, Remote, Request, View,
+    protocol::DialogId,
 };
-use clock::{SeededIds, VirtualClock};
-use home::{Home, Plan};
-use run::Tasks;
-use wire::{Rule, What, Wire};
+use clock::{Dice, SeededIds, VirtualClock};
+use home::{Exposed, Home};
+use ledger::Ledger;
+use run::Step;
+use tasks::Tasks;
+use weather::{Plan, Weather};
+use wire::{Balance, Wire};
+
+/// The node of plain callers, see [`World::front`].
+const FRONT: &str = "front";
+/// Instances of a pool, where nothing else is said: one is no pool.
+const INSTANCES: usize = 2;
+/// How often [`World::insist`] asks at most.
+const ASKED_AT_MOST: u32 = 100;
 
 /// Which of the things that can happen next does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+enum Order {
     /// One after the other.
     RoundRobin,
     /// As the seed decides.
     Seeded,
 }
 
-/// The world. Nothing in it happens unless one of its methods is called.
+/// What a pool's instances are made of.
+struct Pool {
+    service: String,
+    build: Rc<dyn Fn(NodeBuilder) -> NodeBuilder>,
+    instances: usize,
+}
+
+/// The world: nodes, their network, their disks and their time, on one thread. Nothing in it happens unless one of its
+/// methods is called. See the [module](self) for a tour.
 pub struct World {
+    seed: u64,
     clock: Arc<VirtualClock>,
     ids: Arc<SeededIds>,
     wire: Arc<Wire>,
-    homes: BTreeMap<String, Home>,
+    homes: Vec<Home>,
+    index: BTreeMap<String, usize>,
+    pool: Option<Pool>,
     order: Order,
     turn: u64,
+    dice: Dice,
     sync_steps: u32,
     supervised: bool,
     patience: Duration,
     steps: u64,
     trace: Vec<Event>,
     tasks: Tasks,
+    weather: Option<Arc<Mutex<Weather>>>,
+    ledger: Ledger,
+    /// Frames whose sending is in the trace.
+    frames_seen: usize,
+    /// Dialogs that a checker complained of.
+    focus: Vec<DialogId>,
+    possible: Vec<Step>,
 }
 
 type Opening<D> = <<D as Dialog>::Pending as Pending>::Opening<Remote>;
 
 impl World {
-    /// An empty world in which `seed` decides what happens next.
+    /// A world in which `seed` decides everything: what happens next, and a climate of faults of its own, in which each
+    /// kind of [`Fault`] is frequent, rare or absent. Nodes that crash start again.
+    pub fn seeded(seed: u64) -> Self {
+        Self::with_faults(seed, Faults::ALL)
+    }
+
+    /// As [`World::seeded`], with these kinds of faults at most.
+    pub fn with_faults(seed: u64, faults: Faults) -> Self {
+        Self::planned(&Plan::new(seed, faults))
+    }
+
+    fn planned(plan: &Plan) -> Self {
+        let mut world = Self::empty(plan.seed, Balance::Sticky);
+        let weather = Arc::new(Mutex::new(Weather::new(plan)));
+        world.wire.set_weather(Arc::clone(&weather));
+        world.weather = Some(weather);
+        world.supervised = true;
+        world
+    }
+
+    /// A world in which the seed decides what happens next, and nothing goes wrong unless a test makes it.
     pub fn new(seed: u64) -> Self {
+        Self::empty(seed, Balance::RoundRobin)
+    }
+
+    /// A world for a story told step by step: everybody takes turns, and nothing goes wrong unless a test makes it.
+    pub fn calm() -> Self {
+        let mut world = Self::new(0);
+        world.order = Order::RoundRobin;
+        world
+    }
+
+    fn empty(seed: u64, balance: Balance) -> Self {
         let clock = Arc::new(VirtualClock::default());
         Self {
+            seed,
             ids: Arc::new(SeededIds::new(seed)),
-            wire: Arc::new(Wire::new(Arc::clone(&clock))),
+            wire: Arc::new(Wire::new(Arc::clone(&clock), balance)),
             clock,
-            homes: BTreeMap::new(),
+            homes: Vec::new(),
+            index: BTreeMap::new(),
+            pool: None,
             order: Order::Seeded,
             turn: seed,
+            dice: Dice::new(seed, 1),
             sync_steps: 0,
             supervised: false,
             patience: Duration::from_secs(60 * 86_400),
             steps: 0,
             trace: Vec::new(),
             tasks: Tasks::default(),
+            weather: None,
+            ledger: Ledger::default(),
+            frames_seen: 0,
+            focus: Vec::new(),
+            possible: Vec::new(),
         }
-    }
-
-    /// An empty world in which everybody takes turns.
-    pub fn calm() -> Self {
-        let mut world = Self::new(0);
-        world.order = Order::RoundRobin;
-        world
     }
 
     /// Lets each sync take as long as this many other steps.
@@ -86,28 +164,99 @@ impl World {
         self
     }
 
-    /// Starts a node whose store failed again, a second later, on what its disk has kept.
+    /// Starts a node whose store failed again, a second later, on what its disk has kept. Seeded worlds do.
     #[must_use]
     pub fn supervised(mut self) -> Self {
         self.supervised = true;
         self
     }
 
-    /// How much time may pass before [`World::run`] gives up on a future.
+    /// How much time may pass before [`World::run`] gives up on a future; 60 days where nothing is said.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
+    /// A pool of two instances that serve the dialog `D`, named after it: `checkout-1` and `checkout-2`.
+    /// [`World::instances`] says otherwise.
+    pub fn serve<D: Dialog>(&mut self) -> &mut Self {
+        self.serve_with::<D>(|builder| builder)
+    }
+
+    /// As [`World::serve`], with more to say of each instance: what it provides, what else it serves.
+    pub fn serve_with<D: Dialog>(
+        &mut self,
+        build: impl Fn(NodeBuilder) -> NodeBuilder + 'static,
+    ) -> &mut Self {
+        let service = D::CONTRACT.name.to_lowercase();
+        self.pool = Some(Pool {
+            service,
+            build: Rc::new(move |builder| build(builder.serve::<D>())),
+            instances: 0,
+        });
+        self.instances(INSTANCES)
+    }
+
+    /// How many instances the pool has that was served last: at least those that it has already.
+    pub fn instances(&mut self, instances: usize) -> &mut Self {
+        let mut pool = self
+            .pool
+            .take()
+            .expect("`instances` follows the `serve` of a pool");
+        // Two is the custom; who says one means one.
+        while pool.instances > instances {
+            self.remove_last(&format!("{}-{}", pool.service, pool.instances));
+            pool.instances -= 1;
+        }
+        while pool.instances < instances {
+            pool.instances += 1;
+            let name = format!("{}-{}", pool.service, pool.instances);
+            self.settle_in(&name, Exposed::Yes, Rc::clone(&pool.build));
+        }
+        self.pool = Some(pool);
+        self
+    }
+
     /// A new node with an empty store, started now and at every restart with what `build` says.
     pub fn node(&mut self, name: &str, build: impl Fn(NodeBuilder) -> NodeBuilder + 'static) {
-        let home = Home::new(Rc::new(build));
+        self.settle_in(name, Exposed::Yes, Rc::new(build));
+    }
+
+    /// The node of plain callers, which serves nothing. It stands for the world outside: its frames are lost as
+    /// anybody's, and its process and disk are spared what a seed draws. For a caller that dies and asks again, make a
+    /// [`World::node`] and [`World::insist`].
+    pub fn front(&mut self) -> Arc<Node> {
+        if !self.index.contains_key(FRONT) {
+            self.settle_in(FRONT, Exposed::NetworkOnly, Rc::new(|builder| builder));
+        }
+        self.at(FRONT)
+    }
+
+    fn settle_in(
+        &mut self,
+        name: &str,
+        exposed: Exposed,
+        build: Rc<dyn Fn(NodeBuilder) -> NodeBuilder>,
+    ) {
+        let index = self.homes.len();
         assert!(
-            self.homes.insert(name.to_owned(), home).is_none(),
+            self.index.insert(name.to_owned(), index).is_none(),
             "there is a node `{name}` already"
         );
-        self.restart(name);
+        self.homes.push(Home::new(Name::new(name), exposed, build));
+        self.begin(index);
+    }
+
+    fn remove_last(&mut self, name: &str) {
+        let last = self.homes.pop_if(|home| home.name == name);
+        if let Some(mut home) = last {
+            self.index.remove(&*home.name);
+            self.wire.forget_node(&home.name);
+            if let Some(life) = home.life.take() {
+                life.die();
+            }
+        }
     }
 
     /// The node as an application holds it, in its present life.
@@ -137,6 +286,29 @@ impl World {
     /// Runs until `future` is ready, letting time pass where nothing else can happen.
     pub fn run<F: Future>(&mut self, future: F) -> F::Output {
         self.drive(future)
+    }
+
+    /// Asks from this node, and asks again whenever its process has died meanwhile. What is asked must be the same when
+    /// it is asked again: open with a key, and name a request that has an effect with `.once(..)`.
+    pub fn insist<T, E>(
+        &mut self,
+        name: &str,
+        mut ask: impl FnMut(&Node) -> Request<Remote, T, E>,
+    ) -> Answer<T, E> {
+        for _ in 0..ASKED_AT_MOST {
+            if self.is_up(name) {
+                let request = ask(&self.at(name));
+                match self.run(request) {
+                    Err(CallError::Stopped { .. }) => {}
+                    answer => return answer,
+                }
+            }
+            self.advance(Duration::from_secs(2));
+        }
+        panic!(
+            "asked {ASKED_AT_MOST} times, and `{name}` died each time:\n{}",
+            self.state()
+        );
     }
 
     /// Starts a future beside others; it goes on whenever the world does.
@@ -171,92 +343,19 @@ impl World {
         self.clock.now()
     }
 
-    /// The process dies: everything that was not synced is lost.
-    pub fn crash(&mut self, name: &str) {
-        self.crash_with(name, Crash::LoseUnsynced);
+    /// The seed.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
-    /// The process dies, and this is what becomes of writes that were not synced.
-    pub fn crash_with(&mut self, name: &str, how: Crash) {
-        self.note(Event::Crash {
-            node: name.to_owned(),
-        });
-        self.home_mut(name).crash(how);
-        self.wire.forget_node(name);
+    /// A number less than `n` from the seed, for the choices of a test.
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.dice.below(n)
     }
 
-    /// Kills the process at the `k`-th of its commits from now, 1 being the next; a second later it starts again.
-    pub fn crash_at(&mut self, name: &str, moment: Moment, k: u64) {
-        self.home_mut(name).plan = Some(Plan { moment, left: k });
-    }
-
-    /// Is a planned crash still to come?
-    pub fn is_crash_due(&self, name: &str) -> bool {
-        self.home(name).plan.is_some()
-    }
-
-    /// Starts the node on what its disk has; a running one crashes first.
-    pub fn restart(&mut self, name: &str) {
-        if self.home(name).life.is_some() {
-            self.crash(name);
-        }
-        self.begin(name);
-    }
-
-    /// The node starts anew under its old name, without its store.
-    pub fn wipe(&mut self, name: &str) {
-        self.crash(name);
-        self.home_mut(name).disk = MemoryDisk::new();
-        self.begin(name);
-    }
-
-    /// The node loses its record of one dialog, and nothing else, in a restart.
-    pub fn forget(&mut self, name: &str, dialog: DialogId) {
-        self.crash(name);
-        let disk: Arc<dyn Disk> = Arc::new(self.home(name).disk.clone());
-        let store =
-            Store::open(disk, Options::default(), [0; 16]).expect("a store that was running opens");
-        let rows = store
-            .range(
-                Table::Endpoints,
-                &[],
-                std::ops::Bound::Unbounded,
-                usize::MAX,
-            )
-            .expect("it can be read");
-        let lost = rows.into_iter().map(|(key, _)| key).filter(|key| {
-            Address::from_bytes(key).is_some_and(|address| address.key.dialog == dialog)
-        });
-        let writes = lost
-            .map(|key| actor_store::Write {
-                table: Table::Endpoints,
-                key,
-                value: None,
-            })
-            .collect();
-        store.publish(writes);
-        store.commit(store.cut()).expect("it can be written");
-        drop(store);
-        self.begin(name);
-    }
-
-    /// Is it running, with a store that works?
-    pub fn is_up(&self, name: &str) -> bool {
-        self.home(name)
-            .life
-            .as_ref()
-            .is_some_and(|life| !life.shared.has_failed())
-    }
-
-    /// Why the node stopped by itself, if it did.
-    pub fn failure(&self, name: &str) -> Option<String> {
-        let life = self.home(name).life.as_ref()?;
-        life.shared.failure().borrow().clone()
-    }
-
-    /// The disk of the node's present life.
-    pub fn disk(&self, name: &str) -> MemoryDisk {
-        self.home(name).disk.clone()
+    /// The names of the nodes, in the order in which they came.
+    pub fn nodes(&self) -> Vec<Name> {
+        self.homes.iter().map(|home| home.name.clone()).collect()
     }
 
     /// Commits of the node over all its lives.
@@ -269,49 +368,6 @@ impl World {
         self.steps
     }
 
-    /// Lets gnomes at all frames sent from now on; what earlier ones held back is let go.
-    pub fn gnomes(&mut self, gnomes: Gnomes) {
-        self.wire.set_gnomes(gnomes);
-    }
-
-    /// Loses the next `count` frames for which `test` holds.
-    pub fn lose(&mut self, count: u32, test: impl Fn(&FrameRecord) -> bool + Send + 'static) {
-        self.wire.add(Rule::new(What::Lose, count, test));
-    }
-
-    /// Delivers the next `count` frames for which `test` holds, and once more.
-    pub fn repeat(&mut self, count: u32, test: impl Fn(&FrameRecord) -> bool + Send + 'static) {
-        self.wire.add(Rule::new(What::Repeat, count, test));
-    }
-
-    /// Keeps the next `count` frames for which `test` holds until [`World::let_go`].
-    pub fn hold(&mut self, count: u32, test: impl Fn(&FrameRecord) -> bool + Send + 'static) {
-        self.wire.add(Rule::new(What::Hold, count, test));
-    }
-
-    /// Sends what was held, oldest first.
-    pub fn let_go(&mut self) {
-        self.wire.let_go();
-    }
-
-    /// Ends all rules, partitions and gnomes. What was held stays held.
-    pub fn heal(&mut self) {
-        self.wire.heal();
-    }
-
-    /// Nothing passes between the two nodes, either way, until [`World::heal`].
-    pub fn partition(&mut self, one: &str, other: &str) {
-        let pair = [one.to_owned(), other.to_owned()];
-        let test =
-            move |record: &FrameRecord| pair.contains(&record.from) && pair.contains(&record.to);
-        self.wire.add(Rule::new(What::Lose, u32::MAX, test));
-    }
-
-    /// Sends a frame of the past once more, as it was.
-    pub fn replay(&mut self, record: &FrameRecord) {
-        self.wire.replay(record);
-    }
-
     /// Every frame that was handed to the network, and what became of it.
     pub fn frames(&self) -> Vec<FrameRecord> {
         self.wire.records()
@@ -322,42 +378,30 @@ impl World {
         &self.trace
     }
 
-    /// The kinds of the frames from one node to another that were not lost, for a story.
-    pub fn story(&self) -> Vec<String> {
-        let line = |record: &FrameRecord| {
-            format!(
-                "{} -> {}: {} ({:?})",
-                record.from,
-                record.to,
-                record.frame.summary(),
-                record.fate
-            )
-        };
-        self.frames().iter().map(line).collect()
-    }
-
     fn note(&mut self, event: Event) {
         self.trace.push(event);
     }
 
     fn home(&self, name: &str) -> &Home {
-        self.homes
-            .get(name)
-            .unwrap_or_else(|| panic!("there is no node `{name}`"))
+        &self.homes[self.index_of(name)]
     }
 
     fn home_mut(&mut self, name: &str) -> &mut Home {
-        self.homes
-            .get_mut(name)
-            .unwrap_or_else(|| panic!("there is no node `{name}`"))
+        let index = self.index_of(name);
+        &mut self.homes[index]
+    }
+
+    fn index_of(&self, name: &str) -> usize {
+        let index = self.index.get(name);
+        *index.unwrap_or_else(|| panic!("there is no node `{name}`"))
     }
 }
 
 impl Drop for World {
     fn drop(&mut self) {
         // Nodes and network hold each other.
-        for (name, home) in &mut self.homes {
-            self.wire.forget_node(name);
+        for home in &mut self.homes {
+            self.wire.forget_node(&home.name);
             if let Some(life) = home.life.take() {
                 life.die();
             }
@@ -368,8 +412,9 @@ impl Drop for World {
 impl std::fmt::Debug for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("World")
+            .field("seed", &self.seed)
             .field("steps", &self.steps)
-            .field("nodes", &self.homes.keys())
+            .field("nodes", &self.nodes())
             .finish_non_exhaustive()
     }
 }

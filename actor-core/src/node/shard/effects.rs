@@ -37,6 +37,11 @@ impl Shard {
         let before = cell.record.endpoint.recv_next();
         let effects = cell.record.endpoint.step(input, &shared.env());
         let consumed = before..cell.record.endpoint.recv_next();
+        let EndpointKey { dialog, role } = address.key;
+        let token = cell.record.endpoint.token();
+        txn.output
+            .notes
+            .consumed(dialog, role, token, consumed.clone());
         if cell.record.endpoint.carrier() == Carrier::Local && cell.stores_rows() {
             for seq in consumed {
                 txn.delete(Table::Inbox, inbox_key(address, seq));
@@ -147,6 +152,12 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         if address.key.role == Role::Target {
             if message.kind != MessageKind::Empty {
+                if let Some(cell) = self.endpoints.get(&address) {
+                    let token = cell.record.endpoint.token();
+                    txn.output
+                        .notes
+                        .accepted(address.key.dialog, token, message.seq);
+                }
                 txn.work
                     .push_back((address.key.dialog, Work::Message(message)));
             }

@@ -76,7 +76,23 @@ impl Shard {
             txn.dirty_actors.insert(actor);
             return Ok(None);
         }
-        match run(shared, txn, cell, actor, &work)? {
+        #[cfg(feature = "test-util")]
+        let mut ran = {
+            let token = self.endpoints.get(&Address::target(actor));
+            let token = token.map(|own| own.record.endpoint.token());
+            let name_of = |handler| cell.service.handler_name(handler);
+            crate::node::Ran::new(actor, token, &work, cell.record.pending, name_of)
+        };
+        let outcome = run(shared, txn, cell, actor, &work)?;
+        #[cfg(feature = "test-util")]
+        {
+            ran.failed = outcome.is_err();
+            shared.notebook.tried(&ran);
+            if !ran.failed {
+                txn.output.notes.handled(ran);
+            }
+        }
+        match outcome {
             Ok(done) => {
                 txn.dirty_actors.insert(actor);
                 txn.done += 1;
