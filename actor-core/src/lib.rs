@@ -550,6 +550,8 @@ mod transport;
 pub mod world;
 
 pub use actor_macros::dialog;
+#[cfg(feature = "test-util")]
+pub use actor_macros::dialog_test;
 pub use actor_store::{OpenError, StoreFault, keys::TableKey};
 pub use dialog::{
     Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, HandlerInfo, HandlerKind,

@@ -67,6 +67,8 @@ mod kept {
             token: Token,
             seq: u64,
         },
+        /// Its sync failed: the next start finds it or does not.
+        InDoubt(Box<Note>),
     }
 
     /// Notes on one transaction, which come true with its commit.
@@ -153,6 +155,14 @@ mod kept {
             }
         }
 
+        /// The sync of a transaction failed.
+        pub(crate) fn in_doubt(&self, notes: &mut Notes) {
+            if self.is_open.load(Ordering::Relaxed) {
+                let notes = std::mem::take(&mut notes.0).into_iter();
+                self.push(notes.map(|note| Note::InDoubt(Box::new(note))));
+            }
+        }
+
         fn push(&self, notes: impl IntoIterator<Item = Note>) {
             let mut kept = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
             kept.extend(notes);
@@ -198,5 +208,11 @@ mod nothing {
             reason = "keeps notes with the feature `test-util`"
         )]
         pub(crate) fn durable(&self, _: &mut Notes) {}
+
+        #[expect(
+            clippy::unused_self,
+            reason = "keeps notes with the feature `test-util`"
+        )]
+        pub(crate) fn in_doubt(&self, _: &mut Notes) {}
     }
 }

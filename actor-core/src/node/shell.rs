@@ -181,6 +181,9 @@ pub(crate) fn persist(shared: &Shared, cut: Cut) -> Option<Committed> {
     )]
     let begun = std::time::Instant::now();
     if let Err(fault) = shared.gate.commit(batch) {
+        for output in &mut outputs {
+            shared.notebook.in_doubt(&mut output.notes);
+        }
         outputs.into_iter().for_each(super::shared::refuse);
         shared.fail(&fault);
         return None;

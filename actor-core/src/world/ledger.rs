@@ -27,6 +27,9 @@ struct Memory {
     /// Messages handed to the application.
     accepted: BTreeSet<u64>,
     handled: BTreeMap<u64, &'static str>,
+    /// What a failed sync may have kept all the same: messages taken in before this one, and handled ones.
+    in_doubt: u64,
+    handled_in_doubt: BTreeSet<u64>,
     /// It was given up with work left, or the work failed for good: that is told in other ways.
     is_over: bool,
 }
@@ -48,6 +51,10 @@ impl Ledger {
     pub(super) fn enter(&mut self, node: usize, note: &Note) -> Result<(), Violation> {
         match note {
             Note::Tried(_) => Ok(()),
+            Note::InDoubt(note) => {
+                self.doubt(node, note);
+                Ok(())
+            }
             Note::Consumed {
                 dialog,
                 role,
@@ -76,6 +83,30 @@ impl Ledger {
                 Ok(())
             }
             Note::Handled(ran) => self.handled(node, ran),
+        }
+    }
+
+    fn doubt(&mut self, node: usize, note: &Note) {
+        match note {
+            Note::Consumed {
+                dialog,
+                role,
+                token,
+                seqs,
+            } => {
+                let memory = self.memory(node, *dialog, *role, *token);
+                memory.in_doubt = memory.in_doubt.max(seqs.end);
+            }
+            Note::Handled(Ran {
+                actor,
+                token: Some(token),
+                what: What::Message(seq),
+                ..
+            }) => {
+                let memory = self.memory(node, *actor, Role::Target, *token);
+                memory.handled_in_doubt.insert(*seq);
+            }
+            _ => {}
         }
     }
 
@@ -157,7 +188,7 @@ impl Ledger {
         let durable = self
             .memories
             .get(&token)
-            .map_or(0, |memory| memory.next - 1);
+            .map_or(0, |memory| memory.next.max(memory.in_doubt) - 1);
         if ack <= durable || self.void.contains(&dialog) {
             return Ok(());
         }
@@ -194,7 +225,9 @@ impl Ledger {
             if memory.is_over || self.void.contains(dialog) || put_aside.contains(dialog) {
                 continue;
             }
-            let lost = |seq: &&u64| !memory.handled.contains_key(*seq);
+            let lost = |seq: &&u64| {
+                !memory.handled.contains_key(*seq) && !memory.handled_in_doubt.contains(*seq)
+            };
             missing.extend(memory.accepted.iter().filter(lost).map(|seq| Violation {
                 dialog: *dialog,
                 what: format!("message {seq} was taken in and never handled"),

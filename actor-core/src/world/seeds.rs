@@ -192,7 +192,14 @@ fn shrink(mut plan: Plan, mut failed: Failed, test: &dyn Fn(&mut World)) -> (Pla
     plan.faults = failed.climate;
     loop {
         let mut changed = false;
-        for fault in plan.faults.iter().collect::<Vec<Fault>>() {
+        // The troubles of disks and processes first: what the network alone can do is the better story.
+        let kinds = plan.faults;
+        for fault in Fault::ALL
+            .iter()
+            .rev()
+            .copied()
+            .filter(|one| kinds.has(*one))
+        {
             let candidate = Plan {
                 faults: plan.faults.without(fault),
                 ..plan.clone()
@@ -330,7 +337,7 @@ impl Failure {
 
     /// The command that repeats the run of the diagram: no faults but those that it needs.
     pub fn smallest_command(&self) -> String {
-        let faults = if self.faults == Faults::NONE {
+        let faults = if self.faults == Faults::NONE || self.only == (0..u64::MAX) {
             self.faults.to_string()
         } else {
             format!("{}@{}..{}", self.faults, self.only.start, self.only.end)
