@@ -8,7 +8,7 @@ use actor_store::{Crash, Disk, MemoryDisk, Options, Store, Table};
 
 use super::{
     FrameRecord, Moment, World,
-    home::Plan,
+    home::{Gate, Plan},
     wire::{Rule, What},
 };
 use crate::{Gnomes, node::Address, protocol::DialogId};
@@ -77,6 +77,10 @@ impl World {
             home.plan = None;
             home.dies_in_recovery = None;
             home.sync_ms = 0;
+            if let Some(Gate::Writing(_, _, until)) = home.life.as_mut().map(|life| &mut life.gate)
+            {
+                *until = 0;
+            }
             home.disk.mend();
         }
     }

@@ -27,9 +27,8 @@ struct Memory {
     /// Messages handed to the application.
     accepted: BTreeSet<u64>,
     handled: BTreeMap<u64, &'static str>,
-    /// What a failed sync may have kept all the same: messages taken in before this one, and handled ones.
-    in_doubt: u64,
-    handled_in_doubt: BTreeSet<u64>,
+    /// What a failed sync may have kept all the same. The next thing heard of this memory tells.
+    in_doubt: Vec<Note>,
     /// It was given up with work left, or the work failed for good: that is told in other ways.
     is_over: bool,
 }
@@ -61,6 +60,7 @@ impl Ledger {
                 token,
                 seqs,
             } => {
+                self.learn(*token, seqs.start)?;
                 let is_void = self.void.contains(dialog);
                 let memory = self.memory(node, *dialog, *role, *token);
                 let next = memory.next;
@@ -87,27 +87,38 @@ impl Ledger {
     }
 
     fn doubt(&mut self, node: usize, note: &Note) {
-        match note {
+        let (dialog, role, token) = match note {
             Note::Consumed {
                 dialog,
                 role,
                 token,
-                seqs,
-            } => {
-                let memory = self.memory(node, *dialog, *role, *token);
-                memory.in_doubt = memory.in_doubt.max(seqs.end);
-            }
-            Note::Handled(Ran {
-                actor,
-                token: Some(token),
-                what: What::Message(seq),
                 ..
-            }) => {
-                let memory = self.memory(node, *actor, Role::Target, *token);
-                memory.handled_in_doubt.insert(*seq);
-            }
-            _ => {}
+            } => (*dialog, *role, *token),
+            Note::Accepted { dialog, token, .. }
+            | Note::Handled(Ran {
+                actor: dialog,
+                token: Some(token),
+                ..
+            }) => (*dialog, Role::Target, *token),
+            _ => return,
+        };
+        let memory = self.memory(node, dialog, role, token);
+        memory.in_doubt.push(note.clone());
+    }
+
+    /// It turns out that a memory has taken in everything before message `next`: so much of what was in doubt is true.
+    fn learn(&mut self, token: Token, next: u64) -> Result<(), Violation> {
+        let Some(memory) = self.memories.get_mut(&token) else {
+            return Ok(());
+        };
+        if memory.in_doubt.is_empty() {
+            return Ok(());
         }
+        let (node, doubted) = (memory.node, std::mem::take(&mut memory.in_doubt));
+        if next <= memory.next {
+            return Ok(());
+        }
+        doubted.iter().try_for_each(|note| self.enter(node, note))
     }
 
     fn memory(&mut self, node: usize, dialog: DialogId, role: Role, token: Token) -> &mut Memory {
@@ -138,6 +149,11 @@ impl Ledger {
             }
         };
         let memory = self.memory(node, dialog, Role::Target, token);
+        // Done now, so it was not done then.
+        let again = |note: &Note| matches!(note, Note::Handled(then) if then.what == ran.what);
+        if !memory.in_doubt.is_empty() {
+            memory.in_doubt.retain(|note| !again(note));
+        }
         match ran.what {
             What::Message(seq) => {
                 if memory.handled.insert(seq, ran.handler).is_some() {
@@ -184,11 +200,17 @@ impl Ledger {
     }
 
     /// A frame of this memory left, saying that it has everything up to `ack`.
-    pub(super) fn said(&self, dialog: DialogId, token: Token, ack: u64) -> Result<(), Violation> {
-        let durable = self
-            .memories
-            .get(&token)
-            .map_or(0, |memory| memory.next.max(memory.in_doubt) - 1);
+    pub(super) fn said(
+        &mut self,
+        dialog: DialogId,
+        token: Token,
+        ack: u64,
+    ) -> Result<(), Violation> {
+        let next = |ledger: &Self| ledger.memories.get(&token).map_or(1, |memory| memory.next);
+        if ack >= next(self) {
+            self.learn(token, ack + 1)?;
+        }
+        let durable = next(self) - 1;
         if ack <= durable || self.void.contains(&dialog) {
             return Ok(());
         }
@@ -226,7 +248,8 @@ impl Ledger {
                 continue;
             }
             let lost = |seq: &&u64| {
-                !memory.handled.contains_key(*seq) && !memory.handled_in_doubt.contains(*seq)
+                let is_doubted = |note: &Note| matches!(note, Note::Handled(ran) if ran.what == What::Message(**seq));
+                !memory.handled.contains_key(*seq) && !memory.in_doubt.iter().any(is_doubted)
             };
             missing.extend(memory.accepted.iter().filter(lost).map(|seq| Violation {
                 dialog: *dialog,
@@ -337,11 +360,36 @@ mod tests {
     #[test]
     fn messages_are_taken_in_once_in_order_and_acknowledged_when_that_is_durable() {
         assert!(enter_all(&[took(1..3), took(2..3)]).is_err());
-        let ledger = enter_all(&[took(1..3), took(3..4)]).unwrap();
+        let mut ledger = enter_all(&[took(1..3), took(3..4)]).unwrap();
         assert!(ledger.said(DIALOG, ONE, 3).is_ok());
         assert!(ledger.said(DIALOG, ONE, 4).is_err());
         assert!(ledger.said(DIALOG, OTHER, 1).is_err());
         assert!(ledger.said(DIALOG, OTHER, 0).is_ok());
+    }
+
+    #[test]
+    fn what_a_failed_sync_kept_is_learned_from_what_comes_next() {
+        let doubt = |note: Note| Note::InDoubt(Box::new(note));
+        let handled = ran(ONE, What::Message(2), false);
+        let before = || {
+            vec![
+                took(1..2),
+                doubt(took(2..3)),
+                doubt(accepted(2)),
+                doubt(handled.clone()),
+            ]
+        };
+        // It was kept: what comes next is message 3, or a frame that says so.
+        let kept = enter_all(&[before(), vec![took(3..4)]].concat()).unwrap();
+        assert_eq!((kept.count("pay"), kept.totals()), (1, (1, 1)));
+        let mut kept = enter_all(&before()).unwrap();
+        assert!(kept.said(DIALOG, ONE, 3).is_err());
+        assert_eq!(kept.count("pay"), 1);
+        assert!(kept.said(DIALOG, ONE, 2).is_ok());
+        // It was not: message 2 comes again, and is handled once.
+        let lost = [took(2..3), accepted(2), handled.clone()].to_vec();
+        let lost = enter_all(&[before(), lost].concat()).unwrap();
+        assert_eq!((lost.count("pay"), lost.totals()), (1, (1, 1)));
     }
 
     #[test]

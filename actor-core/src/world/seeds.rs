@@ -15,6 +15,9 @@ use super::{Fault, Faults, World, weather::Plan};
 /// Runs a failing test again at most so often in search of a smaller reason.
 const SHRINKS: u32 = 150;
 
+/// Kinds of faults that a report names.
+const NEEDS: usize = 5;
+
 /// Many seeds for one test. The variables `WORLD_SEED` and `WORLD_SEEDS` say otherwise.
 #[derive(Debug, Clone)]
 #[must_use = "seeds are tried with `.run(..)` or `.find(..)`"]
@@ -349,14 +352,19 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {} fails: {}\n", self.seed, self.message)?;
-        let needs: Vec<String> = self
-            .needs
-            .iter()
+        let mut most: Vec<_> = self.needs.iter().collect();
+        most.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        let rest = most.split_off(most.len().min(NEEDS));
+        let mut needs: Vec<String> = most
+            .into_iter()
             .map(|(what, n)| match n {
                 1 => what.clone(),
                 n => format!("{n} x {what}"),
             })
             .collect();
+        if !rest.is_empty() {
+            needs.push(format!("{} more", rest.iter().map(|(_, n)| n).sum::<u64>()));
+        }
         let needs = if needs.is_empty() {
             "no fault at all".to_owned()
         } else {

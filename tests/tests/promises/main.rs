@@ -13,3 +13,4 @@ mod subcontract;
 mod swarm;
 mod tables;
 mod timers;
+mod worlds;
