@@ -74,12 +74,9 @@ impl Args {
 pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = Args::parse(args, &mut errors);
-    let test: ItemFn = match syn::parse2(item.clone()) {
-        Ok(test) => test,
-        Err(_) => {
-            errors.at(item, USAGE);
-            return quote! { #item #errors };
-        }
+    let Ok(test) = syn::parse2::<ItemFn>(item.clone()) else {
+        errors.at(item, USAGE);
+        return quote! { #item #errors };
     };
     check(&test, &mut errors);
     if !errors.is_empty() {

@@ -7,8 +7,13 @@ mod hasty;
 
 use actor_core::world::Seeds;
 
+/// What the commands of a report name: the test below.
+const PACKAGE: &str = "examples";
+const TEST: &str = "rerouted::tests::a_hasty_shop_takes_one_item";
+
 fn main() {
-    match Seeds::first(500).find(hasty::one_order_takes_one_item) {
+    let seeds = Seeds::first(500).named(PACKAGE, TEST);
+    match seeds.find(hasty::one_order_takes_one_item) {
         Some(failure) => println!("the hasty shop: {failure}"),
         None => println!("the hasty shop: nothing found in 500 worlds"),
     }
@@ -27,25 +32,25 @@ mod tests {
     /// The test as its author has it. It fails, as it must; without `should_panic` you would read the report.
     #[dialog_test(seeds = 500)]
     #[should_panic(expected = "items taken")]
-    fn the_hasty_shop_takes_one_item_for_each_order(world: &mut World) {
+    fn a_hasty_shop_takes_one_item(world: &mut World) {
         hasty::one_order_takes_one_item(world);
     }
 
     #[dialog_test(seeds = 500)]
-    fn the_careful_shop_takes_one_item_for_each_order(world: &mut World) {
+    fn a_careful_shop_takes_one_item(world: &mut World) {
         careful::one_order_takes_one_item(world);
     }
 
     #[test]
     fn the_report_of_the_bug_names_the_seed_the_faults_and_what_happened() {
-        let seeds = Seeds::first(500).named("examples", "rerouted::tests::one_item");
+        let seeds = Seeds::first(500).named(crate::PACKAGE, crate::TEST);
         let failure = seeds.find(hasty::one_order_takes_one_item);
         let report = failure.expect("it is found").to_string();
         for part in [
             "items taken",
             "needs:     ",
             "reproduce: WORLD_SEED=",
-            " cargo test -p examples tests::one_item",
+            " cargo test -p examples tests::a_hasty_shop",
             "hasty-1",
             "hasty-2",
             "reserve #1, pending",

@@ -1,1 +1,6 @@
 //! What the tests of promises share.
+
+/// The programs in the page on testing.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/testing.md")]
+struct Testing;

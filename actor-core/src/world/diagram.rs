@@ -258,14 +258,14 @@ impl Scene<'_> {
         if *copies > 1 || record.fate == Fate::Replayed {
             text += " (copy)";
         }
-        if record.rerouted && *to == record.to || *to != record.to {
+        if record.rerouted || *to != record.to {
             text += " (rerouted)";
         }
-        let late = self.now - record.at_ms;
-        if late > 0 {
-            text += &format!(" ({} late)", Moments(late));
-        }
-        let text = self.describe(record) + &text;
+        let late = match self.now - record.at_ms {
+            0 => String::new(),
+            late => format!(" ({} late)", Moments(late)),
+        };
+        let text = self.describe(record) + &text + &late;
         let (to, lost) = (to.clone(), false);
         self.push(&record.from, Act::Arrow { to, lost }, text);
     }
@@ -330,11 +330,11 @@ impl fmt::Display for Diagram {
             TIME_WIDTH + at.unwrap_or(0) * width
         };
         let text_at = TIME_WIDTH + self.lifelines.len() * width;
-        let mut header = " ".repeat(TIME_WIDTH);
-        for name in &self.lifelines {
-            header += &format!("{:width$}", cut(name, width - 1));
-        }
-        writeln!(f, "{}", header.trim_end())?;
+        let names = self.lifelines.iter();
+        let names: Vec<String> = names
+            .map(|name| format!("{:width$}", cut(name, width - 1)))
+            .collect();
+        writeln!(f, "{:TIME_WIDTH$}{}", "", names.concat().trim_end())?;
         let mut down: BTreeSet<&Name> = BTreeSet::new();
         let mut before = None;
         for (number, row) in self.rows.iter().enumerate() {

@@ -1,5 +1,133 @@
-//! DOCS
-#![allow(clippy::doc_markdown)]
+//! A world for tests: many nodes on one thread, virtual time, and one seed that decides everything.
+//!
+//! The nodes are the production nodes without their threads: the same protocol, shards, gate and store, the real database
+//! on disks in memory that lose, tear and reorder what was not synced. One loop steps them. Two days pass in a few
+//! milliseconds, and the same seed and the same calls give the same run.
+//!
+//! # A story, told step by step
+//!
+//! [`World::calm`] does nothing wrong by itself. The test makes the trouble, in the words of
+//! [the vocabulary below](#trouble-by-hand):
+//!
+//! ```
+//! use actor_core::{prelude::*, world::{Moment, World}};
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Counter(u64);
+//!
+//! #[dialog(timeout = "2 days")]
+//! impl Counter {
+//!     #[handler]
+//!     fn increment(&mut self) -> u64 {
+//!         self.0 += 1;
+//!         self.0
+//!     }
+//! }
+//!
+//! let mut world = World::calm();
+//! world.serve::<Counter>().instances(3); // counter-1 to counter-3, each with a store
+//! let counter = world.front().open_as::<Counter>("main"); // the front serves nothing and opens everything
+//! assert_eq!(world.run(counter.increment()), Ok(1));
+//!
+//! world.drop_next_reply();
+//! world.crash_at("counter-1", Moment::AfterCommit, 1); // durable, and nobody hears of it
+//! assert_eq!(world.run(counter.increment()), Ok(2));
+//! assert_eq!(world.count("increment"), 2);
+//!
+//! world.advance(Duration::from_secs(49 * 3600)); // how you test a timeout
+//! assert!(matches!(world.run(counter.increment()), Err(CallError::Abandoned { .. })));
+//! ```
+//!
+//! # Many seeds, any weather
+//!
+//! [`World::seeded`] draws a climate from its seed: each kind of [`Fault`] is frequent, rare or absent, so that some
+//! seeds test crashes on a good network and others a hostile network of good machines. [`seeds`], or the attribute
+//! [`#[dialog_test]`](crate::dialog_test), runs a test in many such worlds:
+//!
+//! ```
+//! # use actor_core::{prelude::*, world::World};
+//! # #[derive(Default, Serialize, Deserialize)]
+//! # struct Counter(u64);
+//! # #[dialog(timeout = "2 days")]
+//! # impl Counter {
+//! #     #[handler]
+//! #     fn increment(&mut self) -> u64 { self.0 += 1; self.0 }
+//! #     #[handler]
+//! #     fn finish(self) -> u64 { self.0 }
+//! # }
+//! // As a test of its own: `#[dialog_test(seeds = 500)]` above the function, and no call of `seeds`.
+//! fn a_counter_counts(world: &mut World) {
+//!     world.serve::<Counter>();
+//!     let counter = world.front().open::<Counter>();
+//!     assert_eq!(world.run(counter.increment()), Ok(1));
+//!     assert_eq!(world.run(counter.finish()), Ok(1));
+//!
+//!     world.finish_all(); // heals, restarts, and waits for the last goodbye
+//!     world.check_exactly_once();
+//!     world.check_no_dialog_left_open();
+//! }
+//!
+//! actor_core::world::seeds(50, a_counter_counts);
+//! ```
+//!
+//! Where a seed fails, the test says which, leaves out every fault that the failure does not need, and shows what is left
+//! as a sequence diagram. This is the report of a shop that takes an item off its shelf in a *pending* handler
+//! (`examples/rerouted` has all of it):
+//!
+//! ```text
+//! seed 15 fails: panicked at examples/rerouted/hasty.rs:61:5:
+//! assertion `left == right` failed: items taken
+//!   left: 2
+//!  right: 1
+//!
+//! needs:     late first frame + rerouted first frame, of 10 faults under this seed
+//! reproduce: WORLD_SEED=15 cargo test -p examples tests::a_hasty_shop_takes_one_item
+//! smallest:  WORLD_FAULTS=delay,reroute@0..2 WORLD_SEED=15 cargo test -p examples tests::a_hasty_shop_takes_one_item
+//!
+//!            front     hasty-1   hasty-2
+//!    0.185s  |-------->|         |         first: reserve #1 (rerouted)
+//!            |         *         |         reserve #1, pending
+//!            |         =         |         durable
+//!            |<--------|         |         answer to #1
+//!            |-------->|         |         you are my partner
+//!            |-------->|         |         collect #2 and goodbye
+//!            |         *         |         establish; collect #2
+//!            |         =         |         durable
+//!            |<--------|         |         answer to #2 and goodbye
+//!            |------------------>|         first: reserve #1 (0.185s late)
+//!            |         |         *         reserve #1, pending
+//!            |         |         =         durable
+//!            |<------------------|         answer to #1
+//!            |------------------>|         not here: Superseded
+//! ```
+//!
+//! `WORLD_SEED=15` runs one seed, `WORLD_SEEDS=0..5000` others, `WORLD_FAULTS=loss,crash` some kinds of faults only.
+//!
+//! # What is always watched
+//!
+//! With each step, in every world: nothing leaves a node before it is durable; messages are taken in once and in order;
+//! a message is handled for good once; a dialog becomes permanent on one memory. The checkers at the end ask what only an
+//! end can tell: [`World::check_exactly_once`], [`World::check_balanced`], [`World::check_no_dialog_left_open`].
+//!
+//! # Trouble by hand
+//!
+//! | what | how |
+//! |---|---|
+//! | frames | [`drop_next_reply`](World::drop_next_reply), [`lose`](World::lose), [`repeat`](World::repeat), [`hold`](World::hold) and [`let_go`](World::let_go), [`replay`](World::replay), [`reroute_next`](World::reroute_next), [`gnomes`](World::gnomes) |
+//! | links | [`partition`](World::partition), [`clog`](World::clog) |
+//! | processes | [`crash`](World::crash), [`crash_at`](World::crash_at) a commit, [`crash_in_recovery`](World::crash_in_recovery), [`restart`](World::restart) |
+//! | machines | [`power_loss`](World::power_loss), [`step_clock`](World::step_clock) |
+//! | disks | [`fail_sync`](World::fail_sync), [`fill_disk`](World::fill_disk), [`slow_disk`](World::slow_disk) |
+//! | memories | [`wipe`](World::wipe), [`forget`](World::forget), [`forget_dialog`](World::forget_dialog), [`copy`](World::copy) and [`restore`](World::restore) |
+//! | the end of it | [`heal`](World::heal), [`finish_all`](World::finish_all) |
+//!
+//! # What makes a run repeat
+//!
+//! A world decides by its seed alone, and so must the code in it: time from `cx.now()`, ids from `cx.id()`, no
+//! randomness of its own, no `HashMap` whose order shows, no timers or threads of a runtime. A resource handed in with
+//! `.provide(..)` outlives the crash of a node, as the world outside does; make a new one for each world.
+//!
+//! Owns the order in which things happen. The same seed and the same calls give the same [trace](World::trace).
 
 mod by_hand;
 mod check;
@@ -9,6 +137,7 @@ mod fault;
 mod home;
 mod ledger;
 mod name;
+mod nodes;
 mod report;
 mod run;
 mod seeds;
@@ -20,7 +149,6 @@ mod wire;
 use std::{
     collections::BTreeMap,
     future::Future,
-    rc::Rc,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -32,22 +160,16 @@ pub use seeds::{Failure, Seeds, seeds};
 pub use tasks::Task;
 pub use trace::{Event, Fate, FrameRecord, HandlerRun};
 
-use crate::{
-    Answer, CallError, Dialog, Node, NodeBuilder, Pending, Remote, Request, View,
-    protocol::DialogId,
-};
+use crate::{Answer, CallError, Node, Remote, Request, protocol::DialogId};
 use clock::{Dice, SeededIds, VirtualClock};
-use home::{Exposed, Home};
+use home::Home;
 use ledger::Ledger;
+use nodes::Pool;
 use run::Step;
 use tasks::Tasks;
 use weather::{Plan, Weather};
 use wire::{Balance, Wire};
 
-/// The node of plain callers, see [`World::front`].
-const FRONT: &str = "front";
-/// Instances of a pool, where nothing else is said: one is no pool.
-const INSTANCES: usize = 2;
 /// How often [`World::insist`] asks at most.
 const ASKED_AT_MOST: u32 = 100;
 
@@ -58,13 +180,6 @@ enum Order {
     RoundRobin,
     /// As the seed decides.
     Seeded,
-}
-
-/// What a pool's instances are made of.
-struct Pool {
-    service: String,
-    build: Rc<dyn Fn(NodeBuilder) -> NodeBuilder>,
-    instances: usize,
 }
 
 /// The world: nodes, their network, their disks and their time, on one thread. Nothing in it happens unless one of its
@@ -94,8 +209,6 @@ pub struct World {
     focus: Vec<DialogId>,
     possible: Vec<Step>,
 }
-
-type Opening<D> = <<D as Dialog>::Pending as Pending>::Opening<Remote>;
 
 impl World {
     /// A world in which `seed` decides everything: what happens next, and a climate of faults of its own, in which each
@@ -178,111 +291,6 @@ impl World {
         self
     }
 
-    /// A pool of two instances that serve the dialog `D`, named after it: `checkout-1` and `checkout-2`.
-    /// [`World::instances`] says otherwise.
-    pub fn serve<D: Dialog>(&mut self) -> &mut Self {
-        self.serve_with::<D>(|builder| builder)
-    }
-
-    /// As [`World::serve`], with more to say of each instance: what it provides, what else it serves.
-    pub fn serve_with<D: Dialog>(
-        &mut self,
-        build: impl Fn(NodeBuilder) -> NodeBuilder + 'static,
-    ) -> &mut Self {
-        let service = D::CONTRACT.name.to_lowercase();
-        self.pool = Some(Pool {
-            service,
-            build: Rc::new(move |builder| build(builder.serve::<D>())),
-            instances: 0,
-        });
-        self.instances(INSTANCES)
-    }
-
-    /// How many instances the pool has that was served last: at least those that it has already.
-    pub fn instances(&mut self, instances: usize) -> &mut Self {
-        let mut pool = self
-            .pool
-            .take()
-            .expect("`instances` follows the `serve` of a pool");
-        // Two is the custom; who says one means one.
-        while pool.instances > instances {
-            self.remove_last(&format!("{}-{}", pool.service, pool.instances));
-            pool.instances -= 1;
-        }
-        while pool.instances < instances {
-            pool.instances += 1;
-            let name = format!("{}-{}", pool.service, pool.instances);
-            self.settle_in(&name, Exposed::Yes, Rc::clone(&pool.build));
-        }
-        self.pool = Some(pool);
-        self
-    }
-
-    /// A new node with an empty store, started now and at every restart with what `build` says.
-    pub fn node(&mut self, name: &str, build: impl Fn(NodeBuilder) -> NodeBuilder + 'static) {
-        self.settle_in(name, Exposed::Yes, Rc::new(build));
-    }
-
-    /// The node of plain callers, which serves nothing. It stands for the world outside: its frames are lost as
-    /// anybody's, and its process and disk are spared what a seed draws. For a caller that dies and asks again, make a
-    /// [`World::node`] and [`World::insist`].
-    pub fn front(&mut self) -> Arc<Node> {
-        if !self.index.contains_key(FRONT) {
-            self.settle_in(FRONT, Exposed::NetworkOnly, Rc::new(|builder| builder));
-        }
-        self.at(FRONT)
-    }
-
-    fn settle_in(
-        &mut self,
-        name: &str,
-        exposed: Exposed,
-        build: Rc<dyn Fn(NodeBuilder) -> NodeBuilder>,
-    ) {
-        let index = self.homes.len();
-        assert!(
-            self.index.insert(name.to_owned(), index).is_none(),
-            "there is a node `{name}` already"
-        );
-        self.homes.push(Home::new(Name::new(name), exposed, build));
-        self.begin(index);
-    }
-
-    fn remove_last(&mut self, name: &str) {
-        let last = self.homes.pop_if(|home| home.name == name);
-        if let Some(mut home) = last {
-            self.index.remove(&*home.name);
-            self.wire.forget_node(&home.name);
-            if let Some(life) = home.life.take() {
-                life.die();
-            }
-        }
-    }
-
-    /// The node as an application holds it, in its present life.
-    pub fn at(&self, name: &str) -> Arc<Node> {
-        Arc::clone(&self.home(name).life().node)
-    }
-
-    /// [`Node::open`] on this node.
-    pub fn open<D: Dialog>(&self, name: &str) -> Opening<D> {
-        self.at(name).open::<D>()
-    }
-
-    /// [`Node::open_as`] on this node.
-    pub fn open_as<D: Dialog>(&self, name: &str, key: &str) -> Opening<D> {
-        self.at(name).open_as::<D>(key)
-    }
-
-    /// The node's application tables, all of it durable.
-    pub fn read(&mut self, name: &str) -> View {
-        let node = self.at(name);
-        match self.run(async move { node.read().await }) {
-            Ok(view) => view,
-            Err(cause) => panic!("`{name}` cannot be read: {cause}"),
-        }
-    }
-
     /// Runs until `future` is ready, letting time pass where nothing else can happen.
     pub fn run<F: Future>(&mut self, future: F) -> F::Output {
         self.drive(future)
@@ -290,6 +298,10 @@ impl World {
 
     /// Asks from this node, and asks again whenever its process has died meanwhile. What is asked must be the same when
     /// it is asked again: open with a key, and name a request that has an effect with `.once(..)`.
+    ///
+    /// # Panics
+    ///
+    /// If the process dies a hundred times.
     pub fn insist<T, E>(
         &mut self,
         name: &str,
@@ -380,20 +392,6 @@ impl World {
 
     fn note(&mut self, event: Event) {
         self.trace.push(event);
-    }
-
-    fn home(&self, name: &str) -> &Home {
-        &self.homes[self.index_of(name)]
-    }
-
-    fn home_mut(&mut self, name: &str) -> &mut Home {
-        let index = self.index_of(name);
-        &mut self.homes[index]
-    }
-
-    fn index_of(&self, name: &str) -> usize {
-        let index = self.index.get(name);
-        *index.unwrap_or_else(|| panic!("there is no node `{name}`"))
     }
 }
 

@@ -320,7 +320,7 @@ impl World {
 
     pub(super) fn begin(&mut self, index: usize) {
         if let Some((mut dice, most)) = self.drawn(index, Fault::ClockStep, "clock step") {
-            let by = 1 + dice.below(most) as i64;
+            let by = 1 + dice.below(most).cast_signed();
             self.homes[index].ahead_ms += if dice.coin() { by } else { -by };
         }
         if self.homes[index].commits > 0
@@ -434,7 +434,7 @@ impl World {
 impl Home {
     /// The next time, on the world's clock, at which something happens here by itself.
     fn next_due(&self) -> Option<u64> {
-        let life = self.running().into_iter().flat_map(|life| {
+        let life = self.running().into_iter().filter_map(|life| {
             let store = &life.shared.store;
             let shards = life.shards.iter().filter_map(crate::node::Shard::next_due);
             // As the folder's thread does it: once a minute, and well before the time.

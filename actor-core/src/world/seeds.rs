@@ -22,7 +22,7 @@ const NEEDS: usize = 5;
 #[derive(Debug, Clone)]
 #[must_use = "seeds are tried with `.run(..)` or `.find(..)`"]
 pub struct Seeds {
-    seeds: Range<u64>,
+    range: Range<u64>,
     faults: Faults,
     test: Option<(String, String)>,
 }
@@ -78,7 +78,7 @@ impl Seeds {
     /// These seeds.
     pub fn range(seeds: Range<u64>) -> Self {
         Self {
-            seeds,
+            range: seeds,
             faults: Faults::ALL,
             test: None,
         }
@@ -106,7 +106,7 @@ impl Seeds {
     pub fn run(mut self, test: impl Fn(&mut World)) {
         let asked = Asked::from_environment();
         if let Some(seeds) = asked.seeds {
-            self.seeds = seeds;
+            self.range = seeds;
         }
         let (faults, only) = asked.faults.unwrap_or((self.faults, 0..u64::MAX));
         if let Some(failure) = self.search(faults, &only, &test) {
@@ -125,7 +125,7 @@ impl Seeds {
         only: &Range<u64>,
         test: &dyn Fn(&mut World),
     ) -> Option<Failure> {
-        self.seeds.clone().find_map(|seed| {
+        self.range.clone().find_map(|seed| {
             let plan = Plan {
                 only: only.clone(),
                 ..Plan::new(seed, faults)

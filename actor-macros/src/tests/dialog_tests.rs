@@ -18,7 +18,7 @@ fn refused(args: &str, item: &str) -> String {
 
 #[test]
 fn a_function_of_a_world_becomes_a_test_of_many() {
-    expect_test::expect![[r##"
+    expect_test::expect![[r#"
         #[ignore]
         #[::core::prelude::v1::test]
         fn it_sells() {
@@ -32,7 +32,7 @@ fn a_function_of_a_world_becomes_a_test_of_many() {
                 )
                 .run(it_sells);
         }
-    "##]]
+    "#]]
     .assert_eq(&expanded(
         "seeds = 500",
         "#[ignore] fn it_sells(world: &mut World) { sell(world); }",

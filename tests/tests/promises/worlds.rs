@@ -41,6 +41,33 @@ fn orders_are_paid_exactly_once_in_any_weather(world: &mut World) {
     assert_eq!(dialogs, 4);
 }
 
+/// A whole dialog: a handshake, seven increments and a last one.
+async fn count_to_seven(node: std::sync::Arc<Node>) {
+    let counter = node.open::<Counter>();
+    for n in 1..=7 {
+        assert_eq!(counter.increment().await, Ok(n));
+    }
+    assert_eq!(counter.finish().await, Ok(7));
+}
+
+#[dialog_test(seeds = 4)]
+fn a_hundred_dialogs_at_once_are_kept_apart(world: &mut World) {
+    world.serve::<Counter>().instances(3);
+    let front = world.front();
+    let tasks: Vec<_> = (0..100)
+        .map(|_| world.start(count_to_seven(front.clone())))
+        .collect();
+    drop(front);
+    world.finish_all();
+    assert!(tasks.iter().all(|task| task.take().is_some()));
+    world.check_exactly_once();
+    world.check_no_dialog_left_open();
+    assert_eq!(
+        (world.count("increment"), world.count("finish")),
+        (700, 100)
+    );
+}
+
 #[test]
 fn the_same_seed_is_the_same_run_in_any_weather_and_another_seed_another() {
     let live = |seed| {
