@@ -67,8 +67,8 @@ mod kept {
             token: Token,
             seq: u64,
         },
-        /// Its sync failed: the next start finds it or does not.
-        InDoubt(Box<Note>),
+        /// A sync failed: the next start finds all of it or nothing.
+        InDoubt(Vec<Note>),
     }
 
     /// Notes on one transaction, which come true with its commit.
@@ -155,11 +155,11 @@ mod kept {
             }
         }
 
-        /// The sync of a transaction failed.
-        pub(crate) fn in_doubt(&self, notes: &mut Notes) {
+        /// The sync of these transactions failed.
+        pub(crate) fn in_doubt<'n>(&self, notes: impl Iterator<Item = &'n mut Notes>) {
             if self.is_open.load(Ordering::Relaxed) {
-                let notes = std::mem::take(&mut notes.0).into_iter();
-                self.push(notes.map(|note| Note::InDoubt(Box::new(note))));
+                let notes = notes.flat_map(|notes| std::mem::take(&mut notes.0));
+                self.push([Note::InDoubt(notes.collect())]);
             }
         }
 
@@ -213,6 +213,6 @@ mod nothing {
             clippy::unused_self,
             reason = "keeps notes with the feature `test-util`"
         )]
-        pub(crate) fn in_doubt(&self, _: &mut Notes) {}
+        pub(crate) fn in_doubt<'n>(&self, _: impl Iterator<Item = &'n mut Notes>) {}
     }
 }

@@ -181,9 +181,8 @@ pub(crate) fn persist(shared: &Shared, cut: Cut) -> Option<Committed> {
     )]
     let begun = std::time::Instant::now();
     if let Err(fault) = shared.gate.commit(batch) {
-        for output in &mut outputs {
-            shared.notebook.in_doubt(&mut output.notes);
-        }
+        let notes = outputs.iter_mut().map(|output| &mut output.notes);
+        shared.notebook.in_doubt(notes);
         outputs.into_iter().for_each(super::shared::refuse);
         shared.fail(&fault);
         return None;

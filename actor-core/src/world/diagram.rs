@@ -26,8 +26,17 @@ const TIME_WIDTH: usize = 11;
 /// What happens on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Act {
-    Arrow { to: Name, lost: bool },
+    Arrow { to: Name, flight: Flight },
     Mark(char),
+}
+
+/// How far a frame gets on its line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flight {
+    Arrives,
+    Lost,
+    /// It leaves, and arrives on a later line.
+    Leaves,
 }
 
 /// One line.
@@ -235,15 +244,16 @@ impl Scene<'_> {
 
     fn sent(&mut self, frame: usize) {
         let record = &self.frames[frame];
-        let why = match record.fate {
-            Fate::Lost => "lost",
-            Fate::NobodyThere => "nobody there",
+        let (why, flight) = match record.fate {
+            Fate::Lost => ("lost", Flight::Lost),
+            Fate::NobodyThere => ("nobody there", Flight::Lost),
+            Fate::Delayed | Fate::Held if record.has_messages() => ("on its way", Flight::Leaves),
             _ => return,
         };
         if self.tells(record) {
             let text = format!("{}: {why}", self.describe(record));
-            let (to, lost) = (record.to.clone(), true);
-            self.push(&record.from, Act::Arrow { to, lost }, text);
+            let to = record.to.clone();
+            self.push(&record.from, Act::Arrow { to, flight }, text);
         }
     }
 
@@ -266,8 +276,8 @@ impl Scene<'_> {
             late => format!(" ({} late)", Moments(late)),
         };
         let text = self.describe(record) + &text + &late;
-        let (to, lost) = (to.clone(), false);
-        self.push(&record.from, Act::Arrow { to, lost }, text);
+        let (to, flight) = (to.clone(), Flight::Arrives);
+        self.push(&record.from, Act::Arrow { to, flight }, text);
     }
 
     fn describe(&self, record: &FrameRecord) -> String {
@@ -363,7 +373,7 @@ impl fmt::Display for Diagram {
                         _ => {}
                     }
                 }
-                Act::Arrow { to, lost } => draw(&mut line, from, place(to), *lost),
+                Act::Arrow { to, flight } => draw(&mut line, from, place(to), *flight),
             }
             let line = String::from_utf8_lossy(&line).into_owned();
             let more = match row.more {
@@ -381,7 +391,7 @@ impl fmt::Display for Diagram {
     }
 }
 
-fn draw(line: &mut [u8], from: usize, to: usize, lost: bool) {
+fn draw(line: &mut [u8], from: usize, to: usize, flight: Flight) {
     let (left, right) = (from.min(to), from.max(to));
     if left == right {
         return;
@@ -393,16 +403,19 @@ fn draw(line: &mut [u8], from: usize, to: usize, lost: bool) {
         (left + 1, b'<')
     };
     line[head] = tip;
-    if lost {
-        // It does not arrive.
-        let (gap, end) = if from < to {
-            (right - 3..right, right - 4)
-        } else {
-            (left + 1..left + 4, left + 4)
-        };
-        line[gap].fill(b' ');
-        line[end] = b'x';
-    }
+    let end = match flight {
+        Flight::Arrives => return,
+        Flight::Lost => b'x',
+        Flight::Leaves => b'~',
+    };
+    // It does not get there.
+    let (gap, last) = if from < to {
+        (right - 3..right, right - 4)
+    } else {
+        (left + 1..left + 4, left + 4)
+    };
+    line[gap].fill(b' ');
+    line[last] = end;
 }
 
 fn cut(text: &str, room: usize) -> String {

@@ -50,8 +50,17 @@ impl Ledger {
     pub(super) fn enter(&mut self, node: usize, note: &Note) -> Result<(), Violation> {
         match note {
             Note::Tried(_) => Ok(()),
-            Note::InDoubt(note) => {
-                self.doubt(node, note);
+            Note::InDoubt(notes) => {
+                let mut told = BTreeSet::new();
+                for note in notes {
+                    // What was in doubt before: the first of these tells.
+                    if let Note::Consumed { token, seqs, .. } = note
+                        && told.insert(*token)
+                    {
+                        self.learn(*token, seqs.start)?;
+                    }
+                    self.doubt(node, note);
+                }
                 Ok(())
             }
             Note::Consumed {
@@ -103,6 +112,11 @@ impl Ledger {
             _ => return,
         };
         let memory = self.memory(node, dialog, role, token);
+        let again = |then: &Note| match (then, note) {
+            (Note::Handled(then), Note::Handled(now)) => then.what == now.what,
+            _ => false,
+        };
+        memory.in_doubt.retain(|then| !again(then));
         memory.in_doubt.push(note.clone());
     }
 
@@ -369,15 +383,10 @@ mod tests {
 
     #[test]
     fn what_a_failed_sync_kept_is_learned_from_what_comes_next() {
-        let doubt = |note: Note| Note::InDoubt(Box::new(note));
         let handled = ran(ONE, What::Message(2), false);
         let before = || {
-            vec![
-                took(1..2),
-                doubt(took(2..3)),
-                doubt(accepted(2)),
-                doubt(handled.clone()),
-            ]
+            let doubted = [took(2..3), accepted(2), handled.clone()];
+            vec![took(1..2), Note::InDoubt(doubted.to_vec())]
         };
         // It was kept: what comes next is message 3, or a frame that says so.
         let kept = enter_all(&[before(), vec![took(3..4)]].concat()).unwrap();
@@ -390,6 +399,10 @@ mod tests {
         let lost = [took(2..3), accepted(2), handled.clone()].to_vec();
         let lost = enter_all(&[before(), lost].concat()).unwrap();
         assert_eq!((lost.count("pay"), lost.totals()), (1, (1, 1)));
+        // It was not, and the second attempt was in doubt as well, and kept.
+        let twice = [before(), before()[1..].to_vec(), vec![took(3..4)]].concat();
+        let twice = enter_all(&twice).unwrap();
+        assert_eq!((twice.count("pay"), twice.totals()), (1, (1, 1)));
     }
 
     #[test]

@@ -84,21 +84,22 @@
 //! reproduce: WORLD_SEED=15 cargo test -p examples tests::a_hasty_shop_takes_one_item
 //! smallest:  WORLD_FAULTS=delay,reroute@0..2 WORLD_SEED=15 cargo test -p examples tests::a_hasty_shop_takes_one_item
 //!
-//!            front     hasty-1   hasty-2
-//!    0.185s  |-------->|         |         first: reserve #1 (rerouted)
-//!            |         *         |         reserve #1, pending
-//!            |         =         |         durable
-//!            |<--------|         |         answer to #1
-//!            |-------->|         |         you are my partner
-//!            |-------->|         |         collect #2 and goodbye
-//!            |         *         |         establish; collect #2
-//!            |         =         |         durable
-//!            |<--------|         |         answer to #2 and goodbye
-//!            |------------------>|         first: reserve #1 (0.185s late)
+//!            front     hasty-2   hasty-1
+//!    0.000s  |-----~   |         |         first: reserve #1: on its way
+//!    0.185s  |------------------>|         first: reserve #1 (rerouted)
 //!            |         |         *         reserve #1, pending
 //!            |         |         =         durable
 //!            |<------------------|         answer to #1
-//!            |------------------>|         not here: Superseded
+//!            |------------------>|         you are my partner
+//!            |------------------>|         collect #2 and goodbye
+//!            |         |         *         establish; collect #2
+//!            |         |         =         durable
+//!            |<------------------|         answer to #2 and goodbye
+//!            |-------->|         |         first: reserve #1 (0.185s late)
+//!            |         *         |         reserve #1, pending
+//!            |         =         |         durable
+//!            |<--------|         |         answer to #1
+//!            |-------->|         |         not here: Superseded
 //! ```
 //!
 //! `WORLD_SEED=15` runs one seed, `WORLD_SEEDS=0..5000` others, `WORLD_FAULTS=loss,crash` some kinds of faults only.

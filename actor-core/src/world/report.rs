@@ -53,8 +53,9 @@ impl World {
     /// handlers, commits, crashes and time. Calm repetition is left out.
     ///
     /// ```text
-    /// -------->  a frame       ---x  lost       *  a handler       =  durable
-    ///    X       a crash       ^  starts again  :  down
+    /// -------->  a frame arrives   ---x  it is lost      ---~  it leaves, and arrives later
+    ///    *       a handler runs     =    it is durable
+    ///    X       a crash            ^    starts again     :    down
     /// ```
     pub fn diagram(&self) -> String {
         let frames = self.frames();
