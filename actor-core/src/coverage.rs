@@ -36,6 +36,16 @@ rare! {
     TwinAnswered,
     /// An initiator bound on an answer that was not the first of its partner.
     BoundOnLaterAnswer,
+    /// A currency value was superseded in the outbox before it was ever in a frame.
+    SupersededBeforeSaid,
+    /// A currency value was superseded in the outbox while a copy of it was on its way, or had arrived.
+    SupersededAfterSaid,
+    /// A currency value was superseded in its receiver's backlog.
+    SupersededWhileHeld,
+    /// A start found what the last process died of.
+    DiedInHandler,
+    /// A message was given up because processes died of it.
+    PoisonedByDeaths,
 }
 
 #[cfg(feature = "test-util")]

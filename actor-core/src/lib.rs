@@ -11,7 +11,7 @@
 //! This page is a tour:
 //! [a dialog in one block](#a-dialog-in-one-block) · [pending work](#pending-work) ·
 //! [answers that come later](#answers-that-come-later) · [tables](#tables) · [keys and names](#keys-and-names) ·
-//! [timers](#timers) · [endings and errors](#endings-and-errors) · [networks and pools](#networks-and-pools) ·
+//! [timers](#timers) · [both sides speak](#both-sides-speak) · [endings and errors](#endings-and-errors) · [networks and pools](#networks-and-pools) ·
 //! [testing](#testing) · [operating](#operating)
 //!
 //! # A dialog in one block
@@ -364,6 +364,102 @@
 //!
 //! [`Cx::now`] is the only clock of a handler and [`Cx::id`] its only randomness, so that a test can own both.
 //!
+//! # Both sides speak
+//!
+//! A target that declares `events` may speak unasked, with [`cx.tell`](Cx::tell), from its first step as an established
+//! dialog. Its partner listens with `.events()`: a stream in plain code, a `#[resume]` method in a handler.
+//!
+//! ```
+//! # use actor_core::prelude::*;
+//! #[derive(Debug, PartialEq, Serialize, Deserialize)]
+//! enum Progress {
+//!     Packed,
+//!     Shipped,
+//! }
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Parcel {
+//!     kilometre: u32,
+//! }
+//!
+//! #[dialog(timeout = "30 days", events = Progress)]
+//! impl Parcel {
+//!     #[handler]
+//!     fn pack(&mut self, cx: &mut Cx<'_, Self>) {
+//!         cx.tell(Progress::Packed);
+//!         cx.after(Duration::from_millis(20), Self::COLLECTED);
+//!     }
+//!
+//!     #[resume]
+//!     fn collected(&mut self, cx: &mut Cx<'_, Self>) {
+//!         cx.tell(Progress::Shipped);
+//!     }
+//!
+//!     /// Where the van is. Of several that wait only the newest arrives.
+//!     #[handler(currency)]
+//!     fn position(&mut self, kilometre: u32) {
+//!         self.kilometre = kilometre;
+//!     }
+//!
+//!     #[handler]
+//!     fn kilometre(&self) -> u32 {
+//!         self.kilometre
+//!     }
+//! }
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Shop {
+//!     shipped: bool,
+//! }
+//!
+//! #[dialog(timeout = "30 days")]
+//! impl Shop {
+//!     #[handler]
+//!     fn send(&mut self, cx: &mut Cx<'_, Self>) {
+//!         let parcel = cx.open::<Parcel>();
+//!         parcel.events().then(Self::PROGRESSED);
+//!         parcel.pack().tell();
+//!     }
+//!
+//!     /// Each event is a step of its own; the end of the parcel's dialog, an `Err`, is the last.
+//!     #[resume]
+//!     fn progressed(&mut self, _cx: &mut Cx<'_, Self>, event: Answer<Progress>) {
+//!         self.shipped |= event == Ok(Progress::Shipped);
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let node = Node::builder(dir.path()).serve::<Parcel>().serve::<Shop>().start()?;
+//! let parcel = node.open::<Parcel>();
+//! let mut events = parcel.events();
+//! parcel.pack().await?;
+//! assert_eq!(events.next().await, Some(Ok(Progress::Packed)));
+//! assert_eq!(events.next().await, Some(Ok(Progress::Shipped)));
+//!
+//! parcel.position(12).await?; // taken over; nobody says whether it arrives
+//! parcel.position(14).await?;
+//! assert_eq!(parcel.kilometre().await?, 14);
+//! # node.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Messages and events are **history**: each arrives once, in order, with no gap. `#[handler(currency)]` and
+//! `events(currency) = ..` are **currency**: a newer value takes the place of an older one of the same handler that still
+//! waits anywhere on the way. So there are gaps, but a value never comes after a newer one, the last one arrives, and
+//! none moves across history: what is said before a request is there before it, or superseded by something that is.
+//! Currency wants no answer, since a superseded value would never be answered; an older one that is being handled, or
+//! failed and is tried again, stands.
+//!
+//! - Listen before you speak: what was said before `.events()` is not heard. An opening has `.events()` as well.
+//! - Events that nobody reads are acknowledged and dropped. A reader in plain code may fall behind by 4 MiB of history
+//!   before its reading ends with [`CallError::Busy`]; of currency it always gets the newest.
+//! - A listener that is away holds the target up, not down: once 1,024 messages wait, a step that tells more is put off
+//!   and tried again with growing patience, which no attempt is counted for.
+//! - Listening is not talking. A partner that never says anything is silent, and `timeout` says how long that may last.
+//!
 //! # Endings and errors
 //!
 //! Each side may close a dialog or give it up, and the other is told. A handler that takes `self` closes with its
@@ -555,14 +651,16 @@ pub use actor_macros::dialog;
 pub use actor_macros::dialog_test;
 pub use actor_store::{OpenError, StoreFault, keys::TableKey};
 pub use dialog::{
-    Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, HandlerInfo, HandlerKind,
-    Handshake, Knowledge, Later, Never, Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo,
-    Request, Resume, Table, TableMut, TableRef, Timer,
+    Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, EventInfo, Events, HandlerInfo,
+    HandlerKind, Handshake, HasEvents, Knowledge, Later, MessageOrder, Never, Outbox, Partner,
+    Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Table, TableMut, TableRef, Telling,
+    Timer,
 };
 #[cfg(feature = "test-util")]
 pub use dialog::{SentMessage, TestCx};
 pub use node::{
-    DeadLetter, DialogInfo, Node, NodeBuilder, ShutdownError, StartError, Stats, View, ViewError,
+    DeadLetter, DialogInfo, Held, LetterError, Node, NodeBuilder, RetryError, ShutdownError,
+    StartError, Stats, View, ViewError,
 };
 pub use protocol::{Abandoned, DialogId, Ending, Role, Stage};
 pub use serde;
@@ -575,8 +673,8 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::{
-        Abandoned, Answer, CallError, Cx, Dialog, DialogRef, Ending, Gnomes, Knowledge, Later,
-        Network, Node, Pending, PendingCx, ReplyTo, Table, TableKey, dialog,
+        Abandoned, Answer, CallError, Cx, Dialog, DialogRef, Ending, Events, Gnomes, Knowledge,
+        Later, Network, Node, Pending, PendingCx, ReplyTo, Table, TableKey, dialog,
     };
 }
 
@@ -587,10 +685,11 @@ pub mod __private {
 
     pub use crate::{
         dialog::{
-            Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, FromPort,
-            Handled, HandlerInfo, HandlerKind, Handshake, IsAnswer, Later, Never as Infallible,
-            Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Resumed,
-            Table, Timer, Types, Unfit, established, opening,
+            Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, EventInfo,
+            Events, FromPort, Handled, HandlerInfo, HandlerKind, Handshake, HasEvents, Hears,
+            IsAnswer, Later, MessageOrder, Never as Infallible, OnPoison, Outbox, Partner, Pending,
+            PendingCx, Port, Remote, ReplyTo, Request, Resume, Resumed, Table, Telling, Timer,
+            Types, Unfit, established, opening,
         },
         protocol::{Abandoned, Mode, handler_id},
     };

@@ -7,7 +7,7 @@ use quote::format_ident;
 use syn::{Attribute, Expr, Ident, LitStr, ReturnType, Type, Visibility, spanned::Spanned};
 
 use crate::{
-    attr::Half,
+    attr::{Events, Half, OnPoison},
     signature::{Arg, Context, Receiver, Reply},
 };
 
@@ -22,6 +22,8 @@ pub(crate) struct DialogImpl {
     pub(crate) version: u32,
     pub(crate) timeout_millis: u64,
     pub(crate) lifetime_millis: u64,
+    pub(crate) events: Option<Events>,
+    pub(crate) on_poison: OnPoison,
     pub(crate) uses: Vec<Type>,
     pub(crate) tables: Vec<Expr>,
     pub(crate) handlers: Vec<Handler>,
@@ -53,6 +55,8 @@ pub(crate) struct Handler {
     pub(crate) cx: Option<Context>,
     pub(crate) args: Vec<Arg>,
     pub(crate) reply: Reply,
+    /// `#[handler(currency)]`: the newest message counts.
+    pub(crate) currency: bool,
     /// The whole answer as written.
     pub(crate) output: ReturnType,
     /// Where its receiver stands.

@@ -35,10 +35,22 @@ pub(crate) fn args(args: &Args, errors: &mut Errors) {
             "the established block names the dialog: move `name` there",
         );
     }
+    if let Some(events) = &args.events {
+        errors.at(
+            &events.ty,
+            "pending work says nothing unasked: move `events` to the established block",
+        );
+    }
     if let Some((_, place)) = args.lifetime {
         errors.here(
             place,
             "pending work has only `timeout`: move `lifetime` to the established block",
+        );
+    }
+    if let Some((_, place)) = args.on_poison {
+        errors.here(
+            place,
+            "pending work that cannot be handled is dropped: move `on_poison` to the established block",
         );
     }
 }
@@ -64,6 +76,7 @@ pub(crate) fn dialog(dialog: &DialogImpl, methods: usize, errors: &mut Errors) {
     for handler in &dialog.handlers {
         if handler.method.name == "dialog"
             || (dialog.is_pending() && handler.method.name == "established")
+            || (dialog.events.is_some() && handler.method.name == "events")
         {
             let name = &handler.method.name;
             errors.at(
@@ -74,6 +87,11 @@ pub(crate) fn dialog(dialog: &DialogImpl, methods: usize, errors: &mut Errors) {
             );
         }
     }
+    dialog
+        .handlers
+        .iter()
+        .filter(|handler| handler.currency)
+        .for_each(|handler| currency(handler, errors));
     wire_ids(
         dialog.handlers.iter().map(|handler| &handler.method),
         errors,
@@ -175,6 +193,22 @@ fn established(dialog: &DialogImpl, errors: &mut Errors) {
                 "an abandoned dialog is told once: keep one `#[abandoned]` method",
             );
         }
+    }
+}
+
+/// Whoever is superseded is never heard: it can be owed nothing, and nothing can depend on it.
+fn currency(handler: &Handler, errors: &mut Errors) {
+    if let Some(answer) = handler.answer() {
+        errors.at(
+            answer,
+            "a value that is superseded is never answered: a `#[handler(currency)]` returns nothing",
+        );
+    }
+    if handler.receiver == Receiver::Take {
+        errors.at(
+            &handler.method.ident,
+            "a value may be superseded, so it cannot end the dialog: take `&mut self`",
+        );
     }
 }
 

@@ -89,8 +89,10 @@ use self::{
 /// | `pending` | the block is the pending half. |
 /// | `pending = Cart` | the established half of that pending half. |
 /// | `lifetime = "1 year"` | how long the dialog may last at all; 30 years where nothing is said. |
+/// | `on_poison = "hold"` | a message that cannot be handled waits for an operator, and its dialog with it; `"fail"` where nothing is said: the dialog ends on both sides. |
 /// | `name = "Checkout"` | what initiators ask for; the type's name where nothing is said. |
 /// | `version = 2` | counted up when the layout of the state changes; 1 where nothing is said. |
+/// | `events = Progress` | what the target may say unasked, `cx.tell(..)`, and its partner hears, `.events()`. `events(currency) = Progress` where only the newest counts. |
 /// | `uses(Catalog)` | resources without which a node does not start. |
 /// | `tables(LEDGER)` | the application tables that the handlers use. |
 /// | `crate = ::path` | where `actor-core` is found under another name. |
@@ -102,8 +104,9 @@ use self::{
 /// | attribute | method |
 /// |---|---|
 /// | `#[handler]` | a message. `&mut self` changes the state, `&self` reads, `self` answers and closes the dialog. After it, optional, the context; then owned arguments. Answers are `T`, `Result<T, E>` whose `Err` rolls the message back, `Later<T>`, `Later<Result<T, E>>`. |
+/// | `#[handler(currency)]` | a message of which the newest counts: it takes the place of older ones that wait, and returns nothing. |
 /// | `#[establish]` | once in a pending block: pending work becomes the dialog. |
-/// | `#[resume]` | a continuation. With an `Answer<T, E>` it continues a request, without one a timer runs it; one more argument is its context. |
+/// | `#[resume]` | a continuation. With an `Answer<T, E>` it continues a request or hears events, without one a timer runs it; one more argument is its context. |
 /// | `#[abandoned]` | at most once: the dialog is over because somebody gave up. |
 ///
 /// Everything else in the block stays as it is. `cfg`, documentation and deprecation of a method hold for what is

@@ -7,7 +7,7 @@ use std::fmt;
 use actor_store::codec::{self, CodecError};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Durable, Later};
+use super::{Durable, EVENTS, Later};
 use crate::protocol::handler_id;
 
 /// A message as a handler's dispatcher gets it.
@@ -89,6 +89,8 @@ pub struct Encoded {
     pub(crate) name: &'static str,
     pub(crate) body: Result<Vec<u8>, CodecError>,
     pub(crate) closing: bool,
+    /// Only the newest counts; it wants no answer.
+    pub(crate) currency: bool,
 }
 
 impl Encoded {
@@ -99,6 +101,7 @@ impl Encoded {
             name,
             body: codec::encode(args),
             closing: false,
+            currency: false,
         }
     }
 
@@ -109,6 +112,24 @@ impl Encoded {
         self
     }
 
+    /// The newest of its kind takes the place of older ones.
+    #[must_use]
+    pub fn currency(mut self) -> Self {
+        self.currency = true;
+        self
+    }
+
+    /// What a target says unasked.
+    pub(crate) fn event<E: Serialize>(event: &E, currency: bool) -> Self {
+        Self {
+            handler: handler_id(EVENTS),
+            name: EVENTS,
+            body: codec::encode(event),
+            closing: false,
+            currency,
+        }
+    }
+
     /// The plumbing's own question after first messages that want no answer.
     pub(crate) fn established() -> Self {
         Self {
@@ -116,6 +137,7 @@ impl Encoded {
             name: "established",
             body: codec::encode(&()),
             closing: false,
+            currency: false,
         }
     }
 }

@@ -15,6 +15,24 @@ pub enum HandlerKind {
     Close,
 }
 
+/// What becomes of a message when a newer one of its kind is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageOrder {
+    /// Nothing: each arrives, in order, once.
+    History,
+    /// It need not arrive any more: the newest counts, and an older one never comes after it.
+    Currency,
+}
+
+/// What the target of a dialog may say unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventInfo {
+    /// Its type, as written.
+    pub name: &'static str,
+    /// Whether each counts or the newest.
+    pub order: MessageOrder,
+}
+
 /// One message of a dialog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HandlerInfo {
@@ -22,6 +40,8 @@ pub struct HandlerInfo {
     pub name: &'static str,
     /// What it may do.
     pub kind: HandlerKind,
+    /// Whether each counts or the newest.
+    pub order: MessageOrder,
     /// Its arguments and answer, as written.
     pub signature: &'static str,
 }
@@ -37,6 +57,8 @@ pub struct Contract {
     pub first: &'static [HandlerInfo],
     /// The messages of the established stage.
     pub established: &'static [HandlerInfo],
+    /// What the target may say unasked, once established.
+    pub events: Option<EventInfo>,
     /// How long pending work is kept, and how long an initiator tries to reach anybody.
     pub initiation: Duration,
     /// How long a side waits for its silent partner.
@@ -50,18 +72,13 @@ impl fmt::Display for Contract {
         writeln!(f, "dialog `{}` version {}", self.name, self.version)?;
         writeln!(f, "  talk to the plumbing:")?;
         for handler in self.first {
-            writeln!(
-                f,
-                "    first        {}{} ({})",
-                handler.name, handler.signature, handler.kind
-            )?;
+            writeln!(f, "    first        {handler}")?;
         }
         for handler in self.established {
-            writeln!(
-                f,
-                "    established  {}{} ({})",
-                handler.name, handler.signature, handler.kind
-            )?;
+            writeln!(f, "    established  {handler}")?;
+        }
+        if let Some(events) = self.events {
+            writeln!(f, "    unasked      {} ({})", events.name, events.order)?;
         }
         if self.first.is_empty() {
             writeln!(
@@ -79,6 +96,12 @@ impl fmt::Display for Contract {
             "  transaction: consumption, state, tables, outgoing messages and timers of a message commit together"
         )?;
         writeln!(f, "  order: history in each direction, no gaps, no repeats")?;
+        if self.has_currency() {
+            writeln!(
+                f,
+                "  currency: the newest value counts, gaps allowed, never back, never across history"
+            )?;
+        }
         writeln!(
             f,
             "  knowledge: a message is known to be delivered by its answer, never by an acknowledgement"
@@ -98,6 +121,35 @@ impl fmt::Display for Contract {
             f,
             "  test the timeout: handlers run as plain methods under the test's own clock; nothing waits in real time"
         )
+    }
+}
+
+impl Contract {
+    fn has_currency(&self) -> bool {
+        let handlers = self.first.iter().chain(self.established);
+        let orders = handlers.map(|handler| handler.order);
+        orders
+            .chain(self.events.map(|events| events.order))
+            .any(|order| order == MessageOrder::Currency)
+    }
+}
+
+impl fmt::Display for HandlerInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{} ({}", self.name, self.signature, self.kind)?;
+        match self.order {
+            MessageOrder::History => f.write_str(")"),
+            MessageOrder::Currency => write!(f, ", {})", self.order),
+        }
+    }
+}
+
+impl fmt::Display for MessageOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::History => "history",
+            Self::Currency => "currency",
+        })
     }
 }
 

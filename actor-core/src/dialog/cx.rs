@@ -14,8 +14,8 @@ use actor_store::{codec, keys::TableKey};
 use serde::Serialize;
 
 use super::{
-    Dialog, DialogRef, Durable, FromPort, Later, Outbox, Pending, ReplyTo, Step, StepFault, Table,
-    TableMut, TableRef, Timer, erased::OpenSpec, step::Command,
+    Dialog, DialogRef, Durable, Encoded, FromPort, HasEvents, Later, Outbox, Pending, ReplyTo,
+    Step, StepFault, Table, TableMut, TableRef, Timer, erased::OpenSpec, step::Command,
 };
 use crate::protocol::DialogId;
 
@@ -154,6 +154,17 @@ impl<'a, D: Dialog> Cx<'a, D> {
         self.step.push(Command::Reply {
             request: to.request,
             value: codec::encode(&value),
+        });
+    }
+
+    /// Says something unasked to the one who opened this dialog, with the commit of this step. Heard with `.events()`;
+    /// where nobody listens it is dropped there. No effect in `#[abandoned]`: nobody is left to hear it.
+    pub fn tell(&mut self, event: D::Event)
+    where
+        D: HasEvents,
+    {
+        self.step.push(Command::Tell {
+            event: Encoded::event(&event, D::CURRENCY),
         });
     }
 

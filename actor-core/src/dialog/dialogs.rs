@@ -15,6 +15,15 @@ use crate::protocol::{Abandoned, Mode};
 pub trait Durable: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> Durable for T {}
 
+/// What becomes of a message that cannot be handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnPoison {
+    /// The dialog ends on both sides, and the message is kept as a dead letter.
+    Fail,
+    /// The dialog stands and everything behind the message waits, for an operator or for a deadline.
+    Hold,
+}
+
 /// A durable two-party dialog, seen from the target: the state of its established stage and the handlers of its messages.
 ///
 /// Implemented by [`#[dialog]`](crate::dialog) on an inherent impl block.
@@ -30,6 +39,9 @@ pub trait Dialog: Durable {
     type Pending: Pending<Established = Self>;
     /// The messages of the established stage, as its partner sends them.
     type Client<P: Port>: FromPort<P>;
+
+    #[doc(hidden)]
+    const __ON_POISON: OnPoison = OnPoison::Fail;
 
     #[doc(hidden)]
     fn __handle(

@@ -17,8 +17,8 @@ use actor_store::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    Call, Cx, Dialog, Durable, Handled, Pending, PendingCx, Resumed, StateNotes, Step, Table,
-    Unfit, noting,
+    Call, Cx, Dialog, Durable, EVENTS, Handled, HasEvents, OnPoison, Pending, PendingCx, Resumed,
+    StateNotes, Step, Table, Unfit, noting,
 };
 use crate::{
     digest::Digest,
@@ -106,6 +106,20 @@ impl Types {
         self.contract.mix(name.as_bytes());
         for shape in [shape_of::<A>(), shape_of::<T>(), shape_of::<E>()] {
             self.contract.mix(&shape.0.to_le_bytes());
+        }
+    }
+
+    /// A handler whose newest message counts: it is part of what both sides agree on.
+    pub fn currency(&mut self, name: &str) {
+        self.contract.mix(b"currency ");
+        self.contract.mix(name.as_bytes());
+    }
+
+    /// What the target says unasked.
+    pub fn events<S: HasEvents>(&mut self) {
+        self.handler::<S::Event, (), ()>(EVENTS);
+        if S::CURRENCY {
+            self.currency(EVENTS);
         }
     }
 
@@ -242,6 +256,7 @@ type Decode = fn(bool, &[u8]) -> Result<Box<dyn Actor>, Unfit>;
 pub(crate) struct Service {
     pub(crate) spec: Arc<OpenSpec>,
     pub(crate) version: u32,
+    pub(crate) on_poison: OnPoison,
     pub(crate) types: Types,
     new: fn() -> Box<dyn Actor>,
     decode: Decode,
@@ -253,6 +268,7 @@ impl Service {
         Self {
             spec: OpenSpec::of::<D>(),
             version: D::CONTRACT.version,
+            on_poison: D::__ON_POISON,
             types: Types::of::<D>(),
             new: || {
                 Box::new(Live::<D> {

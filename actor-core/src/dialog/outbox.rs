@@ -1,13 +1,13 @@
 //! The port of handlers: messages queued with the commit.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use actor_store::codec;
 use serde::Serialize;
 
 use super::{
-    Dialog, DialogRef, Encoded, Port, Request, Resume,
-    port::Partner,
+    Dialog, DialogRef, Encoded, Port, Reader, Request, Resume,
+    port::{Partner, Sealed},
     step::{Command, Continuation, Step},
 };
 use crate::protocol::DialogId;
@@ -37,7 +37,7 @@ impl<'a, D> Outbox<'a, D> {
         }
     }
 
-    fn send(&self, call: Encoded, then: Option<Continuation>) {
+    pub(super) fn send(&self, call: Encoded, then: Option<Continuation>) {
         self.step.push(Command::Send {
             dialog: self.dialog,
             call,
@@ -46,7 +46,11 @@ impl<'a, D> Outbox<'a, D> {
     }
 }
 
-impl<D> super::port::Sealed for Outbox<'_, D> {}
+impl<D> Sealed for Outbox<'_, D> {
+    fn listen(&self) -> Option<Arc<Reader>> {
+        None
+    }
+}
 
 impl<D> Port for Outbox<'_, D> {
     type Established<S: Dialog> = DialogRef<S>;
@@ -64,6 +68,39 @@ impl<D> Port for Outbox<'_, D> {
     }
 }
 
+impl<D: Dialog> Outbox<'_, D> {
+    pub(super) fn listen_with<T, E, C: Serialize>(&self, resume: &Resume<D, T, E, C>, context: &C) {
+        if let Some(then) = self.continuation(resume, context, false) {
+            self.step.push(Command::Listen {
+                dialog: self.dialog,
+                name: resume.name(),
+                then,
+            });
+        }
+    }
+
+    fn continuation<T, E, C: Serialize>(
+        &self,
+        resume: &Resume<D, T, E, C>,
+        context: &C,
+        opening: bool,
+    ) -> Option<Continuation> {
+        match codec::encode(context) {
+            Ok(context) => Some(Continuation {
+                resume: resume.id(),
+                context,
+                opening,
+            }),
+            Err(cause) => {
+                let what = format!("the context of `{}`", resume.name());
+                self.step
+                    .fail(super::StepFault::Unencodable { what, cause });
+                None
+            }
+        }
+    }
+}
+
 impl<D: Dialog, T, E> Request<Outbox<'_, D>, T, E> {
     /// Sends the message with this step's commit and continues in `resume` when the answer, or its absence, is known.
     pub fn then(self, resume: Resume<D, T, E>) {
@@ -73,23 +110,9 @@ impl<D: Dialog, T, E> Request<Outbox<'_, D>, T, E> {
     /// The same with `context` as the continuation's last argument: which leg, which line, which attempt.
     pub fn then_with<C: Serialize>(self, resume: Resume<D, T, E, C>, context: C) {
         let (port, call, opening) = self.into_parts();
-        let context = match codec::encode(&context) {
-            Ok(context) => context,
-            Err(cause) => {
-                let what = format!("the context of `{}`", resume.name());
-                return port
-                    .step
-                    .fail(super::StepFault::Unencodable { what, cause });
-            }
-        };
-        port.send(
-            call,
-            Some(Continuation {
-                resume: resume.id(),
-                context,
-                opening,
-            }),
-        );
+        if let Some(then) = port.continuation(&resume, &context, opening) {
+            port.send(call, Some(then));
+        }
     }
 
     /// Sends the message with this step's commit and asks for no answer.

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 
 use tokio::sync::oneshot;
 
-use super::{Dialog, Encoded, Knowledge, Outcome};
+use super::{Dialog, Encoded, Knowledge, Outcome, Reader};
 use crate::protocol::DialogId;
 
 /// Makes a client or an opening talk through a port. Implemented by `#[dialog]`.
@@ -15,7 +15,10 @@ pub trait FromPort<P: Port>: Sized {
     fn from_port(port: P) -> Self;
 }
 
-pub(super) trait Sealed {}
+pub(super) trait Sealed {
+    /// In plain code: hears events from now on.
+    fn listen(&self) -> Option<Arc<Reader>>;
+}
 
 /// A place for messages: [`Remote`] in plain code, [`Outbox`](super::Outbox) in a handler.
 #[expect(private_bounds, reason = "sealed: the plumbing has exactly two ends")]
@@ -58,6 +61,8 @@ pub(crate) trait Line: Send + Sync {
     fn id(&self) -> DialogId;
     fn send(&self, sent: Sent);
     fn knowledge(&self) -> Knowledge;
+    /// Events go to this reader from now on.
+    fn listen(&self, reader: &Arc<Reader>);
     fn close(&self);
     fn abandon(&self, why: String);
 }
@@ -91,7 +96,13 @@ impl fmt::Debug for Remote {
     }
 }
 
-impl Sealed for Remote {}
+impl Sealed for Remote {
+    fn listen(&self) -> Option<Arc<Reader>> {
+        let reader = Arc::default();
+        self.line.listen(&reader);
+        Some(reader)
+    }
+}
 
 impl Port for Remote {
     type Established<S: Dialog> = S::Client<Self>;

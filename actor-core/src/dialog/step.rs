@@ -100,6 +100,16 @@ pub(crate) enum Command {
         call: Encoded,
         then: Option<Continuation>,
     },
+    /// Said unasked to whoever opened this dialog.
+    Tell {
+        event: Encoded,
+    },
+    /// Events of a partner go here, each one.
+    Listen {
+        dialog: DialogId,
+        name: &'static str,
+        then: Continuation,
+    },
     Reply {
         request: u64,
         value: Result<Vec<u8>, CodecError>,

@@ -7,7 +7,7 @@ use std::{
     fmt, io,
     ops::Bound,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -16,7 +16,9 @@ use actor_store::{Disk, FileDisk, OpenError, Options, Store, StoreFault, Table, 
 use super::{
     Shard, ShardMsg, Shared,
     clock::{Clock, MachineClock},
+    deaths,
     ids::SystemIds,
+    letters::{LetterBook, MAX_LETTERS},
     public::Node,
     registry::Registry,
     shard::deliveries,
@@ -40,6 +42,9 @@ pub struct NodeBuilder {
     limits: Limits,
     options: Options,
     shards: usize,
+    max_letters: usize,
+    #[cfg(feature = "mutants")]
+    mutant: Option<crate::protocol::Mutant>,
 }
 
 /// Why a node did not start. Nothing was changed that a later start would miss.
@@ -122,6 +127,9 @@ impl NodeBuilder {
                 ..Options::default()
             },
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            max_letters: MAX_LETTERS,
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 
@@ -185,6 +193,21 @@ impl NodeBuilder {
         self
     }
 
+    /// How many dead letters are kept, 10,000 if not said otherwise and 64 MiB in any case. Above it the oldest goes, with
+    /// a line in the log.
+    pub fn keep_dead_letters(mut self, count: usize) -> Self {
+        self.max_letters = count.max(1);
+        self
+    }
+
+    /// Makes this node wrong in one way, for checkers that must notice.
+    #[cfg(feature = "mutants")]
+    #[doc(hidden)]
+    pub fn mutant(mut self, mutant: crate::protocol::Mutant) -> Self {
+        self.mutant = Some(mutant);
+        self
+    }
+
     #[cfg(feature = "test-util")]
     pub(crate) fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = transport;
@@ -244,7 +267,8 @@ impl NodeBuilder {
         drop(names);
         let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
         store.check_types(&types).map_err(StartError::Open)?;
-        let shared = Arc::new(Shared::new(
+        let letters = LetterBook::of(&store, self.max_letters).map_err(StartError::Store)?;
+        let mut shared = Shared::new(
             name,
             store,
             self.registry,
@@ -254,7 +278,13 @@ impl NodeBuilder {
             ids,
             self.transport,
             self.shards,
-        ));
+        );
+        shared.letters = Mutex::new(letters);
+        #[cfg(feature = "mutants")]
+        {
+            shared.mutant = self.mutant;
+        }
+        let shared = Arc::new(shared);
         resume(&shared)?;
         let shards = (0..self.shards)
             .map(|index| Shard::new(Arc::clone(&shared), index))
@@ -299,6 +329,8 @@ const WOKEN_PER_MS: u64 = 20;
 fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
     let now = shared.clock.now_ms();
     let store = &shared.store;
+    let deaths = deaths::count(shared, now).map_err(StartError::Store)?;
+    *shared.deaths.lock().unwrap_or_else(PoisonError::into_inner) = deaths;
     for (table, key, index) in store.recovered() {
         let due = if index.busy {
             Some(now)

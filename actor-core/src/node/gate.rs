@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{
     notes::Notes,
-    shard::{Learned, LineState},
+    shard::{Delivery, Learned, LineState},
 };
 use crate::{
     dialog::Heard,
@@ -36,6 +36,10 @@ pub(crate) struct Output {
     pub(crate) learned: Vec<(Arc<LineState>, Learned)>,
     /// Told that everything up to this step is durable.
     pub(crate) durable: Vec<oneshot::Sender<()>>,
+    /// Operators who hear whether there was something to try again.
+    pub(crate) retried: Vec<(oneshot::Sender<bool>, bool)>,
+    /// For endpoints of this store, while those wait for the sync as well.
+    pub(crate) local: Vec<Delivery>,
     /// What becomes true with the commit. Waits for nothing and nobody waits for it.
     pub(crate) notes: Notes,
 }
@@ -46,6 +50,8 @@ impl Output {
             && self.answers.is_empty()
             && self.learned.is_empty()
             && self.durable.is_empty()
+            && self.local.is_empty()
+            && self.retried.is_empty()
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     shard::{LineState, PlainCall, PlainSpec, ShardMsg},
 };
 use crate::{
-    dialog::{Heard, Knowledge, Line, Sent},
+    dialog::{Heard, Knowledge, Line, Reader, Sent},
     protocol::DialogId,
 };
 
@@ -64,6 +64,16 @@ impl Line for NodeLine {
 
     fn knowledge(&self) -> Knowledge {
         self.state.knowledge()
+    }
+
+    fn listen(&self, reader: &Arc<Reader>) {
+        let running = self.shared.upgrade();
+        if !running.is_some_and(|shared| shared.attend(reader)) {
+            return reader.stop();
+        }
+        self.state.listen(reader);
+        // A dialog that nothing was said to in this life of the node, or by this handle, is attached only now.
+        self.post(ShardMsg::Listen(Arc::clone(&self.state)));
     }
 
     fn close(&self) {

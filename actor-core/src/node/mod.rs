@@ -7,6 +7,7 @@
 mod address;
 mod builder;
 mod clock;
+mod deaths;
 mod gate;
 mod ids;
 mod letters;
@@ -25,9 +26,9 @@ mod tables;
 mod view;
 
 pub use builder::{NodeBuilder, StartError};
-pub use letters::DeadLetter;
+pub use letters::{DeadLetter, Held, LetterError};
 pub use listing::DialogInfo;
-pub use public::{Node, ShutdownError};
+pub use public::{Node, RetryError, ShutdownError};
 pub use stats::Stats;
 pub use view::{View, ViewError};
 

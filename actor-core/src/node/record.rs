@@ -18,6 +18,9 @@ use crate::{
 /// Layout of both records. Raised when they change; older layouts are read as long as they are listed here.
 const LAYOUT: u8 = 1;
 
+/// When work that is held is due: not before somebody says so.
+const HELD: u64 = u64::MAX;
+
 /// One endpoint, durable.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct EndpointRecord {
@@ -32,6 +35,8 @@ pub(crate) struct EndpointRecord {
     pub(crate) asks: BTreeMap<u64, Ask>,
     /// Target: promised answers; true where the answer is a `Result`.
     pub(crate) promised: BTreeMap<u64, bool>,
+    /// Initiator of an actor: what hears the events of its partner, and its end.
+    pub(crate) events: Option<Continuation>,
 }
 
 /// Whose endpoint it is.
@@ -81,6 +86,8 @@ pub(crate) struct ActorRecord {
     /// How much of it stands before that piece, because it was rolled back with it; it is not blamed.
     pub(crate) ahead: u32,
     pub(crate) retry_at: u64,
+    /// How often in a row it waited for a partner that was too busy; nobody is blamed for that.
+    pub(crate) waited: u32,
     /// The dialog has ended in good order; the actor goes when its work is done.
     pub(crate) ended: bool,
 }
@@ -112,6 +119,18 @@ pub(crate) enum Work {
     Abandoned(Abandoned),
 }
 
+impl Continuation {
+    /// The continuation of events, with one of them, or with their end.
+    pub(crate) fn resumed(self, outcome: Outcome) -> Work {
+        Work::Resume {
+            resume: self.resume,
+            outcome,
+            partner: None,
+            context: self.context,
+        }
+    }
+}
+
 impl EndpointRecord {
     pub(crate) fn new(endpoint: Endpoint, owner: Owner, trace: DialogId, opened_ms: u64) -> Self {
         Self {
@@ -122,6 +141,7 @@ impl EndpointRecord {
             deadlines: BTreeMap::new(),
             asks: BTreeMap::new(),
             promised: BTreeMap::new(),
+            events: None,
         }
     }
 
@@ -142,6 +162,26 @@ impl EndpointRecord {
 }
 
 impl ActorRecord {
+    /// Keeps work for later. A currency message takes the place of an older one that waits behind the failed piece, with
+    /// nothing but currency between.
+    pub(crate) fn put_off(&mut self, work: Work) {
+        let topic = |work: &Work| match work {
+            Work::Message(message) if message.currency => Some(message.handler),
+            _ => None,
+        };
+        if let Some(newer) = topic(&work) {
+            let behind = self.work.iter().enumerate().skip(self.ahead as usize + 1);
+            let older = behind
+                .rev()
+                .map_while(|(at, work)| Some((at, topic(work)?)))
+                .find(|(_, older)| *older == newer);
+            if let Some((at, _)) = older {
+                self.work.remove(at);
+            }
+        }
+        self.work.push_back(work);
+    }
+
     /// Which attempt at the next piece of work the next one is.
     pub(crate) fn attempt(&self) -> u32 {
         if self.ahead == 0 {
@@ -158,6 +198,7 @@ impl ActorRecord {
             _ => self.ahead -= 1,
         }
         self.retry_at = now;
+        self.waited = 0;
     }
 
     /// A piece of work failed, with so much before it that is to be done again.
@@ -170,9 +211,19 @@ impl ActorRecord {
         self.attempts += 1;
     }
 
+    /// Its first work failed for good and waits for an operator.
+    pub(crate) fn is_held(&self) -> bool {
+        self.retry_at == HELD && !self.work.is_empty()
+    }
+
+    pub(crate) fn hold(&mut self) {
+        self.retry_at = HELD;
+    }
+
     /// The first time something is due.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let retry = (!self.work.is_empty()).then_some(self.retry_at);
+        let waits = !self.work.is_empty() && !self.is_held();
+        let retry = waits.then_some(self.retry_at);
         self.timers
             .values()
             .map(|timer| timer.due)

@@ -5,7 +5,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,7 +19,9 @@ use tracing::error;
 use super::{
     address::Address,
     clock::Clock,
+    deaths::{ARMED_MS, Deaths, Running},
     gate::{Gate, Output},
+    letters::LetterBook,
     mailbox::Mailbox,
     notes::Notebook,
     record::{KeyRow, decode},
@@ -28,8 +30,8 @@ use super::{
     stats::{Counters, add},
 };
 use crate::{
-    dialog::{Heard, Ids, Resources},
-    protocol::{Destination, DialogId, Env, Frame, Limits, StoreId},
+    dialog::{Heard, Ids, Reader, Resources},
+    protocol::{Destination, DialogId, Env, Frame, Limits, Mutant, StoreId},
     transport::Transport,
 };
 
@@ -61,9 +63,22 @@ pub(crate) struct Shared {
     pub(crate) table_lock: Mutex<()>,
     /// Keys that were asked for and are not yet written: two callers of one key must get one dialog.
     pub(crate) proposed: Mutex<std::collections::HashMap<Vec<u8>, DialogId>>,
+    /// Which dead letters there are.
+    pub(crate) letters: Mutex<LetterBook>,
+    /// What earlier processes died of.
+    pub(crate) deaths: Mutex<Deaths>,
+    /// Until then shards say what they run.
+    pub(crate) armed_until_ms: u64,
+    /// Deliveries within the store that wait for a sync.
+    held_back: AtomicU64,
     pub(crate) started_ms: u64,
     pub(crate) send_ctr: AtomicU64,
     pub(crate) half_open: AtomicU64,
+    /// In which way this node is wrong, if it is.
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<Mutant>,
+    /// Those who read events, to be told when the node stops.
+    readers: Mutex<Vec<Weak<Reader>>>,
     stopping: AtomicBool,
     stopped: watch::Sender<Option<String>>,
 }
@@ -84,6 +99,12 @@ impl Shared {
         transport: Arc<dyn Transport>,
         shards: usize,
     ) -> Self {
+        let started_ms = clock.now_ms();
+        let armed_until_ms = if store.last_end().well {
+            0
+        } else {
+            started_ms + ARMED_MS
+        };
         Self {
             name,
             store_id: StoreId(store.id()),
@@ -93,7 +114,11 @@ impl Shared {
             registry,
             resources,
             limits,
-            started_ms: clock.now_ms(),
+            letters: Mutex::default(),
+            deaths: Mutex::default(),
+            armed_until_ms,
+            held_back: AtomicU64::new(0),
+            started_ms,
             clock,
             ids,
             transport,
@@ -104,13 +129,44 @@ impl Shared {
             proposed: Mutex::default(),
             send_ctr: AtomicU64::new(0),
             half_open: AtomicU64::new(0),
+            #[cfg(feature = "mutants")]
+            mutant: None,
+            readers: Mutex::default(),
             stopping: AtomicBool::new(false),
             stopped: watch::Sender::new(None),
         }
     }
 
     pub(crate) fn env(&self) -> Env<'_> {
-        Env::new(&self.limits, self.store_id, self.incarnation)
+        let env = Env::new(&self.limits, self.store_id, self.incarnation);
+        #[cfg(feature = "mutants")]
+        let env = env.with_mutant(self.mutant);
+        env
+    }
+
+    /// Is this node to be wrong in this way?
+    pub(crate) fn is_mutant(&self, mutant: Mutant) -> bool {
+        self.env().is_mutant(mutant)
+    }
+
+    /// What earlier processes died of, at home on this shard.
+    pub(crate) fn deaths_of(&self, shard: usize) -> Deaths {
+        let deaths = self.deaths.lock().unwrap_or_else(PoisonError::into_inner);
+        let home = |running: &Running| usize::from(running.actor.slot()) % self.mailboxes.len();
+        let here = deaths.iter().filter(|(running, _)| home(running) == shard);
+        here.map(|(running, deaths)| (*running, *deaths)).collect()
+    }
+
+    /// While shards say what they run, messages within the store wait for the sync of their step as frames do: a process
+    /// that dies of one must not forget who sent it, or the count would begin anew under another id each time.
+    pub(crate) fn holds_back(&self, now: u64, deliveries: usize) -> bool {
+        // Those of before go first.
+        let holds = now < self.armed_until_ms || self.held_back.load(Ordering::SeqCst) > 0;
+        if holds {
+            self.held_back
+                .fetch_add(deliveries as u64, Ordering::SeqCst);
+        }
+        holds
     }
 
     /// The mailbox of the shard where `slot` is at home.
@@ -161,6 +217,13 @@ impl Shared {
             // The caller may have gone: its answer is discarded, nothing else changes.
             drop(answer.send(heard));
         }
+        for delivery in output.local {
+            self.post(delivery.to.slot, ShardMsg::Local(delivery));
+            self.held_back.fetch_sub(1, Ordering::SeqCst);
+        }
+        for (operator, held) in output.retried {
+            let _ = operator.send(held);
+        }
         for waiter in output.durable {
             let _ = waiter.send(());
         }
@@ -209,6 +272,26 @@ impl Shared {
         for mailbox in &self.mailboxes {
             mailbox.close();
         }
+        for reader in self
+            .readers()
+            .drain(..)
+            .filter_map(|reader| reader.upgrade())
+        {
+            reader.stop();
+        }
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Weak<Reader>>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This reader hears when the node stops. False if it has been told to.
+    pub(crate) fn attend(&self, reader: &Arc<Reader>) -> bool {
+        let mut readers = self.readers();
+        readers.retain(|known| known.strong_count() > 0);
+        readers.push(Arc::downgrade(reader));
+        // Under the lock: who comes after the stop is not forgotten by it.
+        !self.is_stopping()
     }
 
     /// Drops everything that waits here without doing it. Whoever waits for an answer hears that the node stopped.

@@ -71,6 +71,10 @@ impl Shell {
         if let Some(folder) = self.folder.take() {
             let _ = folder.join();
         }
+        if !shared.has_failed() {
+            // Where it cannot be said, the next start is merely careful.
+            let _ = shared.store.end_well(shared.clock.now_ms());
+        }
     }
 }
 

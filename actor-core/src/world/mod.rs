@@ -133,6 +133,7 @@
 mod by_hand;
 mod check;
 mod clock;
+mod death;
 mod diagram;
 mod fault;
 mod home;
@@ -154,6 +155,8 @@ use std::{
     time::Duration,
 };
 
+pub use death::die;
+pub(crate) use death::pass_death_on;
 pub use fault::{Fault, Faults};
 pub use home::Moment;
 pub use name::Name;

@@ -15,6 +15,7 @@ use actor_store::Crash;
 use super::{
     Event, Fault, Order, World,
     clock::next,
+    death::unless_dead,
     home::{Begun, Exposed, Gate, Home, Life, Moment},
     ledger::Violation,
     tasks::Flag,
@@ -100,8 +101,10 @@ impl World {
         match step {
             Step::Turn(index, shard) => {
                 let life = self.life(index);
-                if let Err(fault) = life.shards[shard].turn() {
-                    life.shared.fail(&fault);
+                match unless_dead(|| life.shards[shard].turn()) {
+                    Some(Ok(_)) => {}
+                    Some(Err(fault)) => life.shared.fail(&fault),
+                    None => return self.crash_for_a_while_as(index, Crash::KeepAll),
                 }
                 let node = self.homes[index].name.clone();
                 self.note(Event::Turn { node, shard });
@@ -245,6 +248,10 @@ impl World {
 
     fn crash_for_a_while(&mut self, index: usize) {
         let how = self.how_it_dies(index);
+        self.crash_for_a_while_as(index, how);
+    }
+
+    fn crash_for_a_while_as(&mut self, index: usize, how: Crash) {
         self.die(index, how);
         let at = self.clock.now() + DOWN_MS;
         self.homes[index].start_at = Some(at);

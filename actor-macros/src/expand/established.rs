@@ -5,10 +5,11 @@ use quote::{ToTokens, quote};
 use syn::{Type, spanned::Spanned};
 
 use super::{
-    allowances, arm, duration, generated_name, here, infos, pass_context, resume, types_of,
+    allowances, arm, duration, generated_name, here, infos, order, pass_context, resume, types_of,
 };
 use crate::{
     ast::{Abandoned, DialogImpl, Handler},
+    attr::{Events, OnPoison},
     signature::Receiver,
     types,
 };
@@ -87,6 +88,9 @@ pub(crate) fn frame<'a>(
         duration(dialog.timeout_millis),
         duration(dialog.lifetime_millis),
     );
+    let on_poison = (dialog.on_poison == OnPoison::Hold).then(|| {
+        quote! { const __ON_POISON: #private::OnPoison = #private::OnPoison::Hold; }
+    });
     let allow = allowances();
     let (state, cx, call, resumed, why, types_arg) = (
         here("state"),
@@ -96,6 +100,7 @@ pub(crate) fn frame<'a>(
         here("why"),
         here("types"),
     );
+    let (events_info, events) = events(dialog);
     let abandoned = abandoned.map(|(abandoned, body)| {
         let cfgs = &abandoned.method.cfgs;
         quote! {
@@ -122,11 +127,13 @@ pub(crate) fn frame<'a>(
                     version: #version,
                     first: __first::<Self>(),
                     established: #established,
+                    events: #events_info,
                     initiation: __initiation::<Self>(),
                     silence: #silence,
                     lifetime: #lifetime,
                 }
             };
+            #on_poison
             type Pending = #pending;
             type Client<#port: #private::Port> = #client<#port>;
 
@@ -152,5 +159,32 @@ pub(crate) fn frame<'a>(
                 #types
             }
         }
+
+        #events
     }
+}
+
+/// What the target says unasked: its entry in the contract, and the trait that lets it.
+fn events(dialog: &DialogImpl) -> (TokenStream, TokenStream) {
+    let none = quote! { ::core::option::Option::None };
+    let DialogImpl {
+        private, self_ty, ..
+    } = dialog;
+    let Some(Events { ty, currency }) = &dialog.events else {
+        return (none, TokenStream::new());
+    };
+    let (name, order) = (types::render(ty), order(private, *currency));
+    let info = quote! {
+        ::core::option::Option::Some(#private::EventInfo { name: #name, order: #order })
+    };
+    let allow = allowances();
+    let has_events = quote! {
+        #[automatically_derived]
+        #allow
+        impl #private::HasEvents for #self_ty {
+            type Event = #ty;
+            const CURRENCY: bool = #currency;
+        }
+    };
+    (info, has_events)
 }

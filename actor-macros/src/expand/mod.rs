@@ -96,12 +96,22 @@ pub(crate) fn infos(dialog: &DialogImpl) -> TokenStream {
             Receiver::Read => quote! { Read },
             Receiver::Take => quote! { Close },
         };
+        let order = order(private, handler.currency);
         quote! {
             #(#cfgs)*
-            #private::HandlerInfo { name: #name, kind: #private::HandlerKind::#kind, signature: #signature }
+            #private::HandlerInfo { name: #name, kind: #private::HandlerKind::#kind, order: #order, signature: #signature }
         }
     });
     quote! { &[#(#infos),*] }
+}
+
+/// Whether each message counts or the newest.
+pub(crate) fn order(private: &TokenStream, currency: bool) -> TokenStream {
+    if currency {
+        quote! { #private::MessageOrder::Currency }
+    } else {
+        quote! { #private::MessageOrder::History }
+    }
 }
 
 fn written(handler: &Handler) -> String {
@@ -166,8 +176,15 @@ pub(crate) fn types_of(dialog: &DialogImpl) -> TokenStream {
         let Named { name, cfgs, .. } = &handler.method;
         let args = args_type(dialog, handler);
         let (ok, err) = heard(dialog, handler);
-        quote! { #(#cfgs)* #types.handler::<#args, #ok, #err>(#name); }
+        let currency = handler
+            .currency
+            .then(|| quote! { #(#cfgs)* #types.currency(#name); });
+        quote! { #(#cfgs)* #types.handler::<#args, #ok, #err>(#name); #currency }
     });
+    let events = dialog
+        .events
+        .as_ref()
+        .map(|_| quote! { #types.events::<Self>(); });
     let uses = dialog
         .uses
         .iter()
@@ -180,6 +197,7 @@ pub(crate) fn types_of(dialog: &DialogImpl) -> TokenStream {
     quote! {
         #types.state::<Self>(#name, #version);
         #(#handlers)*
+        #events
         #(#uses)*
         #(#tables)*
     }

@@ -100,9 +100,13 @@ fn arguments_are_known_by_name() {
         r#"timeout = "1h", timeout = "2h""#,
         &["`timeout` is given twice"],
     );
+    arguments(
+        r#"timeout = "1h", events(newest) = Progress"#,
+        &["each of them, or currency, the newest: write `events = Progress`"],
+    );
     arguments(r#"timeout = "1h", version = 0"#, &["from 1 up"]);
     arguments(r#"timeout = "1h", name = """#, &["1 to 255 bytes"]);
-    for later in ["volatile", "events = Progress", "from = CounterV1"] {
+    for later in ["volatile", "from = CounterV1"] {
         arguments(
             &format!("timeout = \"1h\", {later}"),
             &["belongs to a later step of this library", "leave it out"],
@@ -113,6 +117,20 @@ fn arguments_are_known_by_name() {
         r#"pending, timeout = "1h", name = "Cart""#,
         &cart,
         &["move `name` there"],
+    );
+    one(
+        r#"pending, timeout = "1h", events = Progress"#,
+        &cart,
+        &["move `events` to the established block"],
+    );
+    one(
+        r#"pending, timeout = "1h", on_poison = "hold""#,
+        "impl Cart { #[handler] fn count(&self) -> u8 { 0 } #[establish] fn establish(self) -> Checkout { x } }",
+        &["move `on_poison` to the established block"],
+    );
+    arguments(
+        r#"timeout = "1h", on_poison = "skip""#,
+        &["ends its dialog", "waits for an operator"],
     );
     one(
         r#"pending, timeout = "1h", lifetime = "1 year""#,
@@ -232,6 +250,11 @@ fn names_are_the_wire_identity() {
     established(
         "#[handler] fn dialog(&self) {}",
         &["`dialog` is the plumbing's own word"],
+    );
+    one(
+        r#"timeout = "1h", events = Progress"#,
+        "impl Counter { #[handler] fn events(&self) {} }",
+        &["`events` is the plumbing's own word"],
     );
     pending(
         "#[handler] fn established(&self) {}",

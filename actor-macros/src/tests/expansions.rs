@@ -53,6 +53,19 @@ fn an_established_dialog() {
 }
 
 #[test]
+fn a_dialog_in_which_both_speak() {
+    let tracker = "impl Tracker {
+        /// Where it is.
+        #[handler(currency)] pub fn position(&mut self, at: Position) { self.at = at; }
+        #[handler] pub fn ship(&mut self, cx: &mut Cx<'_, Self>) { cx.tell(Progress::Shipped); }
+    }";
+    expect_file!["snapshots/tracker.rs"].assert_eq(&generated(
+        r#"timeout = "1h", events(currency) = Progress"#,
+        tracker,
+    ));
+}
+
+#[test]
 fn a_half_typed_body_still_has_a_signature() {
     let half = "impl Counter {
         #[handler] fn increment(&mut self) -> u64 { if self. }

@@ -2,7 +2,10 @@
 
 mod apps;
 mod article;
+mod claims;
 mod deadlines;
+mod deaths;
+mod duplex;
 mod found;
 mod gate;
 mod keyed;

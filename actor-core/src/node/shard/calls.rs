@@ -103,7 +103,7 @@ impl Shard {
         }) {
             Ok(batch) => batch,
             Err(outcome) => {
-                refuse(txn, answer, outcome);
+                settle(txn, answer, outcome);
                 return Ok(());
             }
         };
@@ -138,17 +138,17 @@ impl Shard {
         }
         if exists && self.is_orphan(address)? {
             // Nothing is sent that nobody here could take; the dialog waits for a program that serves it again.
-            refuse(txn, answer, Outcome::NoRoute(spec.open.service.to_owned()));
+            settle(txn, answer, Outcome::NoRoute(spec.open.service.to_owned()));
             return Ok(());
         }
         if !exists {
             // Ended and forgotten: a handle never opens its dialog twice.
             if let Knowledge::Ended(ending) = line.knowledge() {
-                refuse(txn, answer, not_sent(Some(&ending)));
+                settle(txn, answer, not_sent(Some(&ending)));
                 return Ok(());
             }
             if let Err(outcome) = self.open_line(txn, &spec, address)? {
-                refuse(txn, answer, outcome);
+                settle(txn, answer, outcome);
                 return Ok(());
             }
         }
@@ -245,7 +245,7 @@ impl Shard {
         } = batch;
         for tell in tells {
             if let Err(outcome) = self.say(txn, address, tell, false, Ask::default())? {
-                refuse(txn, answer, outcome);
+                settle(txn, answer, outcome);
                 return Ok(());
             }
         }
@@ -254,13 +254,22 @@ impl Shard {
             then: None,
             name: name.clone().map(|name| (name, digest)),
         };
+        let is_told = ask.kind == MessageKind::Tell;
         let request = match self.say(txn, address, ask, closing, record)? {
             Ok(request) => request,
             Err(outcome) => {
-                refuse(txn, answer, outcome);
+                settle(txn, answer, outcome);
                 return Ok(());
             }
         };
+        if is_told {
+            // Nobody answers it: that it is taken over is all there is to know.
+            if let Some(cell) = self.endpoints.get_mut(&address) {
+                cell.attach(line);
+            }
+            settle(txn, answer, Outcome::Ok(Vec::new()));
+            return Ok(());
+        }
         self.wait_for(txn, line, request, answer);
         match name {
             Some(name) => {
@@ -298,6 +307,25 @@ impl Shard {
         self.end_line(line.address(), Input::Abandon(FaultCode::PartnerGone, why))
     }
 
+    /// A dialog that does not exist yet is attached with its first message, before anything can be heard of it.
+    pub(super) fn on_listen(&mut self, line: &Arc<LineState>) -> Result<(), StoreFault> {
+        if !self.ensure_endpoint(line.address())? {
+            return Ok(());
+        }
+        let Some(cell) = self.endpoints.get_mut(&line.address()) else {
+            return Ok(());
+        };
+        cell.attach(line);
+        let Some(ending) = cell.record.endpoint.ending().cloned() else {
+            return Ok(());
+        };
+        let mut txn = Txn::new(self.shared.clock.now_ms());
+        let outcome = self.ending_outcome(line.address(), &ending);
+        let learned = Learned::Ended(ending, outcome);
+        txn.output.learned.push((Arc::clone(line), learned));
+        self.commit(txn).map(drop)
+    }
+
     pub(super) fn on_close(&mut self, line: &LineState) -> Result<(), StoreFault> {
         self.ensure_endpoint(line.address())?;
         self.end_line(line.address(), Input::Close)
@@ -324,7 +352,7 @@ impl Shard {
     }
 }
 
-fn refuse(txn: &mut Txn<'_>, answer: oneshot::Sender<Heard>, outcome: Outcome) {
+fn settle(txn: &mut Txn<'_>, answer: oneshot::Sender<Heard>, outcome: Outcome) {
     txn.output.answers.push((answer, Heard::Outcome(outcome)));
 }
 
@@ -337,6 +365,7 @@ fn batch(first: Vec<Encoded>, ask: Encoded) -> Result<Batch, (&'static str, Code
         digest.mix(&body);
         Ok(Outgoing {
             kind,
+            currency: call.currency,
             re: 0,
             handler: call.handler,
             version: 1,
@@ -347,7 +376,12 @@ fn batch(first: Vec<Encoded>, ask: Encoded) -> Result<Batch, (&'static str, Code
         .into_iter()
         .map(|call| outgoing(call, MessageKind::Tell))
         .collect::<Result<_, _>>()?;
-    let ask = outgoing(ask, MessageKind::Ask)?;
+    let kind = if ask.currency {
+        MessageKind::Tell
+    } else {
+        MessageKind::Ask
+    };
+    let ask = outgoing(ask, kind)?;
     Ok(Batch {
         tells,
         ask,

@@ -198,19 +198,33 @@ impl Shard {
     }
 
     /// Rolls a transaction back: its cells are read again from what the store last got.
-    pub(super) fn forget(&mut self, txn: &Txn<'_>) {
+    ///
+    /// One that was to say something again is read at once and does so at its time: otherwise a step that fails again
+    /// and again because its partner is busy would keep the partner from ever hearing why.
+    pub(super) fn forget(&mut self, txn: &Txn<'_>) -> Result<(), StoreFault> {
+        let mut talking = Vec::new();
         for address in &txn.endpoints {
-            if self
-                .endpoints
-                .get(address)
-                .is_some_and(|cell| !cell.is_volatile())
-            {
+            let Some(cell) = self.endpoints.get(address) else {
+                continue;
+            };
+            if !cell.is_volatile() {
+                talking.extend(cell.retry_at.map(|at| (*address, at)));
                 self.remove_endpoint(*address);
             }
         }
         for actor in &txn.actors {
             self.remove_actor(*actor);
         }
+        for (address, at) in talking {
+            if self.ensure_endpoint(address)?
+                && let Some(cell) = self.endpoints.get_mut(&address)
+                && let Some(retry_at) = &mut cell.retry_at
+            {
+                *retry_at = at;
+                self.arm_endpoint(address);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn remove_endpoint(&mut self, address: Address) {
@@ -247,6 +261,7 @@ impl Shard {
         self.endpoints.retain(|address, cell| {
             let kept = cell.used >= horizon
                 || !cell.waiters.is_empty()
+                || cell.lines().any(|line| line.listens())
                 || cell.is_needed()
                 || cell.is_talking(now);
             if !kept {

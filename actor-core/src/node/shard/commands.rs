@@ -39,6 +39,8 @@ impl Shard {
             Command::Send { dialog, call, then } => {
                 self.send_to_partner(txn, actor, dialog, call, then)
             }
+            Command::Tell { event } => self.tell_event(txn, actor, event),
+            Command::Listen { dialog, then, .. } => self.listen(txn, actor, dialog, then),
             Command::Reply { request, value } => self.keep_promise(txn, own, request, value),
             Command::Arm {
                 timer,
@@ -167,6 +169,7 @@ impl Shard {
         }
         let outgoing = Outgoing {
             kind,
+            currency: false,
             re: request,
             handler: 0,
             version: 1,
@@ -209,8 +212,18 @@ impl Shard {
                 txn,
                 actor,
                 address,
-                call.handler,
-                body,
+                Outgoing {
+                    kind: if then.is_some() {
+                        MessageKind::Ask
+                    } else {
+                        MessageKind::Tell
+                    },
+                    currency: call.currency,
+                    re: 0,
+                    handler: call.handler,
+                    version: 1,
+                    body: body.into(),
+                },
                 call.closing,
                 then.as_ref(),
             )?,
@@ -257,6 +270,7 @@ impl Shard {
                 why: format!("too many messages wait for the partner of `{handler}`"),
                 retry: Retry::Patient,
                 code: FaultCode::Poisoned,
+                running: None,
             });
             return Ok(());
         }
@@ -266,49 +280,49 @@ impl Shard {
         self.input(txn, address, Input::Abandon(FaultCode::Abandoned, why))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
     fn send_or_refuse(
         &mut self,
         txn: &mut Txn<'_>,
         actor: DialogId,
         address: Address,
-        handler: u32,
-        body: Vec<u8>,
+        outgoing: Outgoing,
         closing: bool,
         then: Option<&Continuation>,
     ) -> Result<Option<Outcome>, StoreFault> {
         if let Some(outcome) = txn.broken.get(&address.key.dialog).cloned() {
             return Ok(Some(outcome));
         }
-        if !self.ensure_endpoint(address)? {
-            let Some(spec) = txn.opens.get(&address.key.dialog).cloned() else {
-                return Ok(Some(Outcome::Closed));
-            };
-            if let Err(outcome) = self.open_initiator(txn, address, &spec, Owner::Child(actor))? {
-                return Ok(Some(outcome));
-            }
-            if let Some(cell) = self.actors.get_mut(&actor) {
-                cell.record.children.insert(address.key.dialog);
-            }
+        if let Some(outcome) = self.open_child(txn, actor, address)? {
+            return Ok(Some(outcome));
         }
-        let kind = if then.is_some() {
-            MessageKind::Ask
-        } else {
-            MessageKind::Tell
-        };
-        let outgoing = Outgoing {
-            kind,
-            re: 0,
-            handler,
-            version: 1,
-            body: body.into(),
-        };
         let ask = Ask {
             then: then.cloned(),
             name: None,
         };
         self.say(txn, address, outgoing, closing, ask)
             .map(Result::err)
+    }
+
+    /// The initiator of a partner to whom the first thing is said, if it is not there yet. Why there is none, if so.
+    pub(super) fn open_child(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+        address: Address,
+    ) -> Result<Option<Outcome>, StoreFault> {
+        if self.ensure_endpoint(address)? {
+            return Ok(None);
+        }
+        let Some(spec) = txn.opens.get(&address.key.dialog).cloned() else {
+            return Ok(Some(Outcome::Closed));
+        };
+        if let Err(outcome) = self.open_initiator(txn, address, &spec, Owner::Child(actor))? {
+            return Ok(Some(outcome));
+        }
+        if let Some(cell) = self.actors.get_mut(&actor) {
+            cell.record.children.insert(address.key.dialog);
+        }
+        Ok(None)
     }
 
     /// A new initiator, looking for a partner here or on the network.
@@ -371,7 +385,7 @@ impl Shard {
         };
         let endpoint = &cell.record.endpoint;
         let bytes = outgoing.body.len();
-        if let Err(refusal) = endpoint.can_send(bytes, &self.shared.limits) {
+        if let Err(refusal) = endpoint.can_take(&outgoing, &self.shared.limits) {
             return Ok(Err(refusal_outcome(refusal, bytes, endpoint.ending())));
         }
         let request = endpoint.send_next();

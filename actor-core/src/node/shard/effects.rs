@@ -167,9 +167,35 @@ impl Shard {
             MessageKind::AnswerOk => Outcome::Ok(message.body.to_vec()),
             MessageKind::AnswerErr => Outcome::Err(message.body.to_vec()),
             MessageKind::NoAnswer => no_answer(&message.body),
+            MessageKind::Event => {
+                self.hear_event(txn, address, message);
+                return Ok(());
+            }
             MessageKind::Empty | MessageKind::Tell | MessageKind::Ask => return Ok(()),
         };
         self.answered(txn, address, message.re, outcome)
+    }
+
+    /// To those who listen, with this commit. Without a listener it is dropped here: it was consumed like any message,
+    /// so it holds up neither what comes after it nor its sender (M11).
+    fn hear_event(&mut self, txn: &mut Txn<'_>, address: Address, message: Message) {
+        let Some(cell) = self.endpoints.get(&address) else {
+            return;
+        };
+        if let (Some(then), Owner::Child(parent)) = (&cell.record.events, &cell.record.owner) {
+            let resume = then.clone().resumed(Outcome::Ok(message.body.to_vec()));
+            txn.work.push_back((*parent, resume));
+            return;
+        }
+        let readers = cell.lines().filter(|line| line.listens());
+        let before = txn.output.learned.len();
+        txn.output.learned.extend(readers.map(|line| {
+            let event = std::sync::Arc::clone(&message.body);
+            (line, Learned::Event(event, message.currency))
+        }));
+        if txn.output.learned.len() == before {
+            debug!(target: "actor_core::dialog", dialog = %address.key.dialog, seq = message.seq, "an event that nobody reads");
+        }
     }
 
     /// A request of this initiator has its outcome: record it, tell who waits.

@@ -16,6 +16,7 @@ mod names;
 mod timers;
 mod trouble;
 mod txn;
+mod unasked;
 mod work;
 
 use std::{
@@ -28,12 +29,13 @@ use std::{
 use actor_store::StoreFault;
 use tokio::sync::oneshot;
 
-use super::{address::Address, shared::Shared};
-use crate::protocol::{DialogId, Frame, LocalItem};
+use super::{address::Address, deaths::Deaths, shared::Shared};
+use crate::protocol::{DialogId, Frame, LocalItem, Mutant};
 
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
 pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
 pub(crate) use local::deliveries;
+pub(crate) use txn::encoding;
 
 /// What reaches a shard.
 #[derive(Debug)]
@@ -46,10 +48,14 @@ pub(crate) enum ShardMsg {
     Call(Box<PlainCall>),
     /// Plain code dropped its last handle of a volatile dialog.
     Dropped(Arc<LineState>),
+    /// Plain code reads what the target of a dialog says unasked.
+    Listen(Arc<LineState>),
     /// Plain code closes a dialog.
     Close(Arc<LineState>),
     /// Plain code gives a dialog up.
     Abandon(Arc<LineState>, String),
+    /// An operator wants work tried again that is held. Told, durably, whether there is any.
+    Retry(DialogId, oneshot::Sender<bool>),
     /// Something may be due at this time.
     Wake(u64, Who),
     /// Tell how many messages were handled since the last one.
@@ -100,10 +106,13 @@ pub(crate) struct Shard {
     max_cells: usize,
     /// The use at which idle cells are looked for again.
     next_sweep: u64,
+    /// Of the actors at home here.
+    deaths: Deaths,
 }
 
 impl Shard {
     pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Self {
+        let deaths = shared.deaths_of(index);
         Self {
             shared,
             index,
@@ -116,6 +125,7 @@ impl Shard {
             handled: 0,
             max_cells: MAX_CELLS,
             next_sweep: 0,
+            deaths,
         }
     }
 
@@ -130,7 +140,7 @@ impl Shard {
             // A deadline is not over while an answer waits to be heard: what had arrived by now goes first.
             let waiting = self.taken.len() + self.shared.mailboxes[self.index].len();
             let first = self.first.get_or_insert(waiting);
-            if *first == 0 || waiting == 0 {
+            if *first == 0 || waiting == 0 || self.shared.is_mutant(Mutant::ExpireAtBoot) {
                 self.first = None;
                 self.fire(now)?;
                 return Ok(true);
@@ -203,8 +213,10 @@ impl Shard {
             ShardMsg::Local(delivery) => self.on_delivery(delivery),
             ShardMsg::Call(call) => self.on_call(*call),
             ShardMsg::Dropped(line) => self.on_dropped(&line),
+            ShardMsg::Listen(line) => self.on_listen(&line),
             ShardMsg::Close(line) => self.on_close(&line),
             ShardMsg::Abandon(line, why) => self.on_abandon(&line, why),
+            ShardMsg::Retry(dialog, done) => self.on_retry(dialog, done),
             ShardMsg::Wake(due, who) => {
                 self.arm(due, who);
                 Ok(())

@@ -15,6 +15,7 @@ use crate::{
     node::{
         Shared,
         address::{Address, actor_key},
+        deaths::Running,
         gate::Output,
         record::{Owner, Work},
         tables::{self, TableTxn},
@@ -53,6 +54,8 @@ pub(super) struct Txn<'l> {
     pub(super) retrying: bool,
     /// Change in the number of targets whose initiators have not come back.
     pub(super) half_open: i64,
+    /// Done, or given up: deaths need not be counted any more.
+    pub(super) survived: Vec<Running>,
 }
 
 impl Txn<'_> {
@@ -85,7 +88,7 @@ impl Shard {
         plan(self, &mut txn)?;
         if let Some(failed) = self.finish_work(&shared, &mut txn)? {
             let done = txn.done;
-            self.forget(&txn);
+            self.forget(&txn)?;
             drop(txn);
             txn = Txn::new(now);
             plan(self, &mut txn)?;
@@ -124,9 +127,14 @@ impl Shard {
         self.write_endpoints(&mut txn)?;
         self.write_actors(&mut txn);
         self.half_open(txn.half_open);
+        for running in std::mem::take(&mut txn.survived) {
+            self.deaths.remove(&running);
+            txn.writes.push(running.forget());
+        }
         let Txn {
+            now,
             mut writes,
-            output,
+            mut output,
             local,
             tables,
             ..
@@ -137,7 +145,11 @@ impl Shard {
                 writes.push(super::local::inbox_row(*to, item)?);
             }
         }
-        let changed = !writes.is_empty() || !output.is_empty() || !local.is_empty();
+        let mut deliveries = deliveries_of(local);
+        if !deliveries.is_empty() && self.shared.holds_back(now, deliveries.len()) {
+            output.local = std::mem::take(&mut deliveries);
+        }
+        let changed = !writes.is_empty() || !output.is_empty() || !deliveries.is_empty();
         if !writes.is_empty() || !output.is_empty() {
             // While the table lock is held: the order of execution is the order of tickets.
             if let Some(output) = self.shared.gate.submit(writes, output) {
@@ -146,26 +158,11 @@ impl Shard {
         }
         drop(tables);
         // After the ticket: the receiver's step comes behind ours in the order of commits.
-        self.forward(local);
-        Ok(changed)
-    }
-
-    fn forward(&self, local: Vec<(Address, LocalItem, bool)>) {
-        let mut deliveries: Vec<Delivery> = Vec::new();
-        for (to, item, stored) in local {
-            match deliveries.last_mut() {
-                Some(last) if last.to == to => last.items.push(item),
-                _ => deliveries.push(Delivery {
-                    to,
-                    items: vec![item],
-                    stored,
-                }),
-            }
-        }
         for delivery in deliveries {
             self.shared
                 .post(delivery.to.slot, ShardMsg::Local(delivery));
         }
+        Ok(changed)
     }
 
     fn write_endpoints(&mut self, txn: &mut Txn<'_>) -> Result<(), StoreFault> {
@@ -223,9 +220,25 @@ impl Shard {
     }
 }
 
-pub(super) fn encoding(cause: actor_store::codec::CodecError) -> StoreFault {
+pub(crate) fn encoding(cause: actor_store::codec::CodecError) -> StoreFault {
     StoreFault::Io {
         path: "an endpoint's record".to_owned(),
         cause: cause.to_string(),
     }
+}
+
+/// Items for one receiver travel together.
+fn deliveries_of(local: Vec<(Address, LocalItem, bool)>) -> Vec<Delivery> {
+    let mut deliveries: Vec<Delivery> = Vec::new();
+    for (to, item, stored) in local {
+        match deliveries.last_mut() {
+            Some(last) if last.to == to => last.items.push(item),
+            _ => deliveries.push(Delivery {
+                to,
+                items: vec![item],
+                stored,
+            }),
+        }
+    }
+    deliveries
 }

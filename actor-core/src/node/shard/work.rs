@@ -11,6 +11,7 @@ use super::{
     Shard,
     cells::ActorCell,
     handler::{Done, Failed, run},
+    trouble::{MAX_ATTEMPTS, is_overfull},
     txn::Txn,
 };
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     node::{
         Shared,
         address::Address,
+        deaths::Running,
         record::{ActorRecord, Work},
     },
     protocol::{DialogId, Input, MessageKind},
@@ -72,27 +74,54 @@ impl Shard {
         // Nothing overtakes work that waits for another attempt; only the end does.
         let ends = matches!(work, Work::Abandoned(_));
         if !cell.record.work.is_empty() && !ends && !txn.retrying {
-            cell.record.work.push_back(work);
+            if is_overfull(&cell.record) {
+                txn.work.push_front((actor, work));
+                return Ok(Some(Failed::overfull(actor)));
+            }
+            cell.record.put_off(work);
             txn.dirty_actors.insert(actor);
             return Ok(None);
         }
         #[cfg(feature = "test-util")]
-        let mut ran = {
+        let mut noted = {
             let token = self.endpoints.get(&Address::target(actor));
             let token = token.map(|own| own.record.endpoint.token());
             let name_of = |handler| cell.service.handler_name(handler);
             crate::node::Ran::new(actor, token, &work, cell.record.pending, name_of)
         };
-        let outcome = run(shared, txn, cell, actor, &work)?;
+        let running = Running::of(actor, &work);
+        let deaths = self.deaths.get(&running).copied().unwrap_or(0);
+        let tried = deaths + cell.record.attempt() - 1;
+        let ran = if deaths > 0 && tried >= MAX_ATTEMPTS {
+            Err(Failed::died(actor, tried))
+        } else {
+            let armed = txn.now < shared.armed_until_ms;
+            if armed {
+                let place = Some(running.to_bytes());
+                shared.store.say_running(self.index, place.as_ref());
+            }
+            let ran = run(shared, txn, cell, actor, &work, deaths);
+            if armed {
+                shared.store.say_running(self.index, None);
+            }
+            ran?
+        };
+        if deaths > 0 && (ran.is_ok() || ends) {
+            txn.survived.push(running);
+        }
+        let ran = ran.map_err(|failed| Failed {
+            running: Some(running),
+            ..failed
+        });
         #[cfg(feature = "test-util")]
         {
-            ran.failed = outcome.is_err();
-            shared.notebook.tried(&ran);
-            if !ran.failed {
-                txn.output.notes.handled(ran);
+            noted.failed = ran.is_err();
+            shared.notebook.tried(&noted);
+            if !noted.failed {
+                txn.output.notes.handled(noted);
             }
         }
-        match outcome {
+        match ran {
             Ok(done) => {
                 txn.dirty_actors.insert(actor);
                 txn.done += 1;
@@ -198,6 +227,7 @@ impl Shard {
             attempts: 0,
             ahead: 0,
             retry_at: 0,
+            waited: 0,
             ended: false,
         };
         let used = self.next_use();

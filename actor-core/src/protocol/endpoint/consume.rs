@@ -6,28 +6,33 @@ use crate::protocol::ending::{Ending, FaultCode};
 use crate::protocol::ids::Role;
 use crate::protocol::limits::Env;
 use crate::protocol::message::{Message, MessageKind};
+use crate::protocol::mutant::Mutant;
 
 impl Endpoint {
     /// Hands out the next message in order, if it is here. What is not for the application is consumed on the way.
     pub(super) fn consume(&mut self, env: &Env<'_>, eff: &mut Effects) {
         while eff.deliver.is_none() && !self.is_ended() {
-            let Some(message) = self.now.held.remove(&self.recv_next) else {
+            let next = self.next_held().map(|message| message.seq);
+            let Some(message) = next.and_then(|seq| self.now.held.remove(&seq)) else {
                 self.meet_doom(env, eff);
                 return;
             };
-            self.recv_next += 1;
+            self.recv_next = self.recv_next.max(message.seq + 1);
             self.now.need_ack = true;
             self.now.heard = true;
             Self::wrote(eff);
             match self.role {
                 Role::Initiator => self.hear_target(message, env, eff),
-                Role::Target => self.hear_initiator(message, eff),
+                Role::Target => self.hear_initiator(message, env, eff),
             }
             self.complete_if_done(env, eff);
         }
     }
 
-    fn hear_initiator(&mut self, message: Message, eff: &mut Effects) {
+    fn hear_initiator(&mut self, message: Message, env: &Env<'_>, eff: &mut Effects) {
+        if self.stage == Stage::Accumulating && env.is_mutant(Mutant::ApplyInInit) {
+            self.confirmed(eff);
+        }
         if message.fin {
             self.fin_received = Some(message.seq);
         }
@@ -76,7 +81,7 @@ impl Endpoint {
     }
 
     /// Row 7: "only after you have heard from the application on the other side may you exit the initiation stage".
-    fn establish(&mut self, eff: &mut Effects) {
+    pub(super) fn establish(&mut self, eff: &mut Effects) {
         self.stage = Stage::Established;
         self.was_established = true;
         eff.notices.push(Notice::Established);
@@ -84,7 +89,7 @@ impl Endpoint {
 
     /// Row 28: the partner's end is heard after everything it said before.
     pub(super) fn meet_doom(&mut self, env: &Env<'_>, eff: &mut Effects) {
-        if self.now.held.contains_key(&self.recv_next) {
+        if self.next_held().is_some() {
             return;
         }
         let Some(doom) = self

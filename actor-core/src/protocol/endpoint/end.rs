@@ -9,6 +9,7 @@ use crate::protocol::ending::{Abandoned, Ending, FaultCode};
 use crate::protocol::ids::Role;
 use crate::protocol::input::LocalItem;
 use crate::protocol::limits::Env;
+use crate::protocol::mutant::Mutant;
 
 impl Endpoint {
     /// Rows 27 and 30: the application, or the plumbing on its behalf, gives up. The partner is told until it
@@ -78,7 +79,7 @@ impl Endpoint {
             Carrier::Local => {
                 if let Some((code, detail)) = fault.filter(|_| ending != Ending::Declined) {
                     // What was said in this transaction is dropped with the rest, as it is on the wire.
-                    let seq = self.send_next - self.outbox.len() as u64;
+                    let seq = self.acked + 1;
                     self.send_next = seq + 1;
                     eff.local.push(LocalItem::Fault { seq, code, detail });
                 } else {
@@ -106,6 +107,7 @@ impl Endpoint {
             ..Now::default()
         };
         self.ending = Some(ending.clone());
+        self.forgotten = self.is_remote() && env.is_mutant(Mutant::TombstonelessCleanup);
         eff.notices.push(Notice::Ended(ending));
         Self::wrote(eff);
     }

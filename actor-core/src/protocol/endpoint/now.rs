@@ -63,6 +63,22 @@ pub(super) struct Now {
     pub(super) round: u32,
 }
 
+#[cfg(feature = "test-util")]
+impl Now {
+    /// Forgets what only decides how long to wait: how often something was said in vain, and how many rounds of refusals
+    /// lie how far back beyond what is compared.
+    pub(super) fn forget_delays(&mut self) {
+        self.attempt = 0;
+        match &mut self.turned_away {
+            None => self.round = 0,
+            Some(last) => {
+                self.round = self.round.wrapping_sub(last.round).min(2);
+                last.round = 0;
+            }
+        }
+    }
+}
+
 /// What the node was last told about the retry timer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum RetryTimer {

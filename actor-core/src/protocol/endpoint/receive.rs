@@ -11,6 +11,7 @@ use crate::protocol::frame::{Frame, FrameKind, ResetReason};
 use crate::protocol::ids::Role;
 use crate::protocol::limits::Env;
 use crate::protocol::message::Message;
+use crate::protocol::mutant::Mutant;
 use crate::protocol::stateless::{reject, reset};
 
 /// Row 4: an acknowledged batch is repeated as if it had been repeated this often in vain.
@@ -23,9 +24,9 @@ impl Endpoint {
         if frame.key() != self.key() {
             return;
         }
-        if self.carrier == Carrier::Local
-            || frame.dst_token.is_some_and(|token| token != self.token)
-        {
+        let is_for_another = frame.dst_token.is_some_and(|token| token != self.token)
+            && !env.is_mutant(Mutant::NoToken);
+        if self.carrier == Carrier::Local || is_for_another {
             // Row 19: it is for another memory of this dialog, or for one that never had an address.
             eff.frames
                 .extend(reject(&frame).map(|reset| (frame.reply_to(), reset)));
@@ -38,7 +39,7 @@ impl Endpoint {
             (Role::Initiator, _) if frame.is_initiating() => {}
             (Role::Initiator, Stage::Ended) => self.late_for_initiator(&frame, eff),
             (Role::Initiator, Stage::Initiating) => self.hear_candidate(frame, env, eff),
-            (Role::Initiator, _) if self.is_from_twin(&frame) => Self::supersede(&frame, eff),
+            (Role::Initiator, _) if self.is_from_twin(&frame) => self.hear_twin(frame, env, eff),
             // Another initiator's dialog under our id: nothing to say to it.
             (Role::Target, _) if self.is_from_twin(&frame) => {}
             (Role::Target, Stage::Ended) => self.late(&frame, eff),
@@ -59,7 +60,17 @@ impl Endpoint {
     /// durably recorded here, is the partner.
     fn hear_candidate(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
         match &frame.kind {
+            FrameKind::Ack if env.is_mutant(Mutant::AckIsEstablish) => {
+                self.bind(&frame, env, eff);
+                self.establish(eff);
+                self.hear_partner(frame, env, eff);
+            }
             FrameKind::Ack => {
+                if env.is_mutant(Mutant::DropInitOnAck) {
+                    self.outbox.clear();
+                    self.acked = self.send_next - 1;
+                    Self::wrote(eff);
+                }
                 if self.now.candidates.insert(frame.src_token) {
                     self.slow_down();
                 }
@@ -72,7 +83,7 @@ impl Endpoint {
                 self.turned_away(&frame, FaultCode::Incompatible, detail, env, eff);
             }
             FrameKind::SynAck | FrameKind::Data => {
-                self.bind(&frame, eff);
+                self.bind(&frame, env, eff);
                 self.hear_partner(frame, env, eff);
             }
             FrameKind::Fault { code, detail } => {
@@ -85,7 +96,7 @@ impl Endpoint {
 
     /// Row 5: set once, and durable before any frame names it (S3). The window begins with the binding: nothing an
     /// unbound twin said was ever put into it.
-    fn bind(&mut self, frame: &Frame, eff: &mut Effects) {
+    fn bind(&mut self, frame: &Frame, env: &Env<'_>, eff: &mut Effects) {
         coverage::row(5);
         if frame.messages.first().is_some_and(|first| first.seq > 1) {
             coverage::sometimes(Rare::BoundOnLaterAnswer);
@@ -105,7 +116,9 @@ impl Endpoint {
             eff.cancel(TimerKind::Initiation);
         }
         eff.notices.push(Notice::Bound);
-        Self::wrote(eff);
+        if !env.is_mutant(Mutant::VolatileBinding) {
+            Self::wrote(eff);
+        }
     }
 
     /// Nobody is bound yet, so one refusal decides nothing: others may serve. All of it is certain: nothing happened.
@@ -154,6 +167,18 @@ impl Endpoint {
         if self.now.attempt < SLOW_ATTEMPT {
             self.now.attempt = SLOW_ATTEMPT;
             self.now.retry.outdate();
+        }
+    }
+
+    /// Row 6, of whoever was not chosen: nothing it says is heard.
+    fn hear_twin(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
+        if env.is_mutant(Mutant::Rebind) && !frame.messages.is_empty() {
+            self.bind(&frame, env, eff);
+            return self.hear_partner(frame, env, eff);
+        }
+        Self::supersede(&frame, eff);
+        if env.is_mutant(Mutant::MergedWindow) {
+            self.hold(frame.messages, env, eff);
         }
     }
 
@@ -267,6 +292,9 @@ impl Endpoint {
         self.acked_at = frame.age();
         self.progress();
         eff.at_least(Durability::Lazy);
+        if env.is_mutant(Mutant::AckVisibleToApp) {
+            eff.deliver = Some(Message::of_an_acknowledgement(frame.ack));
+        }
     }
 
     /// The partner moves: retries start small again.
@@ -276,8 +304,11 @@ impl Endpoint {
     }
 
     /// Rows 15 to 17: into the backlog, if new and within the window. Not acknowledged before consumed.
+    ///
+    /// The window counts messages and not numbers, since numbers may have been superseded. The one that is next in
+    /// order always fits.
     fn hold(&mut self, messages: Vec<Message>, env: &Env<'_>, eff: &mut Effects) {
-        let end = self.recv_next.saturating_add(env.limits.window);
+        let window = usize::try_from(env.limits.window).unwrap_or(usize::MAX);
         let mut bytes: usize = self
             .now
             .held
@@ -286,18 +317,25 @@ impl Endpoint {
             .sum();
         for message in messages {
             let seq = message.seq;
-            if seq < self.recv_next {
+            let is_next = message.after < self.recv_next;
+            let goes_back = message.currency && env.is_mutant(Mutant::CurrencyGoesBack);
+            if seq < self.recv_next && !goes_back {
                 self.now.need_ack = true;
                 eff.notices.push(Notice::Duplicate { seq });
-            } else if seq >= end {
+            } else if let Some(held) = self.now.held.get_mut(&seq) {
+                held.after = held.after.min(message.after);
+            } else if !is_next && self.now.held.len() >= window {
                 self.now.need_ack = true;
-            } else if !self.now.held.contains_key(&seq) {
+            } else {
                 let fits = bytes + message.body.len() <= env.limits.max_outbox_bytes;
-                if fits || seq == self.recv_next {
+                if fits || is_next {
                     bytes += message.body.len();
                     self.now.held.insert(seq, message);
                 }
             }
+        }
+        if !env.is_mutant(Mutant::CurrencyGoesBack) {
+            self.supersede_held();
         }
     }
 

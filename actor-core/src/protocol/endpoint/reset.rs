@@ -10,6 +10,7 @@ use crate::protocol::frame::{Frame, FrameKind, ResetReason};
 use crate::protocol::ids::Role;
 use crate::protocol::input::Location;
 use crate::protocol::limits::Env;
+use crate::protocol::mutant::Mutant;
 
 impl Endpoint {
     pub(super) fn receive_reset(&mut self, frame: &Frame, env: &Env<'_>, eff: &mut Effects) {
@@ -23,7 +24,8 @@ impl Endpoint {
             return;
         };
         let Some(peer) = &self.peer else { return };
-        let is_echo = echo_token == self.token && echo_incarnation == env.incarnation;
+        let is_echo = env.is_mutant(Mutant::ResetWithoutEcho)
+            || (echo_token == self.token && echo_incarnation == env.incarnation);
         if !is_echo || frame.src_token != peer.token {
             return;
         }

@@ -26,25 +26,30 @@ impl ::actor_core::__private::Dialog for Checkout {
                 ::actor_core::__private::HandlerInfo {
                     name: "pay",
                     kind: ::actor_core::__private::HandlerKind::Change,
+                    order: ::actor_core::__private::MessageOrder::History,
                     signature: "(card: Card) -> Later<Result<Receipt, Declined>>",
                 },
                 ::actor_core::__private::HandlerInfo {
                     name: "item_count",
                     kind: ::actor_core::__private::HandlerKind::Read,
+                    order: ::actor_core::__private::MessageOrder::History,
                     signature: "() -> usize",
                 },
                 #[cfg(feature = "gifts")]
                 ::actor_core::__private::HandlerInfo {
                     name: "wrap",
                     kind: ::actor_core::__private::HandlerKind::Change,
+                    order: ::actor_core::__private::MessageOrder::History,
                     signature: "(arg0: (Paper, Option<Ribbon>), arg1: Self)",
                 },
                 ::actor_core::__private::HandlerInfo {
                     name: "cancel",
                     kind: ::actor_core::__private::HandlerKind::Close,
+                    order: ::actor_core::__private::MessageOrder::History,
                     signature: "() -> Option<Refund>",
                 },
             ],
+            events: ::core::option::Option::None,
             initiation: __initiation::<Self>(),
             silence: ::core::time::Duration::from_millis(172800000),
             lifetime: ::core::time::Duration::from_millis(31536000000),
@@ -296,6 +301,15 @@ impl<P: ::actor_core::__private::Port> CheckoutClient<P> {
     /// The plumbing's side of this dialog: its id, what is known of the newest message, and how to end it.
     pub fn dialog(&self) -> ::actor_core::__private::Partner<'_, P> {
         ::actor_core::__private::Partner::new(&self.port)
+    }
+    /// What the partner says unasked, from now on.
+    pub fn events(&self) -> ::actor_core::__private::Events<P, Checkout>
+    where
+        P: ::actor_core::__private::Hears<Checkout>,
+    {
+        ::actor_core::__private::Events::new(
+            ::actor_core::__private::Port::fork(&self.port),
+        )
     }
 }
 #[allow(

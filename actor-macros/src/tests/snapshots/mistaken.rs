@@ -23,6 +23,7 @@ impl ::actor_core::__private::Dialog for Checkout {
             version: 1u32,
             first: __first::<Self>(),
             established: &[],
+            events: ::core::option::Option::None,
             initiation: __initiation::<Self>(),
             silence: ::core::time::Duration::from_millis(172800000),
             lifetime: ::core::time::Duration::from_millis(946080000000),
@@ -133,6 +134,15 @@ impl<P: ::actor_core::__private::Port> CheckoutClient<P> {
     /// The plumbing's side of this dialog: its id, what is known of the newest message, and how to end it.
     pub fn dialog(&self) -> ::actor_core::__private::Partner<'_, P> {
         ::actor_core::__private::Partner::new(&self.port)
+    }
+    /// What the partner says unasked, from now on.
+    pub fn events(&self) -> ::actor_core::__private::Events<P, Checkout>
+    where
+        P: ::actor_core::__private::Hears<Checkout>,
+    {
+        ::actor_core::__private::Events::new(
+            ::actor_core::__private::Port::fork(&self.port),
+        )
     }
 }
 #[allow(
