@@ -521,8 +521,15 @@
 //! - The **last** message of a dialog is best effort. Nobody confirms it, because that would be another last message. If
 //!   it matters, let the partner answer it before the dialog closes.
 //! - A handler that panics is rolled back and tried again, five times in all, with growing patience. Then the dialog ends on both
-//!   sides, and the message is kept for reading: [`Node::dead_letters`]. Other dialogs go on. With `panic = "abort"` there is
-//!   nothing to roll back: the process ends, and the message is handled again by the next start.
+//!   sides, and the message is kept for reading: [`Node::dead_letters`]. Other dialogs go on.
+//!   What cannot be caught (an abort, a stack overflow, the end of memory, every panic under `panic = "abort"`) takes the
+//!   process along and is counted by the starts that follow: five deaths put the message aside as well. The first is not
+//!   counted, since nodes say what they run only after an unclean end, so a supervisor sees six.
+//! - `#[dialog(on_poison = "hold", ..)]`: such a message waits instead, and everything of its dialog behind it. Its
+//!   requests stay in doubt, [`Node::held`] lists it with arguments, state and error, and [`Node::retry`] runs it again in
+//!   its place, by then in a program that is repaired. The normal deadlines end what nobody retries.
+//! - [`Request::within`] shortens the wait for one answer: [`CallError::Overdue`] says that it is in doubt. A named request
+//!   can be asked after at any time, also after a restart: `client.dialog().knowledge_of("pay")`.
 //! - A store that fails stops its node: nothing that is not on disk is sent or answered, and callers hear
 //!   [`CallError::Stopped`].
 //!
@@ -623,11 +630,17 @@
 //! # Operating
 //!
 //! [`Node::dialogs`] lists every durable side of a dialog with its stage, sequence numbers, deadline and age;
+//! [`Node::dead_letters`] keeps what was given up, to be read ([`DeadLetter::args`], [`DeadLetter::state`]) and deleted;
 //! [`Node::stats`] counts work, and repeated work apart from it; [`Node::stopped`] waits for a store to fail. Handlers
 //! run in the `tracing` span `dialog.handle` with the fields `service`, `dialog`, `seq`, `handler`, `attempt`, `stage`
 //! and `trace`, which is the id of the dialog that began the work and the same at every partner.
 //!
-//! One node has one directory: `journal.redb`, `dialogs.redb`, a small witness of the newest commit, and a lock. Keep and
+//! A record that cannot be read ends its dialog on both sides ([`Abandoned::Damaged`]) and nobody else's. Time never goes
+//! back over a restart. A clock that is more than a week ahead of the last commit at a start may be wrong: the node serves,
+//! and gives nothing up before [`Node::trust_clock`]; [`NodeBuilder::clock_hold`] says otherwise.
+//!
+//! One node has one directory: `journal.redb`, `dialogs.redb`, two small files, `newest` and `running`, that tell
+//! a start how the last life ended, and a lock. Keep and
 //! restore it as a whole. A [`View`] that is still held keeps the store open after [`Node::shutdown`]; drop it before the same process
 //! starts the node again. A client does not; it hears [`CallError::Stopped`]. A store that another version of the program
 //! wrote, or that is damaged, is refused with one sentence and the way out ([`OpenError`]); it is never repaired by

@@ -1,6 +1,6 @@
 //! The port of handlers: messages queued with the commit.
 
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use actor_store::codec;
 use serde::Serialize;
@@ -37,11 +37,12 @@ impl<'a, D> Outbox<'a, D> {
         }
     }
 
-    pub(super) fn send(&self, call: Encoded, then: Option<Continuation>) {
+    pub(super) fn send(&self, call: Encoded, then: Option<Continuation>, within: Option<Duration>) {
         self.step.push(Command::Send {
             dialog: self.dialog,
             call,
             then,
+            within,
         });
     }
 }
@@ -64,7 +65,7 @@ impl<D> Port for Outbox<'_, D> {
     }
 
     fn tell(&mut self, call: Encoded) {
-        self.send(call, None);
+        self.send(call, None, None);
     }
 }
 
@@ -109,16 +110,16 @@ impl<D: Dialog, T, E> Request<Outbox<'_, D>, T, E> {
 
     /// The same with `context` as the continuation's last argument: which leg, which line, which attempt.
     pub fn then_with<C: Serialize>(self, resume: Resume<D, T, E, C>, context: C) {
-        let (port, call, opening) = self.into_parts();
+        let (port, call, opening, within) = self.into_parts();
         if let Some(then) = port.continuation(&resume, &context, opening) {
-            port.send(call, Some(then));
+            port.send(call, Some(then), within);
         }
     }
 
     /// Sends the message with this step's commit and asks for no answer.
     pub fn tell(self) {
-        let (port, call, _) = self.into_parts();
-        port.send(call, None);
+        let (port, call, _, within) = self.into_parts();
+        port.send(call, None, within);
     }
 }
 

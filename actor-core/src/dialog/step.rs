@@ -99,6 +99,7 @@ pub(crate) enum Command {
         dialog: DialogId,
         call: Encoded,
         then: Option<Continuation>,
+        within: Option<Duration>,
     },
     /// Said unasked to whoever opened this dialog.
     Tell {

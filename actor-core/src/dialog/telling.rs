@@ -44,6 +44,7 @@ impl Future for Telling<Remote> {
             let first = this.port.take_first();
             this.waiting = Some(waiting);
             this.port.line().send(Sent {
+                within: None,
                 first,
                 ask: call,
                 once: None,
@@ -71,7 +72,7 @@ impl<D: Dialog> Telling<Outbox<'_, D>> {
     /// Says it with this step's commit, in the place of an older value that still waits.
     pub fn tell(self) {
         if let Some(call) = self.call {
-            self.port.send(call, None);
+            self.port.send(call, None, None);
         }
     }
 }

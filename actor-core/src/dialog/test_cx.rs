@@ -139,7 +139,9 @@ impl<D: Dialog> TestCx<D> {
     /// Everything that was sent to partners, in order.
     pub fn sent(&self) -> Vec<SentMessage> {
         self.pick(|command| match command {
-            Command::Send { dialog, call, then } => Some(SentMessage {
+            Command::Send {
+                dialog, call, then, ..
+            } => Some(SentMessage {
                 to: *dialog,
                 handler: call.name,
                 wants_answer: then.is_some(),

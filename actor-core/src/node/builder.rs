@@ -19,6 +19,7 @@ use super::{
     deaths,
     ids::SystemIds,
     letters::{LetterBook, MAX_LETTERS},
+    logical::{CLOCK_HOLD, LogicalClock},
     public::Node,
     registry::Registry,
     shard::deliveries,
@@ -43,6 +44,7 @@ pub struct NodeBuilder {
     options: Options,
     shards: usize,
     max_letters: usize,
+    clock_hold: Duration,
     #[cfg(feature = "mutants")]
     mutant: Option<crate::protocol::Mutant>,
 }
@@ -128,6 +130,7 @@ impl NodeBuilder {
             },
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             max_letters: MAX_LETTERS,
+            clock_hold: CLOCK_HOLD,
             #[cfg(feature = "mutants")]
             mutant: None,
         }
@@ -190,6 +193,14 @@ impl NodeBuilder {
     #[doc(hidden)]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How far the machine's clock may be ahead of the store's last commit at a start, 7 days if not said otherwise. Beyond
+    /// it the node serves and gives nothing up before [`Node::trust_clock`]: a clock that was set wrong must not end
+    /// dialogs. `Duration::MAX` believes every clock.
+    pub fn clock_hold(mut self, ahead: Duration) -> Self {
+        self.clock_hold = ahead;
         self
     }
 
@@ -267,6 +278,9 @@ impl NodeBuilder {
         drop(names);
         let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
         store.check_types(&types).map_err(StartError::Open)?;
+        let clock =
+            LogicalClock::begin(&store, clock, self.clock_hold).map_err(StartError::Store)?;
+        let clock = Arc::new(clock);
         let letters = LetterBook::of(&store, self.max_letters).map_err(StartError::Store)?;
         let mut shared = Shared::new(
             name,

@@ -14,11 +14,12 @@ use actor_store::{Batch, Store, StoreFault, Write};
 use tokio::sync::oneshot;
 
 use super::{
+    logical::LogicalClock,
     notes::Notes,
     shard::{Delivery, Learned, LineState},
 };
 use crate::{
-    dialog::Heard,
+    dialog::{Heard, Knowledge},
     protocol::{Destination, Frame},
 };
 
@@ -36,6 +37,8 @@ pub(crate) struct Output {
     pub(crate) learned: Vec<(Arc<LineState>, Learned)>,
     /// Told that everything up to this step is durable.
     pub(crate) durable: Vec<oneshot::Sender<()>>,
+    /// Told what is known, which may be of a step that is not durable yet.
+    pub(crate) known: Vec<(oneshot::Sender<Knowledge>, Knowledge)>,
     /// Operators who hear whether there was something to try again.
     pub(crate) retried: Vec<(oneshot::Sender<bool>, bool)>,
     /// For endpoints of this store, while those wait for the sync as well.
@@ -51,6 +54,7 @@ impl Output {
             && self.learned.is_empty()
             && self.durable.is_empty()
             && self.local.is_empty()
+            && self.known.is_empty()
             && self.retried.is_empty()
     }
 }
@@ -81,15 +85,17 @@ struct Queue {
 #[derive(Debug)]
 pub(crate) struct Gate {
     store: Store,
+    clock: Arc<LogicalClock>,
     queue: Mutex<Queue>,
     arrived: Condvar,
     settled: Condvar,
 }
 
 impl Gate {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store, clock: Arc<LogicalClock>) -> Self {
         Self {
             store,
+            clock,
             queue: Mutex::default(),
             arrived: Condvar::new(),
             settled: Condvar::new(),
@@ -137,6 +143,9 @@ impl Gate {
     fn cut_locked(&self, queue: &mut Queue) -> Option<Cut> {
         if queue.outputs.is_empty() {
             return None;
+        }
+        if queue.steps > 0 {
+            self.store.publish(self.clock.mark().into_iter().collect());
         }
         Some(Cut {
             batch: self.store.cut(),

@@ -8,6 +8,8 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use tokio::sync::oneshot;
+
 use super::{
     Shared,
     address::Address,
@@ -64,6 +66,11 @@ impl Line for NodeLine {
 
     fn knowledge(&self) -> Knowledge {
         self.state.knowledge()
+    }
+
+    fn knowledge_of(&self, name: String, answer: oneshot::Sender<Knowledge>) {
+        // Dropped where the node has stopped, which the caller hears.
+        self.post(ShardMsg::Knowledge(Arc::clone(&self.state), name, answer));
     }
 
     fn listen(&self, reader: &Arc<Reader>) {

@@ -13,6 +13,7 @@ mod ids;
 mod letters;
 mod line;
 mod listing;
+mod logical;
 mod mailbox;
 mod notes;
 mod public;
@@ -33,7 +34,7 @@ pub use stats::Stats;
 pub use view::{View, ViewError};
 
 #[cfg(feature = "test-util")]
-pub(crate) use address::Address;
+pub(crate) use address::{Address, actor_key};
 pub(crate) use clock::{Clock, MachineClock};
 pub(crate) use gate::Cut;
 pub(crate) use shard::{Shard, ShardMsg};

@@ -160,6 +160,18 @@ impl Node {
         }
     }
 
+    /// Does this node give nothing up, because the machine's clock was too far ahead at its start? See
+    /// [`NodeBuilder::clock_hold`].
+    pub fn is_clock_held(&self) -> bool {
+        self.shared.clock.is_held()
+    }
+
+    /// Says that the machine's clock is right, also if it was far ahead of the store's last commit at the start. What
+    /// lapsed meanwhile is given up after a grace of a minute, in which partners may still be heard.
+    pub fn trust_clock(&self) {
+        self.shared.trust_clock();
+    }
+
     /// The instance's name.
     pub fn name(&self) -> &str {
         &self.shared.name

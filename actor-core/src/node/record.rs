@@ -58,6 +58,12 @@ pub(crate) struct Ask {
     pub(crate) then: Option<Continuation>,
     /// Its name, and the digest of what was asked under it.
     pub(crate) name: Option<(String, u64)>,
+    /// When its continuation hears that it is too late.
+    pub(crate) until: Option<u64>,
+    pub(crate) since_ms: u64,
+    /// Rounds of its endpoint before it was said.
+    #[serde(skip)]
+    pub(crate) rounds_before: u32,
 }
 
 /// A request with a name.
@@ -66,6 +72,8 @@ pub(crate) struct Named {
     /// Of handler and arguments: the same name with other contents is an error.
     pub(crate) digest: u64,
     pub(crate) request: u64,
+    /// When it was said first.
+    pub(crate) since_ms: u64,
     pub(crate) outcome: Option<Outcome>,
 }
 
@@ -147,7 +155,8 @@ impl EndpointRecord {
 
     /// The first deadline, which the index knows.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        self.deadlines.values().copied().min()
+        let overdue = self.asks.values().filter_map(|ask| ask.until);
+        self.deadlines.values().copied().chain(overdue).min()
     }
 
     pub(crate) fn value(&self, busy: bool) -> Result<Value, codec::CodecError> {
@@ -260,6 +269,11 @@ pub(crate) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, codec::CodecEr
     let mut bytes = codec::encode(record)?;
     bytes.push(LAYOUT);
     Ok(bytes)
+}
+
+/// Written by a program of this layout?
+pub(crate) fn is_current(bytes: &[u8]) -> bool {
+    bytes.last() == Some(&LAYOUT)
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {

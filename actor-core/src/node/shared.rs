@@ -18,15 +18,16 @@ use tracing::error;
 
 use super::{
     address::Address,
-    clock::Clock,
     deaths::{ARMED_MS, Deaths, Running},
     gate::{Gate, Output},
     letters::LetterBook,
+    logical::LogicalClock,
     mailbox::Mailbox,
     notes::Notebook,
     record::{KeyRow, decode},
     registry::Registry,
     shard::ShardMsg,
+    shell::{AHEAD_MS, wake_due},
     stats::{Counters, add},
 };
 use crate::{
@@ -54,7 +55,7 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) resources: Resources,
     pub(crate) limits: Limits,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<LogicalClock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) mailboxes: Vec<Mailbox<ShardMsg>>,
@@ -72,6 +73,8 @@ pub(crate) struct Shared {
     /// Deliveries within the store that wait for a sync.
     held_back: AtomicU64,
     pub(crate) started_ms: u64,
+    /// Deadlines of what was opened before wait for a grace from here.
+    pub(crate) grace_from_ms: AtomicU64,
     pub(crate) send_ctr: AtomicU64,
     pub(crate) half_open: AtomicU64,
     /// In which way this node is wrong, if it is.
@@ -94,7 +97,7 @@ impl Shared {
         registry: Registry,
         resources: Resources,
         limits: Limits,
-        clock: Arc<dyn Clock>,
+        clock: Arc<LogicalClock>,
         ids: Arc<dyn Ids>,
         transport: Arc<dyn Transport>,
         shards: usize,
@@ -109,7 +112,7 @@ impl Shared {
             name,
             store_id: StoreId(store.id()),
             incarnation: store.incarnation(),
-            gate: Gate::new(store.clone()),
+            gate: Gate::new(store.clone(), Arc::clone(&clock)),
             store,
             registry,
             resources,
@@ -119,6 +122,7 @@ impl Shared {
             armed_until_ms,
             held_back: AtomicU64::new(0),
             started_ms,
+            grace_from_ms: AtomicU64::new(started_ms),
             clock,
             ids,
             transport,
@@ -167,6 +171,21 @@ impl Shared {
                 .fetch_add(deliveries as u64, Ordering::SeqCst);
         }
         holds
+    }
+
+    /// Somebody says that the machine's clock is right: what lapsed meanwhile is given up after a grace.
+    pub(crate) fn trust_clock(&self) {
+        if !self.clock.trust() {
+            return;
+        }
+        let now = self.clock.now_ms();
+        self.grace_from_ms.store(now, Ordering::SeqCst);
+        for mailbox in &self.mailboxes {
+            drop(mailbox.push(ShardMsg::Rearm));
+        }
+        if let Err(fault) = wake_due(self, now + AHEAD_MS) {
+            self.fail(&fault);
+        }
     }
 
     /// The mailbox of the shard where `slot` is at home.
@@ -220,6 +239,9 @@ impl Shared {
         for delivery in output.local {
             self.post(delivery.to.slot, ShardMsg::Local(delivery));
             self.held_back.fetch_sub(1, Ordering::SeqCst);
+        }
+        for (answer, known) in output.known {
+            let _ = answer.send(known);
         }
         for (operator, held) in output.retried {
             let _ = operator.send(held);

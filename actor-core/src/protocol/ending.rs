@@ -74,6 +74,10 @@ pub enum Abandoned {
     NotServed(String),
     /// Everyone asked was too busy until the initiation deadline.
     Busy,
+    /// Our record of the dialog cannot be read any more; which one.
+    Damaged(String),
+    /// The partner's record of the dialog cannot be read any more; what it said.
+    PartnerDamaged(String),
 }
 
 impl fmt::Display for Abandoned {
@@ -103,6 +107,8 @@ impl fmt::Display for Abandoned {
             Self::PartnerPoisoned(why) => write!(f, "a message failed at the partner and was put aside: {why}; see its dead letters"),
             Self::Incompatible(why) => write!(f, "the partner speaks another contract: {why}; deploy matching versions"),
             Self::NotServed(why) => write!(f, "the partner does not serve this name: {why}; serve it there or fix the route"),
+            Self::Damaged(what) => write!(f, "{what}; everything else goes on: check what the partner did, or restore the store from a backup"),
+            Self::PartnerDamaged(what) => write!(f, "the partner lost its side of this dialog ({what}); check what it did, then open a new dialog"),
             Self::Busy => f.write_str("everyone asked was too busy; certainly nothing happened, so opening again is safe"),
         }
     }
@@ -140,6 +146,8 @@ pub enum FaultCode {
     Amnesia,
     /// A code of a newer version.
     Unknown(u8),
+    /// The sender's record of the dialog cannot be read any more.
+    Damaged,
 }
 
 impl FaultCode {
@@ -159,6 +167,7 @@ impl FaultCode {
             Self::RolledBack => 11,
             Self::Replaced => 12,
             Self::Amnesia => 13,
+            Self::Damaged => 14,
             Self::Unknown(byte) => byte,
         }
     }
@@ -179,6 +188,7 @@ impl FaultCode {
             11 => Self::RolledBack,
             12 => Self::Replaced,
             13 => Self::Amnesia,
+            14 => Self::Damaged,
             other => Self::Unknown(other),
         }
     }
@@ -196,6 +206,7 @@ impl FaultCode {
             Self::Incompatible => Abandoned::Incompatible(detail),
             Self::NotServed => Abandoned::NotServed(detail),
             Self::Busy => Abandoned::Busy,
+            Self::Damaged => Abandoned::PartnerDamaged(detail),
             Self::RolledBack => Abandoned::PartnerRolledBack,
             // The sender lost *us*: seen from here, the two memories no longer fit.
             Self::Replaced | Self::Amnesia => Abandoned::PartnerAmnesia,
@@ -216,6 +227,7 @@ impl FaultCode {
             Self::RolledBack => Abandoned::PartnerRolledBack,
             Self::Replaced => Abandoned::PartnerReplaced,
             Self::Amnesia => Abandoned::PartnerAmnesia,
+            Self::Damaged => Abandoned::Damaged(detail.to_owned()),
             Self::Abandoned | Self::PartnerGone | Self::Unknown(_) => {
                 Abandoned::ByUs(detail.to_owned())
             }
@@ -239,6 +251,7 @@ impl Ending {
                 Abandoned::Silence | Abandoned::NeverReached => FaultCode::TimedOut,
                 Abandoned::Lifetime => FaultCode::Lifetime,
                 Abandoned::Poisoned => FaultCode::Poisoned,
+                Abandoned::Damaged(_) => FaultCode::Damaged,
                 Abandoned::PartnerRolledBack => FaultCode::RolledBack,
                 Abandoned::PartnerReplaced => FaultCode::Replaced,
                 Abandoned::PartnerAmnesia => FaultCode::Amnesia,

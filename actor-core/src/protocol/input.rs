@@ -81,6 +81,8 @@ pub struct LocalOpen {
     pub token: Token,
     /// The initiator lives in memory only (H4).
     pub volatile: bool,
+    /// How long the dialog may last, in milliseconds, 0 if nobody said; the node's business.
+    pub ttl_ms: u64,
     /// Trace id of the work it belongs to; the node's business.
     pub trace: [u8; 16],
     /// The life of the store in which the dialog was opened.

@@ -140,12 +140,6 @@ impl World {
         let life = self.home(name).life.as_ref()?;
         life.shared.failure().borrow().clone()
     }
-
-    /// Sets the wall clock of the node's machine by this many milliseconds, forward or back. A process reads it when it
-    /// begins, so the step shows at the next start.
-    pub fn step_clock(&mut self, name: &str, by_ms: i64) {
-        self.home_mut(name).ahead_ms += by_ms;
-    }
 }
 
 /// Disks and memories.

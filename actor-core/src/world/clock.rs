@@ -3,12 +3,12 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use crate::{dialog::Ids, node::Clock};
+use crate::dialog::Ids;
 
 /// Where time begins, in milliseconds since the epoch. Any day will do.
 pub(super) const BEGIN_MS: u64 = 1_700_000_000_000;
@@ -30,26 +30,6 @@ impl VirtualClock {
 
     pub(super) fn set(&self, now: u64) {
         self.0.fetch_max(now, Ordering::Relaxed);
-    }
-}
-
-/// A machine's clock: as fast as the world's, and as wrong as the wall clock was when the process began.
-#[derive(Debug)]
-pub(super) struct NodeClock {
-    pub(super) world: Arc<VirtualClock>,
-    pub(super) ahead_ms: i64,
-}
-
-impl NodeClock {
-    /// This clock's time in the world's.
-    pub(super) fn in_world(&self, ms: u64) -> u64 {
-        ms.saturating_add_signed(-self.ahead_ms)
-    }
-}
-
-impl Clock for NodeClock {
-    fn now_ms(&self) -> u64 {
-        self.world.now().saturating_add_signed(self.ahead_ms)
     }
 }
 

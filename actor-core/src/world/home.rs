@@ -6,7 +6,8 @@ use actor_store::{Crash, MemoryDisk, Options};
 
 use super::{
     Name,
-    clock::{NodeClock, SeededIds, VirtualClock},
+    clock::{SeededIds, VirtualClock},
+    steps::{LifeClock, Off},
     wire::Wire,
 };
 use crate::{
@@ -52,7 +53,6 @@ pub(super) struct Life {
     pub(super) shared: Arc<Shared>,
     pub(super) shards: Vec<Shard>,
     pub(super) gate: Gate,
-    pub(super) clock: Arc<NodeClock>,
     /// On the node's clock.
     pub(super) next_scan: u64,
 }
@@ -85,11 +85,11 @@ pub(super) struct Home {
     pub(super) start_at: Option<u64>,
     /// The next start dies after this many changes of its files.
     pub(super) dies_in_recovery: Option<u64>,
-    /// How far the machine's clock is ahead of the world's; a process reads it when it begins.
-    pub(super) ahead_ms: i64,
     /// How long each sync takes.
     pub(super) sync_ms: u64,
     pub(super) commits: u64,
+    /// How far the machine's clock is off.
+    pub(super) off: Off,
 }
 
 impl Home {
@@ -107,9 +107,9 @@ impl Home {
             plan: None,
             start_at: None,
             dies_in_recovery: None,
-            ahead_ms: 0,
             sync_ms: 0,
             commits: 0,
+            off: Off::default(),
         }
     }
 
@@ -174,13 +174,9 @@ impl Home {
             .store_options(options);
         let wire = Arc::clone(wire);
         let builder = (self.build)(builder.transport(wire));
-        let clock = Arc::new(NodeClock {
-            world: Arc::clone(clock),
-            ahead_ms: self.ahead_ms,
-        });
         let outside = Outside {
             disk: Arc::new(self.disk.clone()),
-            clock: Arc::<NodeClock>::clone(&clock),
+            clock: Arc::new(LifeClock::new(clock, &self.off)),
             ids: Arc::<SeededIds>::clone(ids),
         };
         let Parts { shared, mut shards } = builder.assemble(outside)?;
@@ -197,7 +193,6 @@ impl Home {
             shared,
             shards,
             gate: Gate::Idle,
-            clock,
             next_scan,
         })
     }
@@ -224,6 +219,11 @@ impl Home {
 }
 
 impl Life {
+    /// When it is so late for this node, in the world's time.
+    pub(super) fn in_the_world(&self, due: u64, now: u64) -> u64 {
+        now + due.saturating_sub(self.shared.clock.now_ms())
+    }
+
     /// Whoever waits in this process hears that it stopped; nobody else hears anything.
     pub(super) fn die(self) {
         drop(self.shards);

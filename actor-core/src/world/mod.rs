@@ -133,6 +133,7 @@
 mod by_hand;
 mod check;
 mod clock;
+mod damage;
 mod death;
 mod diagram;
 mod fault;
@@ -143,6 +144,7 @@ mod nodes;
 mod report;
 mod run;
 mod seeds;
+mod steps;
 mod tasks;
 mod trace;
 mod weather;
@@ -155,6 +157,7 @@ use std::{
     time::Duration,
 };
 
+pub use damage::Record;
 pub use death::die;
 pub(crate) use death::pass_death_on;
 pub use fault::{Fault, Faults};

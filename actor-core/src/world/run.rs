@@ -328,7 +328,8 @@ impl World {
     pub(super) fn begin(&mut self, index: usize) {
         if let Some((mut dice, most)) = self.drawn(index, Fault::ClockStep, "clock step") {
             let by = 1 + dice.below(most).cast_signed();
-            self.homes[index].ahead_ms += if dice.coin() { by } else { -by };
+            let name = self.homes[index].name.clone();
+            self.step_clock(&name, if dice.coin() { by } else { -by });
         }
         if self.homes[index].commits > 0
             && let Some((mut dice, most)) =
@@ -355,7 +356,8 @@ impl World {
 
     /// The next time at which something happens by itself.
     fn next_due(&self) -> Option<u64> {
-        let homes = self.homes.iter().filter_map(Home::next_due);
+        let now = self.clock.now();
+        let homes = self.homes.iter().filter_map(|home| home.next_due(now));
         homes.chain(self.wire.next_due()).min()
     }
 
@@ -371,7 +373,7 @@ impl World {
             }
         }
         for index in 0..self.homes.len() {
-            if self.homes[index].scan(now) {
+            if self.homes[index].scan() {
                 self.after(index);
             }
         }
@@ -440,7 +442,7 @@ impl World {
 
 impl Home {
     /// The next time, on the world's clock, at which something happens here by itself.
-    fn next_due(&self) -> Option<u64> {
+    fn next_due(&self, now: u64) -> Option<u64> {
         let life = self.running().into_iter().filter_map(|life| {
             let store = &life.shared.store;
             let shards = life.shards.iter().filter_map(crate::node::Shard::next_due);
@@ -453,17 +455,17 @@ impl Home {
                 _ => None,
             };
             let own = shards.chain(row).chain(fold);
-            own.map(|due| life.clock.in_world(due)).chain(sync).min()
+            own.map(|due| life.in_the_world(due, now)).chain(sync).min()
         });
         life.chain(self.start_at).min()
     }
 
     /// Looks at the index of deadlines if it is time. True if the store failed.
-    fn scan(&mut self, now: u64) -> bool {
+    fn scan(&mut self) -> bool {
         let Some(life) = self.life.as_mut().filter(|life| !life.shared.has_failed()) else {
             return false;
         };
-        let now = now.saturating_add_signed(life.clock.ahead_ms);
+        let now = life.shared.clock.now_ms();
         if now < life.next_scan {
             return false;
         }

@@ -35,7 +35,7 @@ impl Checkout {
 }
 "#;
 
-const CHECKOUT_ARGS: &str = r#"pending = Cart, timeout = "2 days", lifetime = "1 year", version = 2, uses(Catalog, Stripe), tables(LEDGER)"#;
+const CHECKOUT_ARGS: &str = r#"pending = Cart, timeout = "2 days", lifetime = "1 year", on_poison = "hold", version = 2, uses(Catalog, Stripe), tables(LEDGER)"#;
 
 #[test]
 fn a_dialog_without_pending_work() {

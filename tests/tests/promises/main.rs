@@ -3,12 +3,16 @@
 mod apps;
 mod article;
 mod claims;
+mod clock;
+mod damage;
 mod deadlines;
 mod deaths;
 mod duplex;
 mod found;
 mod gate;
+mod held;
 mod keyed;
+mod knowledge;
 mod letting_go;
 mod market;
 mod poison;

@@ -343,7 +343,8 @@ fn a_wall_clock_that_is_set_shows_at_the_next_start_and_moves_nothing_before() {
             Ok(later) => i64::try_from(later.as_millis()).unwrap(),
             Err(earlier) => -i64::try_from(earlier.duration().as_millis()).unwrap(),
         };
-        assert!((moved - by_ms).abs() < 60_000, "{moved} for {by_ms}");
+        // The time of a store never goes back.
+        assert!((moved - by_ms.max(0)).abs() < 60_000, "{moved} for {by_ms}");
     }
 }
 

@@ -13,12 +13,13 @@ use tokio::sync::oneshot;
 
 use super::{
     Learned, LineState, PlainCall, PlainSpec, Shard,
-    commands::not_sent,
+    cells::Waiter,
+    commands::{millis, not_sent},
     names::{Name, Recorded, forget_first},
     txn::Txn,
 };
 use crate::{
-    dialog::{Encoded, Heard, Knowledge, Outcome, Sent},
+    dialog::{Encoded, Heard, Knowledge, Never, Outcome, Sent},
     digest::Digest,
     node::{
         address::Address,
@@ -89,9 +90,11 @@ impl Shard {
             first,
             ask,
             once,
+            within,
             opening,
             answer,
         } = sent;
+        let until = within.map(|time| txn.now.saturating_add(millis(time)));
         let batch = batch(first, ask).map_err(|(name, cause)| {
             Outcome::Codec(format!(
                 "the arguments of `{name}` could not be encoded: {cause}"
@@ -122,8 +125,9 @@ impl Shard {
                     txn.output.answers.push((answer, Heard::Outcome(outcome)));
                     return Ok(());
                 }
-                Recorded::Running(request) => {
-                    self.wait_for(txn, &line, request, answer);
+                Recorded::Running(request, since_ms) => {
+                    let waiter = Waiter { answer, until };
+                    self.wait_for(txn, &line, (request, since_ms), waiter);
                     return Ok(());
                 }
                 Recorded::Conflict => {
@@ -136,6 +140,10 @@ impl Shard {
                 }
             }
         }
+        if let Some(damaged) = self.damage_of(address) {
+            settle(txn, answer, damaged);
+            return Ok(());
+        }
         if exists && self.is_orphan(address)? {
             // Nothing is sent that nobody here could take; the dialog waits for a program that serves it again.
             settle(txn, answer, Outcome::NoRoute(spec.open.service.to_owned()));
@@ -147,12 +155,13 @@ impl Shard {
                 settle(txn, answer, not_sent(Some(&ending)));
                 return Ok(());
             }
-            if let Err(outcome) = self.open_line(txn, &spec, address)? {
+            if let Err(outcome) = self.open_line(txn, &spec, address, within)? {
                 settle(txn, answer, outcome);
                 return Ok(());
             }
         }
-        self.speak(txn, address, batch, name.as_ref(), answer, &line)
+        let waiter = Waiter { answer, until };
+        self.speak(txn, address, batch, name.as_ref(), waiter, &line)
     }
 
     /// Brings the dialog of a handle into memory. A key whose dialog certainly never reached anybody is opened anew: only
@@ -210,13 +219,14 @@ impl Shard {
         txn: &mut Txn<'_>,
         spec: &PlainSpec,
         address: Address,
+        within: Option<Duration>,
     ) -> Result<Result<(), Outcome>, StoreFault> {
         let owner = if spec.key.is_some() {
             Owner::Keyed
         } else {
             Owner::Volatile
         };
-        let opened = self.open_initiator(txn, address, &spec.open, owner)?;
+        let opened = self.open_initiator(txn, address, &spec.open, owner, within)?;
         if let (Ok(()), Some(key)) = (&opened, &spec.key) {
             let row = encode(&KeyRow::new(address)).map_err(super::txn::encoding)?;
             txn.writes.push(Write {
@@ -234,7 +244,7 @@ impl Shard {
         address: Address,
         batch: Batch,
         name: Option<&Name>,
-        answer: oneshot::Sender<Heard>,
+        waiter: Waiter,
         line: &Arc<LineState>,
     ) -> Result<(), StoreFault> {
         let Batch {
@@ -245,20 +255,20 @@ impl Shard {
         } = batch;
         for tell in tells {
             if let Err(outcome) = self.say(txn, address, tell, false, Ask::default())? {
-                settle(txn, answer, outcome);
+                settle(txn, waiter.answer, outcome);
                 return Ok(());
             }
         }
         let name = name.map(Name::to_text);
         let record = Ask {
-            then: None,
             name: name.clone().map(|name| (name, digest)),
+            ..Ask::default()
         };
         let is_told = ask.kind == MessageKind::Tell;
         let request = match self.say(txn, address, ask, closing, record)? {
             Ok(request) => request,
             Err(outcome) => {
-                settle(txn, answer, outcome);
+                settle(txn, waiter.answer, outcome);
                 return Ok(());
             }
         };
@@ -267,15 +277,16 @@ impl Shard {
             if let Some(cell) = self.endpoints.get_mut(&address) {
                 cell.attach(line);
             }
-            settle(txn, answer, Outcome::Ok(Vec::new()));
+            settle(txn, waiter.answer, Outcome::Ok(Vec::new()));
             return Ok(());
         }
-        self.wait_for(txn, line, request, answer);
+        self.wait_for(txn, line, (request, txn.now), waiter);
         match name {
             Some(name) => {
                 let named = Named {
                     digest,
                     request,
+                    since_ms: txn.now,
                     outcome: None,
                 };
                 self.record_name(txn, address, name, named)
@@ -289,17 +300,39 @@ impl Shard {
         &mut self,
         txn: &mut Txn<'_>,
         line: &Arc<LineState>,
-        request: u64,
-        answer: oneshot::Sender<Heard>,
+        (request, since_ms): (u64, u64),
+        waiter: Waiter,
     ) {
         let Some(cell) = self.endpoints.get_mut(&line.address()) else {
             return;
         };
-        cell.waiters.entry(request).or_default().push(answer);
+        let hurries = waiter.until.is_some();
+        cell.waiters.entry(request).or_default().push(waiter);
         cell.attach(line);
-        let since = UNIX_EPOCH + Duration::from_millis(txn.now);
+        let since = UNIX_EPOCH + Duration::from_millis(since_ms);
         let said = (Arc::clone(line), Learned::Said(request, since));
         txn.output.learned.push(said);
+        if hurries {
+            self.arm_endpoint(line.address());
+        }
+    }
+
+    /// What is known of a named request, from what is written.
+    pub(super) fn on_knowledge(
+        &mut self,
+        line: &LineState,
+        name: String,
+        answer: oneshot::Sender<Knowledge>,
+    ) -> Result<(), StoreFault> {
+        let address = line.address();
+        self.ensure_endpoint(address)?;
+        let known = match self.damage_of(address) {
+            Some(damaged) => damaged.into_failure::<Never>().knowledge(),
+            None => self.knowledge_of(address, &Name::Once(name).to_text())?,
+        };
+        let mut txn = Txn::new(self.shared.clock.now_ms());
+        txn.output.known.push((answer, known));
+        self.commit(txn).map(drop)
     }
 
     pub(super) fn on_dropped(&mut self, line: &LineState) -> Result<(), StoreFault> {

@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{LineState, Shard, Who, txn::Txn};
 use crate::{
-    dialog::{Actor, Heard, Service},
+    dialog::{Actor, Heard, Outcome, Service},
     node::{
         address::{Address, actor_key},
         record::{ActorRecord, EndpointRecord, Named, Owner},
@@ -29,11 +29,20 @@ pub(super) const MAX_CELLS: usize = 16_384;
 /// memory only, and dropping it would cost a retry for each message.
 const TALKING_MS: u64 = 1000;
 
+/// A caller in plain code, and until when it waits.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) answer: oneshot::Sender<Heard>,
+    pub(super) until: Option<u64>,
+}
+
 /// An endpoint in memory.
 pub(super) struct EndpointCell {
     pub(super) record: EndpointRecord,
     /// Callers in plain code that wait for an answer, by request.
-    pub(super) waiters: BTreeMap<u64, Vec<oneshot::Sender<Heard>>>,
+    pub(super) waiters: BTreeMap<u64, Vec<Waiter>>,
+    /// How often something was said again since this cell is in memory.
+    pub(super) rounds: u32,
     /// Named requests of a volatile dialog.
     pub(super) named: BTreeMap<String, Named>,
     /// Handles in plain code that are told what is known.
@@ -64,6 +73,7 @@ impl EndpointCell {
         Self {
             record,
             waiters: BTreeMap::new(),
+            rounds: 0,
             named: BTreeMap::new(),
             lines: Vec::new(),
             retry_at: None,
@@ -71,6 +81,27 @@ impl EndpointCell {
             unwritten: false,
             used,
         }
+    }
+
+    /// When a caller or a continuation has waited long enough, at the earliest.
+    fn overdue_at(&self) -> Option<u64> {
+        let callers = self.waiters.values().flatten();
+        callers.filter_map(|waiter| waiter.until).min()
+    }
+
+    /// What is known of a request that is not answered.
+    pub(super) fn doubt(&self, request: u64) -> Option<(u64, u32)> {
+        let ask = self.record.asks.get(&request)?;
+        Some((
+            ask.since_ms,
+            1 + self.rounds - ask.rounds_before.min(self.rounds),
+        ))
+    }
+
+    /// What is heard of a request whose time has passed.
+    pub(super) fn overdue_outcome(&self, request: u64) -> Outcome {
+        let (since_ms, attempts) = self.doubt(request).unwrap_or_default();
+        Outcome::Overdue { since_ms, attempts }
     }
 
     pub(super) fn is_volatile(&self) -> bool {
@@ -131,14 +162,11 @@ impl Shard {
             cell.used = used;
             return Ok(true);
         }
-        let Some(value) = self
-            .shared
-            .store
-            .get(Table::Endpoints, &address.to_bytes())?
-        else {
+        let key = address.to_bytes();
+        let who = Who::Endpoint(address);
+        let Some(record) = self.load::<EndpointRecord>(Table::Endpoints, &key, who)? else {
             return Ok(false);
         };
-        let record: EndpointRecord = self.shared.decode(Table::Endpoints, &value)?;
         let mut cell = EndpointCell::new(record, used);
         let effects = cell
             .record
@@ -173,10 +201,11 @@ impl Shard {
             cell.used = used;
             return Ok(!cell.gone);
         }
-        let Some(value) = self.shared.store.get(Table::Actors, &actor_key(actor))? else {
+        let key = actor_key(actor);
+        let who = Who::Actor(actor);
+        let Some(record) = self.load::<ActorRecord>(Table::Actors, &key, who)? else {
             return Ok(false);
         };
-        let record: ActorRecord = self.shared.decode(Table::Actors, &value)?;
         let Some(service) = self.shared.registry.get(&record.service).cloned() else {
             // Served when it was written: it waits for a program that serves it again, or for its deadline.
             tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");
@@ -303,11 +332,20 @@ impl Shard {
         let Some(cell) = self.endpoints.get(&address) else {
             return;
         };
-        let deadlines = cell
-            .record
-            .deadlines
-            .values()
-            .map(|due| self.patient(cell.record.opened_ms, *due))
+        let counts = !self.gives_nothing_up() || cell.record.endpoint.ending().is_some();
+        let deadlines = counts.then_some(&cell.record.deadlines);
+        let deadlines = deadlines
+            .into_iter()
+            .flatten()
+            .map(|(_, due)| *due)
+            .chain(
+                cell.record
+                    .asks
+                    .values()
+                    .filter_map(|ask| ask.until.filter(|_| counts)),
+            )
+            .map(|due| self.patient(cell.record.opened_ms, due))
+            .chain(cell.overdue_at())
             .min();
         if let Some(due) = deadlines.into_iter().chain(cell.retry_at).min() {
             self.arm(due, Who::Endpoint(address));

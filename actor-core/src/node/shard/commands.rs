@@ -19,7 +19,7 @@ use crate::{
     },
     protocol::{
         Abandoned, Carrier, DialogId, Ending, Endpoint, FaultCode, Input, MAX_MESSAGE_BYTES,
-        Message, MessageKind, Outgoing, SendRefusal,
+        Message, MessageKind, Outgoing, SendRefusal, Timeouts, TimerKind,
     },
 };
 
@@ -36,9 +36,12 @@ impl Shard {
                 txn.opens.insert(dialog, spec);
                 Ok(())
             }
-            Command::Send { dialog, call, then } => {
-                self.send_to_partner(txn, actor, dialog, call, then)
-            }
+            Command::Send {
+                dialog,
+                call,
+                then,
+                within,
+            } => self.send_to_partner(txn, actor, dialog, call, then, within),
             Command::Tell { event } => self.tell_event(txn, actor, event),
             Command::Listen { dialog, then, .. } => self.listen(txn, actor, dialog, then),
             Command::Reply { request, value } => self.keep_promise(txn, own, request, value),
@@ -201,6 +204,7 @@ impl Shard {
         dialog: DialogId,
         call: Encoded,
         then: Option<Continuation>,
+        within: Option<Duration>,
     ) -> Result<(), StoreFault> {
         let address = Address::initiator(dialog, actor.slot());
         let refused = match call.body {
@@ -226,6 +230,7 @@ impl Shard {
                 },
                 call.closing,
                 then.as_ref(),
+                within,
             )?,
         };
         match (refused, then) {
@@ -280,6 +285,7 @@ impl Shard {
         self.input(txn, address, Input::Abandon(FaultCode::Abandoned, why))
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
     fn send_or_refuse(
         &mut self,
         txn: &mut Txn<'_>,
@@ -288,16 +294,19 @@ impl Shard {
         outgoing: Outgoing,
         closing: bool,
         then: Option<&Continuation>,
+        within: Option<Duration>,
     ) -> Result<Option<Outcome>, StoreFault> {
         if let Some(outcome) = txn.broken.get(&address.key.dialog).cloned() {
             return Ok(Some(outcome));
         }
-        if let Some(outcome) = self.open_child(txn, actor, address)? {
+        if let Some(outcome) = self.open_child(txn, actor, address, within)? {
             return Ok(Some(outcome));
         }
+        let until = within.map(|time| txn.now.saturating_add(millis(time)));
         let ask = Ask {
             then: then.cloned(),
-            name: None,
+            until: until.filter(|_| then.is_some()),
+            ..Ask::default()
         };
         self.say(txn, address, outgoing, closing, ask)
             .map(Result::err)
@@ -309,6 +318,7 @@ impl Shard {
         txn: &mut Txn<'_>,
         actor: DialogId,
         address: Address,
+        within: Option<Duration>,
     ) -> Result<Option<Outcome>, StoreFault> {
         if self.ensure_endpoint(address)? {
             return Ok(None);
@@ -316,7 +326,8 @@ impl Shard {
         let Some(spec) = txn.opens.get(&address.key.dialog).cloned() else {
             return Ok(Some(Outcome::Closed));
         };
-        if let Err(outcome) = self.open_initiator(txn, address, &spec, Owner::Child(actor))? {
+        let owner = Owner::Child(actor);
+        if let Err(outcome) = self.open_initiator(txn, address, &spec, owner, within)? {
             return Ok(Some(outcome));
         }
         if let Some(cell) = self.actors.get_mut(&actor) {
@@ -332,6 +343,7 @@ impl Shard {
         address: Address,
         spec: &Arc<OpenSpec>,
         owner: Owner,
+        within: Option<Duration>,
     ) -> Result<Result<(), Outcome>, StoreFault> {
         let carrier = if self.shared.registry.get(spec.service).is_some() {
             Carrier::Local
@@ -341,6 +353,7 @@ impl Shard {
             return Ok(Err(Outcome::NoRoute(spec.service.to_owned())));
         };
         let trace = self.trace_of(&owner, address.key.dialog);
+        let timeouts = self.cascade(&owner, spec.timeouts, within, txn.now);
         let token = token(address.slot, self.shared.ids.random());
         let (endpoint, effects) = Endpoint::initiate(
             address.key.dialog,
@@ -348,7 +361,7 @@ impl Shard {
             spec.service,
             spec.mode,
             carrier,
-            spec.timeouts,
+            timeouts,
             spec.contract,
             owner == Owner::Volatile,
             &self.shared.env(),
@@ -360,6 +373,32 @@ impl Shard {
         );
         self.absorb(txn, address, effects)?;
         Ok(Ok(()))
+    }
+
+    /// A subcontracted dialog lasts no longer than the one that opened it, and is looked for no longer than its first
+    /// request may wait.
+    fn cascade(
+        &self,
+        owner: &Owner,
+        timeouts: Timeouts,
+        within: Option<Duration>,
+        now: u64,
+    ) -> Timeouts {
+        let parent = match owner {
+            Owner::Child(parent) => self.endpoints.get(&Address::target(*parent)),
+            _ => None,
+        };
+        let until = parent.and_then(|cell| cell.record.deadlines.get(&TimerKind::Lifetime));
+        let left = until.map(|until| Duration::from_millis(until.saturating_sub(now)));
+        let lifetime = timeouts.lifetime.min(left.unwrap_or(Duration::MAX));
+        Timeouts {
+            lifetime,
+            initiation: timeouts
+                .initiation
+                .min(lifetime)
+                .min(within.unwrap_or(Duration::MAX)),
+            ..timeouts
+        }
     }
 
     /// A subcontracted dialog belongs to the work of the one that opened it; any other begins its own.
@@ -392,6 +431,11 @@ impl Shard {
         let wants_answer = outgoing.kind == MessageKind::Ask;
         self.input(txn, address, Input::Send(outgoing))?;
         if wants_answer && let Some(cell) = self.endpoints.get_mut(&address) {
+            let ask = Ask {
+                since_ms: txn.now,
+                rounds_before: cell.rounds,
+                ..ask
+            };
             cell.record.asks.insert(request, ask);
         }
         if closing {
@@ -399,6 +443,11 @@ impl Shard {
         }
         Ok(Ok(request))
     }
+}
+
+/// Milliseconds, as many as there are.
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn refusal_outcome(refusal: SendRefusal, bytes: usize, ending: Option<&Ending>) -> Outcome {

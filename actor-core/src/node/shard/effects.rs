@@ -68,16 +68,24 @@ impl Shard {
         let stored = cell.stores_rows();
         let partner = partner_address(cell);
         let trace = cell.record.trace.0;
+        let left = cell.record.deadlines.get(&TimerKind::Lifetime).copied();
+        let left = left.or_else(|| lifetime(&effects.timers, txn.now));
+        // How long the dialog may last at all, as both sides shall count it.
+        let ttl_ms = left.map_or(0, |until| until.saturating_sub(txn.now).max(1));
         txn.output
             .frames
             .extend(effects.frames.into_iter().map(|(to, mut frame)| {
                 frame.trace = trace;
+                if frame.dst_token.is_none() {
+                    frame.ttl_ms = ttl_ms;
+                }
                 (to, frame)
             }));
         if let Some(partner) = partner {
             txn.local.extend(effects.local.into_iter().map(|mut item| {
                 if let LocalItem::Open(open) = &mut item {
                     open.trace = trace;
+                    open.ttl_ms = ttl_ms;
                 }
                 (partner, item, stored)
             }));
@@ -218,7 +226,7 @@ impl Shard {
         for waiter in cell.waiters.remove(&request).unwrap_or_default() {
             txn.output
                 .answers
-                .push((waiter, Heard::Outcome(outcome.clone())));
+                .push((waiter.answer, Heard::Outcome(outcome.clone())));
         }
         if let (Some(then), Owner::Child(parent)) = (ask.then, &cell.record.owner) {
             let partner = then.opening.then_some(address.key.dialog);
@@ -234,6 +242,7 @@ impl Shard {
             let named = Named {
                 digest,
                 request,
+                since_ms: ask.since_ms,
                 outcome: Some(outcome),
             };
             self.record_name(txn, address, name, named)?;
@@ -265,7 +274,8 @@ impl Shard {
             Notice::Retransmit { messages, attempt } => {
                 add(&counters.retransmitted, messages as u64);
                 debug!(target: "actor_core::dialog", %dialog, messages, attempt, "retransmit");
-                if let Some(cell) = self.endpoints.get(&address) {
+                if let Some(cell) = self.endpoints.get_mut(&address) {
+                    cell.rounds = cell.rounds.saturating_add(1);
                     let learned = cell.lines().map(|line| (line, Learned::SaidAgain));
                     txn.output.learned.extend(learned);
                 }
@@ -281,6 +291,17 @@ impl Shard {
         }
         Ok(())
     }
+}
+
+/// When the lifetime ends that is only now to begin.
+fn lifetime(timers: &[TimerOp], now: u64) -> Option<u64> {
+    timers.iter().find_map(|timer| match timer {
+        TimerOp::Arm(TimerKind::Lifetime, after) => {
+            let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            Some(now.saturating_add(after))
+        }
+        _ => None,
+    })
 }
 
 /// Why there is no answer: it was forgotten, or it was too large and its step rolled back.

@@ -1,19 +1,20 @@
 //! Frames from other nodes: to the endpoint they name, to a new target, or refused without a trace.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use actor_store::StoreFault;
 
-use super::{Shard, cells::EndpointCell, txn::Txn};
+use super::{Shard, Who, cells::EndpointCell, txn::Txn};
 use crate::{
+    coverage::{self, Rare},
     node::{
         address::{Address, token},
         record::{EndpointRecord, Owner},
         stats::add,
     },
     protocol::{
-        Carrier, Destination, DialogId, Endpoint, FaultCode, Frame, Input, Role, Stage, refuse,
-        reject,
+        Carrier, Destination, DialogId, Endpoint, FaultCode, Frame, Input, Role, Stage, Timeouts,
+        refuse, reject,
     },
 };
 
@@ -32,6 +33,8 @@ impl Shard {
         if !self.ensure_endpoint(address)? {
             return match frame.dst_token {
                 Some(_) => self.reply(&frame, reject(&frame)),
+                // Nothing begins in the place of something that cannot be read.
+                None if self.damaged.contains_key(&Who::Endpoint(address)) => Ok(()),
                 None => self.on_opening(address, &frame),
             };
         }
@@ -70,6 +73,9 @@ impl Shard {
             return Ok(false);
         }
         let key = crate::node::address::actor_key(actor);
+        if self.damaged.contains_key(&Who::Actor(actor)) {
+            return Ok(false);
+        }
         Ok(self
             .shared
             .store
@@ -124,6 +130,7 @@ impl Shard {
 
     fn on_opening(&mut self, address: Address, frame: &Frame) -> Result<(), StoreFault> {
         let Some(service) = self.shared.registry.get(&frame.service).cloned() else {
+            coverage::sometimes(Rare::OpeningNotServed);
             let detail = format!(
                 "`{}` is not served by `{}`",
                 frame.service, self.shared.name
@@ -153,7 +160,7 @@ impl Shard {
                 frame.clone(),
                 token,
                 service.spec.mode,
-                service.spec.timeouts,
+                shortened(service.spec.timeouts, frame.ttl_ms),
                 &shard.shared.env(),
             );
             shard.new_target(txn, address, endpoint, &service, DialogId(frame.trace));
@@ -199,5 +206,18 @@ impl Shard {
         let mut txn = Txn::new(self.shared.clock.now_ms());
         txn.output.frames.push((to, answer));
         self.commit(txn).map(drop)
+    }
+}
+
+/// A dialog lasts no longer than its initiator says it may.
+pub(super) fn shortened(timeouts: Timeouts, ttl_ms: u64) -> Timeouts {
+    if ttl_ms == 0 {
+        return timeouts;
+    }
+    let left = Duration::from_millis(ttl_ms);
+    Timeouts {
+        initiation: timeouts.initiation.min(left),
+        lifetime: timeouts.lifetime.min(left),
+        ..timeouts
     }
 }

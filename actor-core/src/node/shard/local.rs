@@ -5,7 +5,7 @@
 
 use actor_store::{StoreFault, Table, Value, Write};
 
-use super::{Delivery, Shard, txn::Txn};
+use super::{Delivery, Shard, frames::shortened, txn::Txn};
 use crate::{
     node::{
         address::{ADDRESS_BYTES, Address, inbox_key, token},
@@ -164,7 +164,7 @@ impl Shard {
         let (endpoint, effects) = Endpoint::accept_local(
             open.clone(),
             token,
-            service.spec.timeouts,
+            shortened(service.spec.timeouts, open.ttl_ms),
             &self.shared.env(),
         );
         self.new_target(txn, to, endpoint, &service, DialogId(open.trace));

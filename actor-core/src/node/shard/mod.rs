@@ -6,6 +6,7 @@
 mod calls;
 mod cells;
 mod commands;
+mod damage;
 mod effects;
 mod ends;
 mod frames;
@@ -20,7 +21,7 @@ mod unasked;
 mod work;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
     sync::Arc,
     time::Duration,
@@ -30,7 +31,10 @@ use actor_store::StoreFault;
 use tokio::sync::oneshot;
 
 use super::{address::Address, deaths::Deaths, shared::Shared};
-use crate::protocol::{DialogId, Frame, LocalItem, Mutant};
+use crate::{
+    dialog::Knowledge,
+    protocol::{DialogId, Frame, LocalItem, Mutant},
+};
 
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
 pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
@@ -54,8 +58,14 @@ pub(crate) enum ShardMsg {
     Close(Arc<LineState>),
     /// Plain code gives a dialog up.
     Abandon(Arc<LineState>, String),
+    /// Tell what is known of a named request.
+    Knowledge(Arc<LineState>, String, oneshot::Sender<Knowledge>),
+    /// The clock is believed from now on.
+    Rearm,
     /// An operator wants work tried again that is held. Told, durably, whether there is any.
     Retry(DialogId, oneshot::Sender<bool>),
+    /// The other side of a dialog of this store cannot be read any more.
+    PartnerDamaged(Address, String),
     /// Something may be due at this time.
     Wake(u64, Who),
     /// Tell how many messages were handled since the last one.
@@ -108,6 +118,9 @@ pub(crate) struct Shard {
     next_sweep: u64,
     /// Of the actors at home here.
     deaths: Deaths,
+    /// Records that cannot be read, in words, and those of them whose dialogs are not yet ended.
+    damaged: BTreeMap<Who, String>,
+    buried: Vec<Who>,
 }
 
 impl Shard {
@@ -126,6 +139,8 @@ impl Shard {
             max_cells: MAX_CELLS,
             next_sweep: 0,
             deaths,
+            damaged: BTreeMap::new(),
+            buried: Vec::new(),
         }
     }
 
@@ -143,6 +158,7 @@ impl Shard {
             if *first == 0 || waiting == 0 || self.shared.is_mutant(Mutant::ExpireAtBoot) {
                 self.first = None;
                 self.fire(now)?;
+                self.bury()?;
                 return Ok(true);
             }
             *first -= 1;
@@ -156,6 +172,7 @@ impl Shard {
         };
         self.handled += 1;
         self.handle(message)?;
+        self.bury()?;
         self.sweep()?;
         Ok(true)
     }
@@ -217,6 +234,12 @@ impl Shard {
             ShardMsg::Close(line) => self.on_close(&line),
             ShardMsg::Abandon(line, why) => self.on_abandon(&line, why),
             ShardMsg::Retry(dialog, done) => self.on_retry(dialog, done),
+            ShardMsg::PartnerDamaged(address, detail) => self.on_partner_damaged(address, &detail),
+            ShardMsg::Knowledge(line, name, answer) => self.on_knowledge(&line, name, answer),
+            ShardMsg::Rearm => {
+                self.rearm();
+                Ok(())
+            }
             ShardMsg::Wake(due, who) => {
                 self.arm(due, who);
                 Ok(())

@@ -61,6 +61,7 @@ impl Shard {
         let Some(cell) = self.actors.get_mut(&actor) else {
             return Ok(());
         };
+        coverage::sometimes(Rare::StepPlayedTwice);
         // What a handler caused in its own step is blamed on the work that came in.
         let ahead = done.min((works.len() as u32).saturating_sub(1));
         if txn.retrying {
@@ -75,6 +76,7 @@ impl Shard {
                 .extend(works.into_iter().map(|(_, work)| work));
         }
         if failed.retry == Retry::Patient {
+            coverage::sometimes(Rare::WaitedForBusyPartner);
             let doublings = cell.record.waited.min(BUSY_DOUBLINGS);
             cell.record.retry_at = txn.now + (BUSY_PATIENCE_MS << doublings);
             cell.record.waited += 1;
@@ -152,6 +154,7 @@ impl Shard {
         if !self.actors.get(&actor).is_some_and(done) {
             return Ok(());
         }
+        coverage::sometimes(Rare::WorkOutlivedItsDialog);
         let mut txn = Txn::new(self.shared.clock.now_ms());
         self.end_actor(&mut txn, actor)?;
         self.commit(txn).map(drop)
@@ -240,6 +243,10 @@ impl Shard {
         if cell.record.is_held() {
             txn.delete(Table::DeadLetters, held_key(actor));
             cell.record.retry_at = txn.now;
+        }
+        coverage::sometimes(Rare::Quarantined);
+        if cell.record.work.len() > 1 {
+            coverage::sometimes(Rare::QuarantinedWithWorkBehind);
         }
         cell.record.work.clear();
         error!(

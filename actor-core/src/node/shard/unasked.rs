@@ -95,7 +95,7 @@ impl Shard {
         let address = Address::initiator(dialog, actor.slot());
         let refused = match txn.broken.get(&dialog).cloned() {
             Some(outcome) => Some(outcome),
-            None => self.open_child(txn, actor, address)?,
+            None => self.open_child(txn, actor, address, None)?,
         };
         let ending = self
             .endpoints

@@ -1,6 +1,7 @@
 //! What the application hears: one message in order per transaction (rows 7 and 15).
 
 use super::{Endpoint, Mode, Stage};
+use crate::coverage::{self, Rare};
 use crate::protocol::effects::{Effects, Notice, TimerKind};
 use crate::protocol::ending::{Ending, FaultCode};
 use crate::protocol::ids::Role;
@@ -34,6 +35,7 @@ impl Endpoint {
             self.confirmed(eff);
         }
         if message.fin {
+            self.notice_crossing();
             self.fin_received = Some(message.seq);
         }
         // Row 24: after our goodbye nothing is answered any more, so nothing is begun.
@@ -52,6 +54,7 @@ impl Endpoint {
             self.unanswered.remove(&message.re);
         }
         if fin {
+            self.notice_crossing();
             self.fin_received = Some(message.seq);
         }
         if kind != MessageKind::Empty {
@@ -61,6 +64,8 @@ impl Endpoint {
             match self.mode {
                 // H9: a refusal ends what never began; the partner hears it instead of a confirmation.
                 Mode::Pending if kind.is_refusal() => {
+                    coverage::row(7);
+                    coverage::sometimes(Rare::DeclinedFirstAnswer);
                     let fault = Some((FaultCode::Declined, String::new()));
                     self.end(Ending::Declined, fault, env, eff);
                     return;
@@ -80,8 +85,16 @@ impl Endpoint {
         }
     }
 
+    /// The partner's goodbye, while ours is on its way.
+    fn notice_crossing(&self) {
+        if self.fin_sent.is_some_and(|fin| self.acked < fin) {
+            coverage::sometimes(Rare::BothClosedAtOnce);
+        }
+    }
+
     /// Row 7: "only after you have heard from the application on the other side may you exit the initiation stage".
     pub(super) fn establish(&mut self, eff: &mut Effects) {
+        coverage::row(7);
         self.stage = Stage::Established;
         self.was_established = true;
         eff.notices.push(Notice::Established);
@@ -90,6 +103,9 @@ impl Endpoint {
     /// Row 28: the partner's end is heard after everything it said before.
     pub(super) fn meet_doom(&mut self, env: &Env<'_>, eff: &mut Effects) {
         if self.next_held().is_some() {
+            if self.now.doom.is_some() {
+                coverage::sometimes(Rare::FaultWaitedForMessages);
+            }
             return;
         }
         let Some(doom) = self

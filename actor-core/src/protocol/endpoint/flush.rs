@@ -3,6 +3,7 @@
 //! This alone puts messages and acknowledgements into frames, so that both are as durable as the transaction.
 
 use super::{Carrier, Endpoint, Mode, Stage};
+use crate::coverage::{self, Rare};
 use crate::protocol::codec::{MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, MESSAGE_OVERHEAD_BYTES};
 use crate::protocol::effects::{Destination, Effects};
 use crate::protocol::ending::Ending;
@@ -50,6 +51,9 @@ impl Endpoint {
             }
             _ => return,
         };
+        if self.now.due {
+            coverage::row(3);
+        }
         self.now.transmitted = match self.mode {
             Mode::Handshake => 0,
             Mode::Pending => self.send_next - 1,
@@ -77,6 +81,9 @@ impl Endpoint {
         };
         // Numbers that were superseded take no place in the window.
         let window = usize::try_from(env.limits.window).unwrap_or(usize::MAX);
+        if self.outbox.len() > window {
+            coverage::sometimes(Rare::WindowFull);
+        }
         let mut unsaid = self
             .outbox
             .iter()

@@ -66,6 +66,7 @@ impl Endpoint {
                 self.hear_partner(frame, env, eff);
             }
             FrameKind::Ack => {
+                coverage::row(4);
                 if env.is_mutant(Mutant::DropInitOnAck) {
                     self.outbox.clear();
                     self.acked = self.send_next - 1;
@@ -100,6 +101,9 @@ impl Endpoint {
         coverage::row(5);
         if frame.messages.first().is_some_and(|first| first.seq > 1) {
             coverage::sometimes(Rare::BoundOnLaterAnswer);
+        }
+        if self.now.turned_away.is_some() {
+            coverage::sometimes(Rare::BoundAfterRefusal);
         }
         self.peer = Some(Peer {
             token: frame.src_token,
@@ -159,6 +163,8 @@ impl Endpoint {
             && rounds >= CONVINCING_REFUSALS
             && self.now.candidates.is_empty()
         {
+            coverage::row(8);
+            coverage::sometimes(Rare::TurnedAwayForGood);
             self.end(ending, None, env, eff);
         }
     }
@@ -197,6 +203,11 @@ impl Endpoint {
         if !matches!(frame.kind, FrameKind::Syn | FrameKind::Data) {
             return;
         }
+        coverage::row(if self.stage == Stage::Accumulating {
+            10
+        } else {
+            18
+        });
         self.now.need_ack = true;
         // It has not heard our answers: say them again.
         self.now.due = true;
@@ -215,6 +226,10 @@ impl Endpoint {
             return;
         }
         if let FrameKind::Fault { code, detail } = frame.kind {
+            coverage::row(28);
+            if self.fin_sent.is_some() {
+                coverage::sometimes(Rare::FaultCrossedGoodbye);
+            }
             self.now.doom = Some(Doom {
                 seq: None,
                 code: Some(code),
@@ -227,6 +242,7 @@ impl Endpoint {
             return self.contradiction(env, eff);
         }
         if self.stage == Stage::Accumulating {
+            coverage::row(13);
             // Row 13: only the initiator that chose us knows our token.
             self.confirmed(eff);
             self.progress();
@@ -257,11 +273,14 @@ impl Endpoint {
 
     fn learn_address(&mut self, frame: &Frame, eff: &mut Effects) {
         let is_newer = frame.age() > self.acked_at;
+        let has_moved =
+            |peer: &&mut Peer| peer.store == frame.src_store && peer.node != frame.src_node;
         if let Some(peer) = self
             .peer
             .as_mut()
-            .filter(|peer| is_newer && peer.node != frame.src_node)
+            .filter(|peer| is_newer && has_moved(peer))
         {
+            coverage::sometimes(Rare::PartnerMoved);
             peer.node.clone_from(&frame.src_node);
             eff.at_least(Durability::Lazy);
         }
@@ -275,6 +294,9 @@ impl Endpoint {
     fn acknowledged(&mut self, frame: &Frame, env: &Env<'_>, eff: &mut Effects) {
         if frame.ack < self.acked && frame.age() > self.acked_at {
             return self.contradiction(env, eff);
+        }
+        if frame.ack < self.acked {
+            coverage::sometimes(Rare::OldAcknowledgement);
         }
         if frame.ack <= self.acked {
             return;
@@ -320,15 +342,21 @@ impl Endpoint {
             let is_next = message.after < self.recv_next;
             let goes_back = message.currency && env.is_mutant(Mutant::CurrencyGoesBack);
             if seq < self.recv_next && !goes_back {
+                coverage::row(16);
                 self.now.need_ack = true;
                 eff.notices.push(Notice::Duplicate { seq });
             } else if let Some(held) = self.now.held.get_mut(&seq) {
                 held.after = held.after.min(message.after);
             } else if !is_next && self.now.held.len() >= window {
+                coverage::row(17);
                 self.now.need_ack = true;
             } else {
                 let fits = bytes + message.body.len() <= env.limits.max_outbox_bytes;
                 if fits || is_next {
+                    coverage::row(15);
+                    if !is_next {
+                        coverage::sometimes(Rare::HeldOutOfOrder);
+                    }
                     bytes += message.body.len();
                     self.now.held.insert(seq, message);
                 }
@@ -350,7 +378,12 @@ impl Endpoint {
 
     /// Row 29: the tombstone answers. Acknowledgements and RESETs are not answered, so that two tombstones fall silent.
     fn late(&mut self, frame: &Frame, eff: &mut Effects) {
+        coverage::row(29);
+        self.learn_address(frame, eff);
         let told = matches!(frame.kind, FrameKind::Fault { .. });
+        if told && self.fault.as_ref().is_some_and(|fault| !fault.acked) {
+            coverage::sometimes(Rare::BothGaveUp);
+        }
         if told || frame.flags.ended {
             self.fault_heard(eff);
         }
@@ -361,7 +394,11 @@ impl Endpoint {
                 .is_some_and(super::Ending::is_completed)
         {
             self.now.need_ack |= frame.kind != FrameKind::Ack;
+            if !self.now.need_ack {
+                coverage::sometimes(Rare::TombstoneFellSilent);
+            }
         } else if frame.kind != FrameKind::Ack {
+            coverage::sometimes(Rare::TombstoneRepeatedFault);
             self.now.answer_with_fault = true;
         }
     }

@@ -3,6 +3,7 @@
 //! Nothing leaves here; `flush.rs` makes frames.
 
 use super::{Carrier, Endpoint, Mode, SendRefusal, Stage};
+use crate::coverage::{self, Rare};
 use crate::protocol::codec::{MAX_FRAME_BYTES, MAX_FRAME_MESSAGES};
 use crate::protocol::effects::{Effects, Notice};
 use crate::protocol::ids::Role;
@@ -28,11 +29,13 @@ impl Endpoint {
             let messages = limits.max_initiation_messages.min(MAX_INITIATION_MESSAGES);
             let total = limits.max_initiation_bytes.min(MAX_INITIATION_BYTES);
             if self.send_next > messages || self.initiation_bytes + bytes > total {
+                coverage::sometimes(Rare::FirstMessagesFull);
                 return Err(SendRefusal::InitWindowFull);
             }
         } else if self.outbox.len() >= limits.max_outbox_messages
             || self.outbox_bytes + bytes > limits.max_outbox_bytes
         {
+            coverage::sometimes(Rare::OutboxFull);
             return Err(SendRefusal::Busy);
         }
         Ok(())
@@ -73,7 +76,10 @@ impl Endpoint {
         match self.can_send(outgoing.body.len(), limits) {
             // Takes the place of another, which makes room. Otherwise the last value would be the one that is lost.
             Err(SendRefusal::Busy) if self.takes_a_place(outgoing, limits) => Ok(()),
-            Err(SendRefusal::Busy) if outgoing.kind.is_answer() => Ok(()),
+            Err(SendRefusal::Busy) if outgoing.kind.is_answer() => {
+                coverage::sometimes(Rare::AnswerBeyondOutbox);
+                Ok(())
+            }
             verdict => verdict,
         }
     }
@@ -100,6 +106,7 @@ impl Endpoint {
             self.queue(goodbye, env, eff);
         }
         if let Some(last) = self.outbox.back_mut() {
+            coverage::row(24);
             last.fin = true;
             self.fin_sent = Some(last.seq);
             Self::wrote(eff);
@@ -117,6 +124,11 @@ impl Endpoint {
             body,
         } = outgoing;
         let seq = self.send_next;
+        match self.stage {
+            Stage::Initiating if seq > 1 => coverage::row(2),
+            Stage::Accumulating => coverage::row(12),
+            _ => {}
+        }
         self.send_next += 1;
         match self.role {
             Role::Initiator if kind == MessageKind::Ask => _ = self.unanswered.insert(seq),

@@ -1,6 +1,6 @@
 //! The bytes of a frame: pinned, complete, and harmless when they are wrong.
 
-use super::world::Rng;
+use super::kit::Rng;
 use crate::protocol::{
     DialogId, FaultCode, Frame, FrameError, FrameFlags, FrameKind, MAX_FRAME_BYTES, Message,
     MessageKind, ResetReason, Role, StoreId, Token,
@@ -204,7 +204,7 @@ fn bytes_with_a_right_checksum_and_wrong_content_never_panic() {
         }
         mutated.truncate(
             mutated.len()
-                - if rng.chance(30) {
+                - if rng.below(100) < 30 {
                     rng.below(40) as usize
                 } else {
                     0

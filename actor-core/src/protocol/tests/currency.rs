@@ -245,6 +245,7 @@ fn currency_is_heard_before_a_goodbye_and_before_a_fault() {
 fn currency_in_one_store_is_superseded_within_a_step() {
     let mut initiator = Side::initiator_with(Mode::Handshake, Carrier::Local, false);
     let opening = LocalItem::Open(crate::protocol::LocalOpen {
+        ttl_ms: 0,
         trace: [0; 16],
         dialog: super::kit::dialog(),
         service: "foo".into(),

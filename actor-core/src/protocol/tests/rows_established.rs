@@ -2,8 +2,8 @@
 
 use super::kit::{Side, TIMEOUTS, asked, established, settle, shaken, store};
 use crate::protocol::{
-    Abandoned, Durability, Ending, FaultCode, FrameKind, Input, Location, Mode, Notice,
-    ResetReason, SendRefusal, Stage, TimerKind, Token, reject,
+    Abandoned, Destination, Durability, Ending, FaultCode, FrameKind, Input, Location, Mode,
+    Notice, ResetReason, SendRefusal, Stage, TimerKind, Token, reject,
 };
 
 #[test]
@@ -455,6 +455,50 @@ fn row_29_a_tombstone_answers_late_frames_and_two_tombstones_fall_silent() {
     target.take(&late);
     settle(&mut initiator, &mut target);
     assert_eq!(target.heard(), ["hello"]);
+}
+
+#[test]
+fn row_29_a_tombstone_answers_where_its_partner_lives_now() {
+    let (mut initiator, mut target) = established();
+    _ = initiator.step(Input::Close);
+    target.take(&initiator.flush_one());
+    let goodbye = target.flush_one();
+    initiator.take(&goodbye);
+    assert_eq!(initiator.ending(), Some(&Ending::Completed));
+    initiator.flush();
+    // The acknowledgement is lost, and the target moves.
+    target.name = "moved";
+    initiator.take(&target.fire(TimerKind::Retransmit)[0]);
+    let (to, _) = initiator.step(Input::Flush).frames.remove(0);
+    assert!(
+        matches!(&to, Destination::Store { node, .. } if node == "moved"),
+        "{to:?}"
+    );
+}
+
+#[test]
+fn row_29_a_wrong_house_does_not_silence_a_fault() {
+    let (mut initiator, _) = established();
+    _ = initiator.step(Input::Abandon(FaultCode::Abandoned, String::new()));
+    let mut reset = reject(&initiator.flush_one()).unwrap();
+    reset.src_store = store("x");
+    assert!(initiator.step(Input::Frame(reset)).locate);
+    assert!(initiator.flush().is_empty());
+    _ = initiator.step(Input::Located(Location::Bound {
+        node: "moved".into(),
+    }));
+    let mut frames = initiator.step(Input::Flush).frames;
+    let (to, fault) = frames.remove(0);
+    assert!(
+        matches!(&to, Destination::Store { node, .. } if node == "moved"),
+        "{to:?}"
+    );
+    assert!(matches!(fault.kind, FrameKind::Fault { .. }));
+    // Its own store says that nobody is left to hear it.
+    let mut reset = reject(&fault).unwrap();
+    reset.src_store = store("a");
+    _ = initiator.step(Input::Frame(reset));
+    assert!(initiator.fire(TimerKind::Retransmit).is_empty());
 }
 
 #[test]

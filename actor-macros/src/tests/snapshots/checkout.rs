@@ -55,6 +55,7 @@ impl ::actor_core::__private::Dialog for Checkout {
             lifetime: ::core::time::Duration::from_millis(31536000000),
         }
     };
+    const __ON_POISON: ::actor_core::__private::OnPoison = ::actor_core::__private::OnPoison::Hold;
     type Pending = Cart;
     type Client<P: ::actor_core::__private::Port> = CheckoutClient<P>;
     fn __handle(
