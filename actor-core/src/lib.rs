@@ -764,8 +764,9 @@
 //! assert_eq!(visit.number, Some(41));
 //! ```
 //!
-//! For whole applications, start the nodes in a temporary directory, on a network with gnomes; the seed makes the network
-//! decide the same way again. `println!("{}", Order::CONTRACT)` prints what both sides of a dialog agreed on.
+//! For whole applications there is the module `world` (the same feature): many nodes on one thread, in virtual time, with
+//! crashes, lost frames and failing disks drawn from a seed, and a report with a sequence diagram where a seed fails.
+//! `println!("{}", Order::CONTRACT)` prints what both sides of a dialog agreed on.
 //!
 //! # Operating
 //!
@@ -797,10 +798,11 @@ mod node;
 pub mod protocol;
 mod transport;
 #[cfg(feature = "test-util")]
-#[doc(hidden)]
 pub mod world;
 
 pub use actor_macros::dialog;
+#[cfg(feature = "test-util")]
+pub use actor_macros::dialog_test;
 pub use actor_store::{OpenError, StoreFault, keys::TableKey};
 pub use dialog::{
     Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, EventInfo, Events, Fingerprint,

@@ -11,6 +11,7 @@ mod ast;
 mod attr;
 mod block;
 mod check;
+mod dialog_test;
 mod duration;
 mod errors;
 mod expand;
@@ -120,6 +121,39 @@ pub fn dialog(
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
     expand_dialog(args.into(), &item.into()).into()
+}
+
+/// A test of many worlds: the function's body runs once for each seed, each time in a world of its own.
+///
+/// ```ignore
+/// #[dialog_test(seeds = 500)]
+/// fn every_order_is_paid_once(world: &mut World) {
+///     world.serve::<Checkout>().instances(3);
+///     let checkout = world.front().open::<Checkout>();
+///     ..
+///     world.finish_all();
+///     world.check_exactly_once();
+/// }
+/// ```
+///
+/// Where a seed fails, the test says which, which faults it needs, how to repeat it, and shows what happened as a
+/// sequence diagram. `WORLD_SEED=17` runs one seed, `WORLD_SEEDS=0..5000` others.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `seeds = 500` | the first 500 seeds; 100 where nothing is said. |
+/// | `crate = ::path` | where `actor-core` is found under another name. |
+///
+/// The function has one argument, a `&mut World`, and returns nothing or a `Result`. Other attributes stay: `#[ignore]`,
+/// `#[should_panic(expected = "..")]`.
+///
+/// Needs the feature `test-util` of `actor-core`, where the test is built.
+#[proc_macro_attribute]
+pub fn dialog_test(
+    args: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    dialog_test::expand(args.into(), &item.into()).into()
 }
 
 fn expand_dialog(args: TokenStream, item: &TokenStream) -> TokenStream {

@@ -51,12 +51,26 @@ impl Counts {
     }
 }
 
+impl State {
+    /// Counts a change of a file. An error if the power is gone.
+    fn change(&mut self) -> io::Result<()> {
+        match &mut self.changes_left {
+            Some(0) => Err(io::Error::other("injected: the power is gone")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     files: BTreeMap<String, File>,
     syncs_left: Option<u64>,
     bytes_left: Option<u64>,
-    deeds_left: Option<u64>,
+    changes_left: Option<u64>,
     locked: bool,
     recording: Option<Recording>,
 }
@@ -77,18 +91,6 @@ impl State {
             files: files
                 .map(|(name, file)| (name.as_str().into(), file.pages().clone()))
                 .collect(),
-        }
-    }
-
-    // The power is cut before this write, sync or change of length.
-    fn powered(&mut self) -> io::Result<()> {
-        match &mut self.deeds_left {
-            Some(0) => Err(io::Error::other("injected: the power is cut")),
-            Some(left) => {
-                *left -= 1;
-                Ok(())
-            }
-            None => Ok(()),
         }
     }
 }
@@ -168,11 +170,6 @@ impl MemoryDisk {
         })
     }
 
-    /// After so many more writes, syncs and changes of length, counted over all files, every one fails.
-    pub fn cut_power_after(&self, deeds: u64) {
-        lock(&self.state).deeds_left = Some(deeds);
-    }
-
     /// The `k`-th sync from now, counted over all files and from 1, fails and makes nothing durable, and
     /// so does every later one.
     pub fn fail_sync_at(&self, k: u64) {
@@ -182,6 +179,25 @@ impl MemoryDisk {
     /// After `bytes` more bytes every write fails for lack of space.
     pub fn fail_write_after(&self, bytes: u64) {
         lock(&self.state).bytes_left = Some(bytes);
+    }
+
+    /// After `changes` more writes, syncs and changes of length, over all files, the power goes: every later one fails.
+    /// [`MemoryDisk::crash`] tells what is left then.
+    pub fn lose_power_after(&self, changes: u64) {
+        lock(&self.state).changes_left = Some(changes);
+    }
+
+    /// Takes back what was planned to fail and has not yet. What has failed stays failed for whoever met it.
+    pub fn mend(&self) {
+        let mut state = lock(&self.state);
+        state.syncs_left = None;
+        state.bytes_left = None;
+        state.changes_left = None;
+    }
+
+    /// The power stays on after all. True if it had gone.
+    pub fn keep_power(&self) -> bool {
+        lock(&self.state).changes_left.take() == Some(0)
     }
 
     /// What went to one file.
@@ -317,7 +333,7 @@ impl StorageBackend for Handle {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut state = lock(&self.state);
-        state.powered()?;
+        state.change()?;
         self.file(&mut state)?.push(Op::SetLen(len as usize));
         state.note(&self.name, || Deed::SetLen(len as usize));
         Ok(())
@@ -325,7 +341,7 @@ impl StorageBackend for Handle {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = lock(&self.state);
-        state.powered()?;
+        state.change()?;
         let fails = match &mut state.syncs_left {
             Some(0) => true,
             Some(left) => {
@@ -346,7 +362,7 @@ impl StorageBackend for Handle {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = lock(&self.state);
-        state.powered()?;
+        state.change()?;
         let len = data.len() as u64;
         let is_full = match &mut state.bytes_left {
             Some(left) if *left < len => {

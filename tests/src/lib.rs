@@ -7,3 +7,8 @@ pub mod models;
 pub mod mutate;
 pub mod prove;
 pub mod samples;
+
+/// The programs in the page on testing.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/testing.md")]
+struct Testing;

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{
     logical::LogicalClock,
+    notes::Notes,
     shard::{Delivery, Learned, LineState},
 };
 use crate::{
@@ -42,6 +43,8 @@ pub(crate) struct Output {
     pub(crate) retried: Vec<(oneshot::Sender<bool>, bool)>,
     /// For endpoints of this store, while those wait for the sync as well.
     pub(crate) local: Vec<Delivery>,
+    /// What becomes true with the commit. Waits for nothing and nobody waits for it.
+    pub(crate) notes: Notes,
 }
 
 impl Output {

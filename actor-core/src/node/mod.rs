@@ -19,6 +19,7 @@ mod line;
 mod listing;
 mod logical;
 mod mailbox;
+mod notes;
 mod public;
 mod record;
 mod registry;
@@ -45,5 +46,6 @@ pub(crate) use shared::Shared;
 #[cfg(feature = "test-util")]
 pub(crate) use {
     builder::{Outside, Parts},
+    notes::{Note, Ran, What},
     shell::{AHEAD_MS, Committed, SCAN_EVERY_MS, persist, release, scan},
 };

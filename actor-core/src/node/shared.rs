@@ -24,6 +24,7 @@ use super::{
     letters::LetterBook,
     logical::LogicalClock,
     mailbox::Mailbox,
+    notes::Notebook,
     record::{KeyRow, decode},
     registry::Registry,
     shard::ShardMsg,
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) mailboxes: Vec<Mailbox<ShardMsg>>,
     pub(crate) counters: Counters,
+    pub(crate) notebook: Notebook,
     pub(crate) table_lock: Mutex<()>,
     /// Keys that were asked for and are not yet written: two callers of one key must get one dialog.
     pub(crate) proposed: Mutex<std::collections::HashMap<Vec<u8>, DialogId>>,
@@ -132,6 +134,7 @@ impl Shared {
             transport,
             mailboxes: (0..shards).map(|_| Mailbox::default()).collect(),
             counters: Counters::default(),
+            notebook: Notebook::default(),
             table_lock: Mutex::new(()),
             proposed: Mutex::default(),
             send_ctr: AtomicU64::new(0),
@@ -237,7 +240,8 @@ impl Shared {
     }
 
     /// Lets an output out. Its step is durable.
-    pub(crate) fn release(&self, output: Output) {
+    pub(crate) fn release(&self, mut output: Output) {
+        self.notebook.durable(&mut output.notes);
         for (destination, frame) in output.frames {
             self.transmit(&destination, frame);
         }

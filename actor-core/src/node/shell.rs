@@ -176,7 +176,7 @@ pub(crate) fn persist(shared: &Shared, cut: Cut) -> Option<Committed> {
     let ticket = cut.ticket();
     let Cut {
         batch,
-        outputs,
+        mut outputs,
         steps,
         ..
     } = cut;
@@ -188,9 +188,14 @@ pub(crate) fn persist(shared: &Shared, cut: Cut) -> Option<Committed> {
     let begun = std::time::Instant::now();
     if let Err(fault) = shared.gate.commit(batch) {
         coverage::row(31);
+        let notes = outputs.iter_mut().map(|output| &mut output.notes);
+        shared.notebook.in_doubt(notes);
         outputs.into_iter().for_each(super::shared::refuse);
         shared.fail(&fault);
         return None;
+    }
+    for output in &mut outputs {
+        shared.notebook.durable(&mut output.notes);
     }
     if !empty {
         if steps > 1 {

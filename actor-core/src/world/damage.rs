@@ -63,7 +63,8 @@ impl World {
         store.publish(writes);
         store.commit(store.cut()).expect("it can be written");
         drop(store);
-        self.begin(name);
+        let index = self.index_of(name);
+        self.begin(index);
         found
     }
 }

@@ -301,7 +301,7 @@ impl<'r> Trial<'r> {
             if scene.disk(node).recorded() != events.start {
                 return Err("the same workload did something else".to_owned());
             }
-            scene.disk(node).cut_power_after(deeds);
+            scene.disk(node).lose_power_after(deeds);
             if let Some(op) = workload.ops.last() {
                 scene.apply(*op);
             }

@@ -260,7 +260,7 @@ fn a_large_message_survives_crashes_of_both_sides() {
                 world.advance(Duration::from_secs(60));
                 for node in [caller, target] {
                     assert_eq!(
-                        world.rows(node, actor_store::Table::Outbox),
+                        world.stored_rows(node, actor_store::Table::Outbox),
                         0,
                         "at `{node}`"
                     );
@@ -319,7 +319,7 @@ fn large_bodies_are_written_once_however_often_their_record_is() {
     world.partition("caller", "depot");
     let large = world.start(depot.take(body(LARGE), 0));
     world.settle();
-    assert_eq!(world.rows(caller, actor_store::Table::Outbox), 1);
+    assert_eq!(world.stored_rows(caller, actor_store::Table::Outbox), 1);
     let before = world.journal_bytes(caller);
     let small: Vec<_> = (0..20).map(|_| world.start(depot.taken())).collect();
     world.settle();
@@ -332,7 +332,7 @@ fn large_bodies_are_written_once_however_often_their_record_is() {
     world.advance(Duration::from_secs(60));
     let depot = world.open_as::<Depot>(caller, "d");
     assert_eq!(world.run(depot.taken()).unwrap(), 1);
-    assert_eq!(world.rows(caller, actor_store::Table::Outbox), 0);
+    assert_eq!(world.stored_rows(caller, actor_store::Table::Outbox), 0);
 }
 
 #[test]

@@ -26,3 +26,4 @@ mod timers;
 mod upgrade;
 mod versions;
 mod volatile;
+mod worlds;

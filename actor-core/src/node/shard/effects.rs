@@ -43,6 +43,14 @@ impl Shard {
         }
         let before = cell.record.endpoint.recv_next();
         let effects = cell.record.endpoint.step(input, &shared.env());
+        let EndpointKey { dialog, role } = address.key;
+        let token = cell.record.endpoint.token();
+        txn.output.notes.consumed(
+            dialog,
+            role,
+            token,
+            before..cell.record.endpoint.recv_next(),
+        );
         // What was superseded before a message never had a row.
         let delivered = effects.deliver.as_ref().map(|message| message.seq);
         let consumed = delivered.unwrap_or(before)..cell.record.endpoint.recv_next();
@@ -164,6 +172,12 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         if address.key.role == Role::Target {
             if message.kind != MessageKind::Empty {
+                if let Some(cell) = self.endpoints.get(&address) {
+                    let token = cell.record.endpoint.token();
+                    txn.output
+                        .notes
+                        .accepted(address.key.dialog, token, message.seq);
+                }
                 txn.work
                     .push_back((address.key.dialog, Work::Message(message)));
             }

@@ -95,6 +95,13 @@ impl Shard {
             txn.dirty_actors.insert(actor);
             return Ok(None);
         }
+        #[cfg(feature = "test-util")]
+        let mut noted = {
+            let token = self.endpoints.get(&Address::target(actor));
+            let token = token.map(|own| own.record.endpoint.token());
+            let name_of = |handler| cell.service.handler_name(handler);
+            crate::node::Ran::new(actor, token, &work, cell.record.pending, name_of)
+        };
         let running = Running::of(actor, &work);
         let deaths = self.deaths.get(&running).copied().unwrap_or(0);
         let tried = deaths + cell.record.attempt() - 1;
@@ -119,6 +126,14 @@ impl Shard {
             running: Some(running),
             ..failed
         });
+        #[cfg(feature = "test-util")]
+        {
+            noted.failed = ran.is_err();
+            shared.notebook.tried(&noted);
+            if !noted.failed {
+                txn.output.notes.handled(noted);
+            }
+        }
         match ran {
             Ok(done) => {
                 txn.dirty_actors.insert(actor);
