@@ -75,7 +75,11 @@ impl World {
         self.settle_in(name, Exposed::Yes, Rc::new(build));
     }
 
-    /// A node whose store has a past: what lies on `disk`.
+    /// A node whose store has a past: what lies on `disk`. The checkers excuse the dialogs that are in it.
+    ///
+    /// # Panics
+    ///
+    /// If the store cannot be opened.
     pub fn node_on(
         &mut self,
         name: &str,
@@ -83,6 +87,13 @@ impl World {
         build: impl Fn(NodeBuilder) -> NodeBuilder + 'static,
     ) {
         self.settle_on(name, Exposed::Yes, Rc::new(build), Some(disk));
+        // Nobody here saw what was said before.
+        let known = self
+            .at(name)
+            .dialogs()
+            .expect("a store that opened is read");
+        self.ledger
+            .took_memory(known.into_iter().map(|dialog| dialog.id));
     }
 
     /// The node of plain callers, which serves nothing. It stands for the world outside: its frames are lost as
