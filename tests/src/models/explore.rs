@@ -230,3 +230,34 @@ impl Seen {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stateright::Checker;
+
+    use super::*;
+    use crate::models::configs::{self, Size};
+
+    #[test]
+    fn all_states_and_edges_are_found_that_stateright_finds() {
+        for plan in [configs::pool_pending, configs::pool_handshake] {
+            let plan = plan(Size::Small);
+            let found = explore(
+                &World::new(plan.clone(), None, None),
+                usize::MAX,
+                Edges::Kept,
+            );
+            let other = World::new(plan, None, None).checker().spawn_bfs().join();
+            assert_eq!(found.states.len(), other.unique_state_count());
+            // The first state was generated as well.
+            assert_eq!(found.generated + 1, other.state_count());
+        }
+    }
+
+    #[test]
+    fn a_model_that_is_left_says_so() {
+        let world = World::new(configs::pool_pending(Size::Small), None, None);
+        let found = explore(&world, 100, Edges::Dropped);
+        assert!(!found.is_whole);
+    }
+}
