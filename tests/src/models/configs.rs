@@ -140,7 +140,11 @@ pub(super) fn silence(size: Size) -> Plan {
     Plan {
         asks: size.pick(1, 2),
         answering: Answering::Later,
-        deadlines: &[TimerKind::Silence, TimerKind::Linger],
+        // Who lingered until it was forgotten leaves its partner to the lifetime: M3 late duplicates.
+        deadlines: size.pick(
+            &[TimerKind::Silence, TimerKind::Linger],
+            &[TimerKind::Silence, TimerKind::Lifetime],
+        ),
         trouble: Trouble {
             crashes: 1,
             deadlines: size.pick(1, 2),
