@@ -8,7 +8,7 @@ use actor_store::{StoreFault, Table, Value, Write};
 use super::{Delivery, Shard, frames::shortened, txn::Txn};
 use crate::{
     node::{
-        address::{ADDRESS_BYTES, Address, inbox_key, token},
+        address::{ADDRESS_BYTES, Address, inbox_key},
         record::{decode, encode},
     },
     protocol::{DialogId, Endpoint, FaultCode, Input, LocalItem, LocalOpen, Stage},
@@ -161,7 +161,7 @@ impl Shard {
             txn.local.push((initiator, fault, stored));
             return Ok(());
         };
-        let token = token(to.slot, self.shared.ids.random());
+        let token = self.shared.mint(to.slot);
         let (endpoint, effects) = Endpoint::accept_local(
             open.clone(),
             token,

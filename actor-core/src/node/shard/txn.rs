@@ -169,6 +169,7 @@ impl Shard {
         }
         let changed = !writes.is_empty() || !output.is_empty() || !deliveries.is_empty();
         if !writes.is_empty() || !output.is_empty() {
+            self.shared.let_out_early(&mut output);
             // While the table lock is held: the order of execution is the order of tickets.
             if let Some(output) = self.shared.gate.submit(writes, output) {
                 self.shared.release(output);
