@@ -28,7 +28,7 @@ pub(crate) const MAX_LETTERS_BYTES: u64 = 64 * 1024 * 1024;
 const HELD: &[u8] = b"\xffheld ";
 
 /// A message that was given up, and what was known then.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeadLetter {
     /// The dialog that ended because of it.
@@ -74,6 +74,32 @@ pub struct Held {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LetterError {
     why: String,
+}
+
+/// Customers' data has no place in a log: bodies and states are shown by their lengths.
+impl fmt::Debug for DeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetter")
+            .field("dialog", &self.dialog)
+            .field("service", &self.service)
+            .field("version", &self.version)
+            .field("what", &self.what)
+            .field("handler", &self.handler)
+            .field("body_bytes", &self.body.len())
+            .field("state_bytes", &self.state.len())
+            .field("pending", &self.pending)
+            .field("why", &self.why)
+            .field("attempts", &self.attempts)
+            .field("at_ms", &self.at_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Held {
+    /// The dialog that holds it: what [`Node::retry`](crate::Node::retry) wants to know.
+    pub fn dialog(&self) -> DialogId {
+        self.letter.dialog
+    }
 }
 
 impl DeadLetter {
