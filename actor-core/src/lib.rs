@@ -831,7 +831,7 @@ pub mod prelude {
 
     pub use crate::{
         Abandoned, Answer, CallError, Cx, Dialog, DialogRef, Ending, Events, Gnomes, Knowledge,
-        Later, Network, Node, NodeBuilder, Pending, PendingCx, ReplyTo, Table, TableKey, dialog,
+        Later, Network, Node, Pending, PendingCx, ReplyTo, Table, TableKey, dialog,
     };
 }
 
