@@ -125,7 +125,11 @@ impl Shard {
     }
 
     /// What an actor has put off, its partner need not add to.
-    fn tell_backlog(&mut self, txn: &mut Txn<'_>, address: Address) -> Result<(), StoreFault> {
+    pub(super) fn tell_backlog(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+    ) -> Result<(), StoreFault> {
         let (Role::Target, Some(actor), Some(cell)) = (
             address.key.role,
             self.actors.get(&address.key.dialog),
