@@ -24,10 +24,10 @@ pub(super) fn run(_options: &Options, watch: &Watch) -> Outcome {
             for (who, found) in [
                 ("models", in_its_model(&refutation)),
                 ("simulation", among_gnomes(mutant)),
-                ("nodes", in_nodes(mutant)),
+                ("nodes", traitors::refute(mutant)),
             ] {
                 let found = match found {
-                    Found::Refuted(how) => how,
+                    Found::Refuted(how) => shortened(&how),
                     Found::NotHere(why) => format!("- ({why})"),
                     Found::Survives => {
                         let what = format!("{mutant:?} survives, so the checker is broken: {who}");
@@ -43,16 +43,20 @@ pub(super) fn run(_options: &Options, watch: &Watch) -> Outcome {
     outcome
 }
 
-enum Found {
+/// What a checker found of a mutant.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// How it shows.
     Refuted(String),
+    /// It does not show, although it should.
     Survives,
-    /// It can make no difference here.
+    /// It is not to be found here, and why.
     NotHere(&'static str),
 }
 
 impl From<Option<String>> for Found {
     fn from(how: Option<String>) -> Self {
-        how.map_or(Self::Survives, |how| Self::Refuted(shortened(&how)))
+        how.map_or(Self::Survives, Self::Refuted)
     }
 }
 
@@ -68,6 +72,9 @@ fn among_gnomes(mutant: Mutant) -> Found {
     if is_of_nodes(mutant) {
         return Found::NotHere("no matter of endpoints");
     }
+    if mutant == Mutant::ResetWithoutEcho {
+        return Found::NotHere("the gnomes do not notice; its model does");
+    }
     let how = (0..SEEDS).find_map(|seed| {
         let plan = Plan {
             mutant: Some(mutant),
@@ -77,10 +84,6 @@ fn among_gnomes(mutant: Mutant) -> Found {
     });
     how.map(|violation| format!("{}, seed {}", violation.what, violation.seed))
         .into()
-}
-
-fn in_nodes(mutant: Mutant) -> Found {
-    traitors::refute(mutant).into()
 }
 
 /// A rule that a node adds to those of its endpoints.

@@ -9,25 +9,32 @@ use actor_core::prelude::*;
 use actor_core::protocol::{FrameKind, Mutant};
 use actor_core::world::World;
 
+use super::mutants::Found;
 use super::nodes;
 use super::shop::{Account, AccountClient, BOOKED};
 
+/// Mutants that any world of chance notices sooner or later.
+const BY_CHANCE: [Mutant; 3] = [Mutant::Rebind, Mutant::VolatileBinding, Mutant::ApplyInInit];
 /// Worlds of chance in which a mutant without a scene must be noticed.
 const SEEDS: u64 = 100;
 /// A message that fails so often is put aside before.
 const FOR_EVER: u32 = 99;
-/// What a story finds wrong.
-type Found = Result<(), String>;
+/// What a scene finds wrong.
+type Seen = Result<(), String>;
 
-/// What shows that these nodes are wrong, if it shows. Nodes that are not must be noticed in no scene.
-pub(super) fn refute(mutant: Mutant) -> Option<String> {
-    match scene_of(mutant) {
-        Some(scene) => play(scene, Some(mutant)).err(),
-        None => (0..SEEDS).find_map(|seed| {
-            let why = nodes::live_or_say_why(seed, Some(mutant)).err()?;
-            Some(format!("seed {seed}: {why}"))
-        }),
+/// What shows that nodes are wrong in this way.
+pub(super) fn refute(mutant: Mutant) -> Found {
+    if let Some(scene) = scene_of(mutant) {
+        return play(scene, Some(mutant)).err().into();
     }
+    if !BY_CHANCE.contains(&mutant) {
+        return Found::NotHere("nodes have no scene for it");
+    }
+    let found = (0..SEEDS).find_map(|seed| {
+        let why = nodes::live_or_say_why(seed, Some(mutant)).err()?;
+        Some(format!("seed {seed}: {why}"))
+    });
+    found.into()
 }
 
 /// What the scenes wrongly find in nodes as they are.
@@ -43,7 +50,7 @@ pub(super) fn false_alarms() -> Vec<String> {
         .collect()
 }
 
-fn scene_of(mutant: Mutant) -> Option<fn(Option<Mutant>) -> Found> {
+fn scene_of(mutant: Mutant) -> Option<fn(Option<Mutant>) -> Seen> {
     Some(match mutant {
         Mutant::SkipPoison => nothing_is_handled_after_what_fails,
         Mutant::VolatileAttemptCount => what_kills_is_put_aside,
@@ -57,7 +64,7 @@ fn scene_of(mutant: Mutant) -> Option<fn(Option<Mutant>) -> Found> {
 }
 
 /// What a watcher of the world complains of counts as found.
-fn play(scene: fn(Option<Mutant>) -> Found, mutant: Option<Mutant>) -> Found {
+fn play(scene: fn(Option<Mutant>) -> Seen, mutant: Option<Mutant>) -> Seen {
     catch_unwind(AssertUnwindSafe(|| scene(mutant)))
         .unwrap_or_else(|cause| Err(crate::gnomes::words(cause.as_ref())))
 }
@@ -77,14 +84,14 @@ fn account(world: &World) -> AccountClient {
     world.open_as::<Account>("front", "account")
 }
 
-fn expect<T: PartialEq + std::fmt::Debug>(what: &str, is: T, should: T) -> Found {
+fn expect<T: PartialEq + std::fmt::Debug>(what: &str, is: T, should: T) -> Seen {
     if is == should {
         return Ok(());
     }
     Err(format!("{what}: {is:?} and not {should:?}"))
 }
 
-fn small_talk(mutant: Option<Mutant>) -> Found {
+fn small_talk(mutant: Option<Mutant>) -> Seen {
     let mut world = pair(mutant);
     expect("nothing yet", world.run(account(&world).total()), Ok(0))?;
     let note = account(&world).note(0);
@@ -99,7 +106,7 @@ fn small_talk(mutant: Option<Mutant>) -> Found {
     Ok(())
 }
 
-fn nothing_is_handled_after_what_fails(mutant: Option<Mutant>) -> Found {
+fn nothing_is_handled_after_what_fails(mutant: Option<Mutant>) -> Seen {
     let mut world = pair(mutant);
     expect("nothing yet", world.run(account(&world).total()), Ok(0))?;
     let fails = account(&world).book("she".to_owned(), 1, FOR_EVER);
@@ -113,7 +120,7 @@ fn nothing_is_handled_after_what_fails(mutant: Option<Mutant>) -> Found {
     }
 }
 
-fn what_kills_is_put_aside(mutant: Option<Mutant>) -> Found {
+fn what_kills_is_put_aside(mutant: Option<Mutant>) -> Seen {
     let mut world = pair(mutant);
     expect("nothing yet", world.run(account(&world).total()), Ok(0))?;
     if super::scenes::kills_until_it_is_put_aside(&mut world, "account") {
@@ -122,7 +129,7 @@ fn what_kills_is_put_aside(mutant: Option<Mutant>) -> Found {
     Err("a message kills its process for ever".to_owned())
 }
 
-fn what_was_said_meanwhile_is_heard(mutant: Option<Mutant>) -> Found {
+fn what_was_said_meanwhile_is_heard(mutant: Option<Mutant>) -> Seen {
     const DAY: Duration = Duration::from_secs(86_400);
     let mut world = pair(mutant);
     expect("nothing yet", world.run(account(&world).total()), Ok(0))?;
@@ -135,7 +142,7 @@ fn what_was_said_meanwhile_is_heard(mutant: Option<Mutant>) -> Found {
     expect("what was said while it was down", heard, Ok(0))
 }
 
-fn a_twin_is_another(mutant: Option<Mutant>) -> Found {
+fn a_twin_is_another(mutant: Option<Mutant>) -> Seen {
     let mut world = pair(mutant);
     // It books, and nobody hears of it.
     world.lose(u32::MAX, |record| {
@@ -163,7 +170,7 @@ fn a_twin_is_another(mutant: Option<Mutant>) -> Found {
     }
 }
 
-fn amnesia_is_told(mutant: Option<Mutant>) -> Found {
+fn amnesia_is_told(mutant: Option<Mutant>) -> Seen {
     let mut world = pair(mutant);
     let booked = world.run(account(&world).book("she".to_owned(), 1, 0));
     expect("the sum", booked, Ok(1))?;
@@ -177,7 +184,7 @@ fn amnesia_is_told(mutant: Option<Mutant>) -> Found {
     )
 }
 
-fn a_late_question_hears_the_reason(mutant: Option<Mutant>) -> Found {
+fn a_late_question_hears_the_reason(mutant: Option<Mutant>) -> Seen {
     let mut world = pair(mutant);
     expect("nothing yet", world.run(account(&world).total()), Ok(0))?;
     // It is told once, and that is lost; whoever asks again hears it again.
@@ -211,8 +218,7 @@ mod tests {
         for mutant in Mutant::ALL {
             if scene_of(mutant).is_some() {
                 let found = refute(mutant);
-                println!("{mutant:?}: {found:?}");
-                assert!(found.is_some(), "{mutant:?} is not noticed");
+                assert!(matches!(found, Found::Refuted(_)), "{mutant:?}: {found:?}");
             }
         }
     }
