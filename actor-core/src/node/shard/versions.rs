@@ -91,7 +91,7 @@ impl Shard {
             coverage::sometimes(Rare::HeldForAnotherVersion);
             warn!(
                 target: "actor_core::dialog", dialog = %address.key.dialog, seq, handler,
-                "held: this program has no such handler or continuation; start one that has, or let the dialog's deadline end it"
+                "waits for another program: this one has no such handler or continuation; start one that has, or let the dialog's deadline end it"
             );
         }
         Ok(held)
