@@ -1,6 +1,12 @@
 //! Where two promises meet: what each keeps by itself, kept together.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use actor_core::{
     NodeBuilder, Role,
@@ -209,4 +215,108 @@ fn many_half_open_dialogs_whose_deadlines_lapsed_wait_for_their_grace_in_peace()
     }
     assert!(world.now_ms() > start + 180_000, "it goes round and round");
     assert_eq!(world.at("server").half_open(), 0, "{seen:?}");
+}
+
+/// Says so many drops a second, whether or not anybody listens.
+#[derive(Default, Serialize, Deserialize)]
+struct Fountain {
+    said: u32,
+    until: u32,
+}
+
+const DROPS: u32 = 200;
+
+#[dialog(timeout = "1h", events = u32)]
+impl Fountain {
+    #[handler]
+    fn spout(&mut self, cx: &mut Cx<'_, Self>, until: u32) {
+        self.until = until;
+        cx.after(Duration::from_secs(1), Self::SPLASH);
+    }
+    #[resume]
+    fn splash(&mut self, cx: &mut Cx<'_, Self>) {
+        for _ in 0..DROPS {
+            cx.tell(self.said);
+            self.said += 1;
+        }
+        if self.said < self.until {
+            cx.after(Duration::from_secs(1), Self::SPLASH);
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Broken(Arc<AtomicBool>);
+
+/// Looks at a fountain, and may lose itself in thought.
+#[derive(Default, Serialize, Deserialize)]
+struct Poet {
+    seen: Vec<u32>,
+}
+
+#[dialog(timeout = "2 days", on_poison = "hold", uses(Broken))]
+impl Poet {
+    #[handler]
+    fn look(&mut self, cx: &mut Cx<'_, Self>, drops: u32) {
+        let fountain = cx.open::<Fountain>();
+        fountain.events().then(Self::SEE);
+        fountain.spout(drops).then(Self::SPOUTS);
+    }
+    #[resume]
+    fn spouts(&mut self, _cx: &mut Cx<'_, Self>, _answer: Answer<()>) {}
+    #[resume]
+    fn see(&mut self, _cx: &mut Cx<'_, Self>, drop: Answer<u32>) {
+        self.seen.extend(drop);
+    }
+    #[handler]
+    fn think(&mut self, cx: &mut Cx<'_, Self>) {
+        assert!(!cx.get::<Broken>().0.load(Ordering::SeqCst), "lost");
+    }
+    #[handler]
+    fn seen(&self) -> Vec<u32> {
+        self.seen.clone()
+    }
+}
+
+#[test]
+fn events_from_elsewhere_wait_where_they_are_said_while_their_listener_holds_work() {
+    let broken = Broken::default();
+    broken.0.store(true, Ordering::SeqCst);
+    let provided = broken.clone();
+    let mut world = World::calm();
+    world.node("far", NodeBuilder::serve::<Fountain>);
+    world.node("near", move |builder| {
+        builder.serve::<Poet>().provide(provided.clone())
+    });
+    let poet = world.open_as::<Poet>("near", "p");
+    world.run(poet.look(15 * DROPS)).unwrap();
+    let thought = world.start(poet.think());
+    world.advance(Duration::from_secs(600));
+    let held = world.at("near").held().unwrap();
+    assert_eq!(held.len(), 1, "{:?}", world.at("near").dead_letters());
+    assert!(held[0].waiting <= 1024, "{}", held[0].waiting);
+    broken.0.store(false, Ordering::SeqCst);
+    let (node, dialog) = (world.at("near"), poet.dialog().id());
+    world.run(async move { node.retry(dialog).await }).unwrap();
+    assert_eq!(world.finish(&thought), Ok(()));
+    world.advance(Duration::from_secs(600));
+    let seen = world.run(poet.seen()).unwrap();
+    assert_eq!(seen.len(), 15 * DROPS as usize);
+    assert!(seen.is_sorted());
+}
+
+#[test]
+fn one_whose_events_nobody_takes_any_more_counts_the_silence() {
+    let mut world = World::calm();
+    world.node("far", NodeBuilder::serve::<Fountain>);
+    world.node("near", |builder| builder);
+    let fountain = world.open_as::<Fountain>("near", "f");
+    world.run(fountain.spout(u32::MAX)).unwrap();
+    world.crash("near");
+    let before = world.at("far").stats().frames_sent;
+    world.advance(Duration::from_secs(3500));
+    let said = world.at("far").stats().frames_sent - before;
+    assert!(said < 300, "no step that fails makes it impatient: {said}");
+    world.advance(Duration::from_secs(3600));
+    assert_eq!(world.at("far").stats().abandoned, 1);
 }

@@ -300,18 +300,20 @@ impl Shard {
                 continue;
             };
             if cell.record.owner != Owner::Volatile {
-                talking.extend(cell.retry_at.map(|at| (*address, at)));
+                let attempt = cell.record.endpoint.attempt();
+                talking.extend(cell.retry_at.map(|at| (*address, at, attempt)));
                 self.remove_endpoint(*address);
             }
         }
         for actor in &txn.actors {
             self.remove_actor(*actor);
         }
-        for (address, at) in talking {
+        for (address, at, attempt) in talking {
             if self.ensure_endpoint(address)?
                 && let Some(cell) = self.endpoints.get_mut(&address)
                 && let Some(retry_at) = &mut cell.retry_at
             {
+                cell.record.endpoint.resume(attempt);
                 *retry_at = at;
                 self.arm_endpoint(address);
             }

@@ -389,6 +389,16 @@ impl Endpoint {
         self.was_established
     }
 
+    /// How often something was said in vain; [`Self::resume`] takes it back.
+    pub fn attempt(&self) -> u32 {
+        self.now.attempt
+    }
+
+    /// It was read back in the middle of its life, by a step that failed: it goes on with the patience it had.
+    pub fn resume(&mut self, attempt: u32) {
+        self.now.attempt = self.now.attempt.max(attempt);
+    }
+
     /// For a checker to which all delays are the same: forgets what only decides how long they are, so that an endpoint
     /// that said something in vain once and one that said it twice are one state.
     #[cfg(feature = "test-util")]

@@ -84,7 +84,7 @@ impl Endpoint {
         if !self.silence_armed {
             return;
         }
-        if self.has_next() || self.now.backlog.messages > 0 {
+        if self.has_next() || self.now.backlog.from_partner > 0 {
             coverage::sometimes(Rare::SilenceOverMessage);
             eff.arm(TimerKind::Silence, self.timeouts.silence);
             return;
