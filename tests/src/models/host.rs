@@ -5,7 +5,7 @@
 
 use actor_core::protocol::{
     Destination, DialogId, EndpointKey, Env, Frame, FrameKind, Limits, Mutant, Role, StoreId,
-    TimerKind, Token,
+    TimerKind, Token, Window,
 };
 
 use super::{
@@ -14,6 +14,9 @@ use super::{
     property::{Broken, Safety},
     turn::Turn,
 };
+
+/// More than all that is said in any model.
+const AMPLE_BYTES: u32 = 1 << 10;
 
 /// Where a frame under way is going.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,8 +43,8 @@ pub(super) struct Record {
     pub(super) live: Memory,
     /// As it is read back. `None`: not committed yet.
     pub(super) durable: Option<Memory>,
-    /// The acknowledgement that was released last, in this life.
-    spoke: Option<u64>,
+    /// What was released last, in this life, of what a newer frame replaces: acknowledgement, held numbers, window.
+    spoke: Option<(u64, u64, Option<Window>)>,
     /// Attempts that only the process remembers: a mutant.
     pub(super) volatile_attempts: u8,
 }
@@ -60,7 +63,7 @@ pub(super) struct Host {
     /// How many stores were lost before this one.
     pub(super) store: u8,
     pub(super) incarnation: u8,
-    /// Counts changes of what is acknowledged, in this life: as good as counting frames, see [`Self::stamp`].
+    /// Counts changes of what frames say of what was heard, in this life: as good as counting frames, see [`Self::stamp`].
     send_ctr: u8,
     /// Memories begun here, ever.
     pub(super) births: u8,
@@ -283,13 +286,19 @@ impl Host {
         letters
     }
 
-    /// The engine compares the ages of two frames only if they acknowledge differently. So frames that acknowledge the
-    /// same may bear the same number, and an endpoint that repeats itself does not make a new state each time. (The ages
-    /// of RESETs and of frames that initiate are not compared at all.)
+    /// The engine compares the ages of two frames for what the newer one replaces: acknowledgement, held numbers and
+    /// window. So frames that say the same of these may bear the same number, and an endpoint that repeats itself does
+    /// not make a new state each time. (The ages of RESETs and of frames that initiate are not compared at all.)
+    ///
+    /// A window of bytes that admits everything that is ever said here is as good as any other such window.
     fn stamp(&mut self, key: Option<EndpointKey>, frame: &mut Frame) {
         let counts = !frame.is_initiating() && !matches!(frame.kind, FrameKind::Reset { .. });
         if let Some(record) = key.filter(|_| counts).and_then(|key| self.record_mut(key)) {
-            let says_news = record.spoke.replace(frame.ack) != Some(frame.ack);
+            if let Some(window) = &mut frame.window {
+                window.bytes = window.bytes.min(AMPLE_BYTES);
+            }
+            let says = (frame.ack, frame.sack, frame.window);
+            let says_news = record.spoke.replace(says) != Some(says);
             self.send_ctr += u8::from(says_news);
         }
         frame.stamp(

@@ -3,110 +3,62 @@
 //! `eventually` of stateright is unsound on cycles, and saying things again makes cycles everywhere. So the whole graph
 //! is built, and walked backwards from the goals over actions that are no trouble.
 
-use std::collections::HashMap;
-
 use actor_core::protocol::{EndpointKey, Role};
-use stateright::Model;
 
 use super::{
+    explore::{Backwards, Explored},
     host::{Host, main_dialog},
     memory::Memory,
-    model::{Action, State, World, initiator_key},
+    model::{State, World, initiator_key},
     plan::{Goal, Place},
     report::Liveness,
 };
 
-/// The graph of a model.
-pub(super) struct Graph {
-    states: Vec<State>,
-    /// Edges backwards, by the state they lead to: where they come from, and what they need.
-    into: Vec<(u32, u32, Need)>,
-    /// By which action each state was reached first, for a story.
-    reached: Vec<Option<(u32, Action)>>,
-}
-
-/// What an edge needs to be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
-    Nothing,
-    Time,
-    Trouble,
-}
-
-impl Need {
-    fn of(action: Action) -> Self {
-        if action.is_trouble() {
-            Self::Trouble
-        } else if action.is_deadline() {
-            Self::Time
-        } else {
-            Self::Nothing
-        }
-    }
-}
-
-impl Graph {
-    /// All states, breadth first; `None` if there are more than this many.
-    pub(super) fn explore(world: &World, most: usize) -> Option<Self> {
-        let mut numbers = HashMap::new();
-        let mut graph = Self {
-            states: Vec::new(),
-            into: Vec::new(),
-            reached: Vec::new(),
+/// Every goal of a model.
+pub(super) fn check_goals(world: &World, found: &Explored, goals: &[Goal]) -> Vec<Liveness> {
+    let check = |time_passes: bool| {
+        let of_this_kind = |goal: &&Goal| goal.needs_time() == time_passes;
+        let goals: Vec<Goal> = goals.iter().filter(of_this_kind).copied().collect();
+        let backwards = (!goals.is_empty()).then(|| found.backwards(time_passes));
+        let Some(backwards) = backwards else {
+            return Vec::new();
         };
-        for state in world.init_states() {
-            numbers.insert(state.clone(), graph.states.len() as u32);
-            graph.states.push(state);
-            graph.reached.push(None);
-        }
-        let mut at = 0;
-        let mut actions = Vec::new();
-        while at < graph.states.len() {
-            let state = graph.states[at].clone();
-            world.actions(&state, &mut actions);
-            for action in actions.drain(..) {
-                let Some(next) = world.next_state(&state, action) else {
-                    continue;
-                };
-                let new = graph.states.len() as u32;
-                let to = *numbers.entry(next.clone()).or_insert(new);
-                if to == new {
-                    graph.states.push(next);
-                    graph.reached.push(Some((at as u32, action)));
-                }
-                graph.into.push((to, at as u32, Need::of(action)));
-            }
-            at += 1;
-            if graph.states.len() > most {
-                return None;
-            }
-        }
-        graph
-            .into
-            .sort_unstable_by_key(|(to, from, _)| (*to, *from));
-        Some(graph)
-    }
+        let graph = Graph {
+            world,
+            found,
+            backwards,
+        };
+        goals.into_iter().map(|goal| graph.check(goal)).collect()
+    };
+    [false, true].into_iter().flat_map(check).collect()
+}
 
-    pub(super) fn check(&self, world: &World, goal: Goal) -> Liveness {
+/// The graph of a model, to be walked backwards.
+struct Graph<'a> {
+    world: &'a World,
+    found: &'a Explored,
+    backwards: Backwards,
+}
+
+impl Graph<'_> {
+    fn check(&self, goal: Goal) -> Liveness {
+        let world = self.world;
         let verdict = match goal {
             Goal::Answered => {
                 let initiators = world.plan().initiators.iter();
                 let verdicts = initiators.map(|place| {
                     self.reach(
-                        world,
                         |state| has_hope(world, state, *place),
                         |state| is_answered(world, state, *place),
-                        false,
                     )
                 });
                 verdicts
                     .max_by_key(|verdict| verdict.stuck)
                     .expect("every plan has an initiator")
             }
-            Goal::Ended => self.reach(world, |_| true, |state| all_ended(world, state), true),
-            Goal::Forgotten => {
-                self.reach(world, |_| true, |state| all_forgotten(world, state), true)
-            }
+            Goal::Settled => self.reach(|_| true, |state| is_settled(world, state)),
+            Goal::Ended => self.reach(|_| true, |state| all_ended(world, state)),
+            Goal::Forgotten => self.reach(|_| true, |state| all_forgotten(world, state)),
         };
         Liveness {
             goal: goal.text(),
@@ -114,55 +66,37 @@ impl Graph {
         }
     }
 
-    fn reach(
-        &self,
-        world: &World,
-        hope: impl Fn(&State) -> bool,
-        goal: impl Fn(&State) -> bool,
-        time_passes: bool,
-    ) -> Liveness {
-        let mut first_into = vec![0_usize; self.states.len() + 1];
-        for (to, _, _) in &self.into {
-            first_into[*to as usize + 1] += 1;
-        }
-        for at in 1..first_into.len() {
-            first_into[at] += first_into[at - 1];
-        }
-        let mut reaches: Vec<bool> = self.states.iter().map(&goal).collect();
-        let goals = reaches.iter().filter(|is_goal| **is_goal).count();
-        let mut todo: Vec<usize> = (0..reaches.len()).filter(|at| reaches[*at]).collect();
+    fn reach(&self, hope: impl Fn(&State) -> bool, goal: impl Fn(&State) -> bool) -> Liveness {
+        let states = &self.found.states;
+        let mut reaches: Vec<bool> = states.iter().map(goal).collect();
+        let mut todo: Vec<u32> = (0..states.len() as u32)
+            .filter(|at| reaches[*at as usize])
+            .collect();
+        let goals = todo.len();
         while let Some(to) = todo.pop() {
-            for (_, from, need) in &self.into[first_into[to]..first_into[to + 1]] {
-                let free = *need == Need::Nothing || (time_passes && *need == Need::Time);
-                if free && !reaches[*from as usize] {
-                    reaches[*from as usize] = true;
-                    todo.push(*from as usize);
+            for from in self.backwards.before(to as usize) {
+                if !std::mem::replace(&mut reaches[*from as usize], true) {
+                    todo.push(*from);
                 }
             }
         }
-        let hopeful: Vec<usize> = (0..self.states.len())
-            .filter(|at| hope(&self.states[*at]))
-            .collect();
-        let stuck: Vec<usize> = hopeful.iter().copied().filter(|at| !reaches[*at]).collect();
+        let (mut hopeful, mut stuck, mut first) = (0, 0, None);
+        for (at, state) in states.iter().enumerate() {
+            if hope(state) {
+                hopeful += 1;
+                if !reaches[at] {
+                    stuck += 1;
+                    first = first.or(Some(at as u32));
+                }
+            }
+        }
         Liveness {
             goal: "",
-            hopeful: hopeful.len(),
+            hopeful,
             goals,
-            story: stuck
-                .first()
-                .map_or_else(Vec::new, |first| self.story(world, *first)),
-            stuck: stuck.len(),
+            stuck,
+            story: first.map_or_else(Vec::new, |first| self.found.story(self.world, first)),
         }
-    }
-
-    fn story(&self, world: &World, mut at: usize) -> Vec<String> {
-        let mut story = Vec::new();
-        while let Some((from, action)) = &self.reached[at] {
-            story.push(world.format_action(action));
-            at = *from as usize;
-        }
-        story.reverse();
-        story
     }
 }
 
@@ -226,6 +160,18 @@ fn all_ended(world: &World, state: &State) -> bool {
         let mut records = host.records.iter();
         host.open.is_none() && records.all(|record| record.live.has_ended())
     })
+}
+
+/// Is everything answered, or is everybody who was confirmed free again, as the initiators are?
+fn is_settled(world: &World, state: &State) -> bool {
+    let is_free = |memory: &Memory| {
+        let waits = memory.endpoint.role() == Role::Initiator || memory.app.assured;
+        !waits || memory.has_ended()
+    };
+    let mut hosts = world.all_hosts(state);
+    let mut initiators = world.plan().initiators.iter();
+    initiators.all(|place| is_answered(world, state, *place))
+        || hosts.all(|host| host.records.iter().all(|record| is_free(&record.live)))
 }
 
 fn all_forgotten(world: &World, state: &State) -> bool {

@@ -52,6 +52,7 @@
 
 mod checks;
 mod configs;
+mod explore;
 mod host;
 mod intern;
 mod liveness;
@@ -63,22 +64,26 @@ mod property;
 mod report;
 mod turn;
 
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+    mpsc,
+};
+
 use actor_core::protocol::Mutant;
-use stateright::{Checker, Model};
 
 pub use configs::Size;
 pub use mutants::Refutation;
 pub use property::Safety;
 pub use report::{Liveness, ModelReport, Report};
 
-use liveness::Graph;
+use explore::{Edges, explore};
+use liveness::check_goals;
 use model::World;
 use plan::Plan;
 
-/// Largest graph that is built for liveness; a larger model is walked backwards at its small size only.
-const MAX_GRAPH_STATES: usize = 1_200_000;
-/// Transitions after which a model is left, breadth first: the report says so. Bounds the time of a gate.
-const MAX_TRANSITIONS: usize = 30_000_000;
+/// States after which a model is left: the report says so, and a gate fails. Bounds memory; no model comes near it.
+const MAX_STATES: usize = 40_000_000;
 
 /// All models at their full size and at their small one, liveness, and the mutants: for the gate.
 ///
@@ -98,17 +103,35 @@ pub fn check(size: Size, threads: usize, progress: &dyn Fn(String)) -> Report {
 
 /// The models whose names contain this, at one size, without the mutants.
 pub fn check_named(name: &str, size: Size, threads: usize, progress: &dyn Fn(String)) -> Report {
-    let mut report = Report::default();
-    for plan in configs::all(size) {
-        if !plan.name.contains(name) {
-            continue;
+    let mut plans = configs::all(size);
+    plans.retain(|plan| plan.name.contains(name));
+    let next = AtomicUsize::new(0);
+    let models = Mutex::new(Vec::new());
+    let (lines, heard) = mpsc::channel();
+    let work = |lines: mpsc::Sender<String>| {
+        while let Some(plan) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // The listener outlives the last line.
+            let _ = lines.send(format!("{} ({size:?}) ..", plan.name));
+            let model = check_plan(plan.clone(), size);
+            let _ = lines.send(model.to_string());
+            let mut models = models.lock().unwrap_or_else(PoisonError::into_inner);
+            models.push(model);
         }
-        progress(format!("{} ({size:?}) ..", plan.name));
-        let model = check_plan(plan, size, threads);
-        progress(model.to_string());
-        report.models.push(model);
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            let lines = lines.clone();
+            scope.spawn(|| work(lines));
+        }
+        drop(lines);
+        heard.into_iter().for_each(progress);
+    });
+    let mut models = models.into_inner().unwrap_or_else(PoisonError::into_inner);
+    models.sort_by_key(|model| plans.iter().position(|plan| plan.name == model.name));
+    Report {
+        models,
+        ..Report::default()
     }
-    report
 }
 
 /// Every mutant in its model.
@@ -121,45 +144,31 @@ pub fn refute_all(progress: &dyn Fn(String)) -> Vec<Refutation> {
     Mutant::ALL.into_iter().map(refute).collect()
 }
 
-fn check_plan(plan: Plan, size: Size, threads: usize) -> ModelReport {
-    let (name, goals) = (plan.name, plan.goals);
-    let world = World::new(plan.clone(), None, None);
-    let checker = world
-        .checker()
-        .threads(threads)
-        .target_state_count(MAX_TRANSITIONS)
-        .spawn_bfs()
-        .join();
-    let world = checker.model();
-    let mut broken: Vec<(Safety, Vec<String>)> = Vec::new();
-    for (code, path) in checker.discoveries() {
-        let story = path.into_actions();
-        let story = story.iter().map(|action| world.format_action(action));
-        let property = Safety::ALL.iter().find(|property| property.code() == code);
-        broken.extend(property.map(|property| (*property, story.collect())));
-    }
-    broken.sort();
-    let states = checker.unique_state_count();
-    let mut liveness = Vec::new();
-    if !goals.is_empty() && states <= MAX_GRAPH_STATES && broken.is_empty() {
-        let world = World::new(plan, None, None);
-        if let Some(graph) = Graph::explore(&world, MAX_GRAPH_STATES) {
-            liveness.extend(goals.iter().map(|goal| graph.check(&world, *goal)));
-        }
-    }
+fn check_plan(plan: Plan, size: Size) -> ModelReport {
+    let goals = plan.goals;
+    let world = World::new(plan, None, None);
+    let edges = match goals {
+        [] => Edges::Dropped,
+        _ => Edges::Kept,
+    };
+    let found = explore(&world, MAX_STATES, edges);
+    let stories = found.broken.iter();
+    let broken: Vec<_> = stories
+        .map(|(property, state)| (*property, found.story(&world, *state)))
+        .collect();
+    let is_sound = found.is_whole && broken.is_empty();
     ModelReport {
-        name,
+        name: world.plan().name,
         size,
-        states,
-        generated: checker.state_count(),
-        is_whole: checker.state_count() < MAX_TRANSITIONS,
-        depth: checker.max_depth(),
-        hosts: world_size(&checker),
+        states: found.states.len(),
+        generated: found.generated,
+        is_whole: found.is_whole,
+        depth: found.depth,
+        hosts: world.distinct_hosts(),
         broken,
-        liveness,
+        liveness: match is_sound {
+            true => check_goals(&world, &found, goals),
+            false => Vec::new(),
+        },
     }
-}
-
-fn world_size(checker: &impl Checker<World>) -> usize {
-    checker.model().distinct_hosts()
 }

@@ -3,7 +3,7 @@
 //! A state names its hosts and letters by number (`intern.rs`); what an event does to a host is computed once and then
 //! looked up. The rules that are checked are those of the production engine, see `turn.rs`.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actor_core::protocol::{EndpointKey, Message, MessageKind, Mutant, Role, Stage, TimerKind};
 use stateright::{Model, Property};
@@ -11,7 +11,7 @@ use stateright::{Model, Property};
 use super::{
     checks::check_pair,
     host::{Event, Host, Letter, Rules, Towards, Where},
-    intern::{Interner, Memo},
+    intern::{Interner, Memo, Slots},
     memory::Memory,
     plan::{Closing, Place, Plan, Trouble, place_of},
     property::{Broken, Safety},
@@ -55,7 +55,7 @@ impl Network {
 }
 
 /// A state: numbers of hosts and letters, what trouble is left, and what went wrong on the way here.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct State {
     pub(super) hosts: [u32; MAX_PLACES],
     pub(super) network: Network,
@@ -112,6 +112,13 @@ struct Outcome {
     broken: Broken,
 }
 
+/// What may happen at a host, and what came of it once it did.
+#[derive(Debug)]
+struct Choice {
+    event: Event,
+    outcome: OnceLock<Outcome>,
+}
+
 /// A model of the production engine.
 #[derive(Debug)]
 pub(super) struct World {
@@ -120,8 +127,10 @@ pub(super) struct World {
     wanted: Option<Safety>,
     hosts: Interner<Host>,
     letters: Interner<Letter>,
+    /// By host: what may happen at it whatever the rest of the world is like.
+    choices: Slots<Box<[Choice]>>,
+    /// By host and event: what the rest of the world does to it.
     outcomes: Memo<(u32, Event), Arc<Outcome>>,
-    choices: Memo<u32, Arc<[Event]>>,
     verdicts: Memo<(u32, u32), Broken>,
 }
 
@@ -134,7 +143,7 @@ impl World {
             hosts: Interner::new(),
             letters: Interner::new(),
             outcomes: Memo::new(),
-            choices: Memo::new(),
+            choices: Slots::new(),
             verdicts: Memo::new(),
         }
     }
@@ -170,7 +179,7 @@ impl World {
     }
 
     /// What may happen at a host that depends on this host alone.
-    fn choices(&self, number: u32) -> Arc<[Event]> {
+    fn choices(&self, number: u32) -> &[Choice] {
         self.choices.get_or(number, || {
             let host = self.hosts.get(number);
             let mut events = Vec::new();
@@ -195,7 +204,11 @@ impl World {
             if host.has_snapshot() {
                 events.extend([false, true].map(|busy| Event::Rollback { busy }));
             }
-            events.into()
+            let choice = |event| Choice {
+                event,
+                outcome: OnceLock::new(),
+            };
+            events.into_iter().map(choice).collect()
         })
     }
 
@@ -250,17 +263,29 @@ impl World {
         }
     }
 
-    /// The event happens at the host.
-    fn outcome(&self, number: u32, event: Event) -> Arc<Outcome> {
-        self.outcomes.get_or((number, event), || {
+    /// The event happens at the host, and this is told of what came of it.
+    fn outcome<T>(&self, number: u32, event: Event, told: impl FnOnce(&Outcome) -> T) -> T {
+        let compute = || {
             let (host, letters, broken) = self.happen(self.hosts.get(number), event);
             let letters = letters.into_iter();
-            Arc::new(Outcome {
+            Outcome {
                 host: self.hosts.number(host),
                 letters: letters.map(|letter| self.letters.number(letter)).collect(),
                 broken,
-            })
-        })
+            }
+        };
+        let comes_from_elsewhere = matches!(event, Event::Deliver(_) | Event::Locate(_));
+        if !comes_from_elsewhere {
+            let mut choices = self.choices(number).iter();
+            if let Some(choice) = choices.find(|choice| choice.event == event) {
+                return told(choice.outcome.get_or_init(compute));
+            }
+        }
+        told(
+            &self
+                .outcomes
+                .get_or((number, event), || Arc::new(compute())),
+        )
     }
 
     fn happen(&self, before: &Host, event: Event) -> (Host, Vec<Letter>, Broken) {
@@ -389,7 +414,7 @@ impl World {
         Some(left)
     }
 
-    fn is_over(&self, broken: Broken) -> bool {
+    pub(super) fn is_over(&self, broken: Broken) -> bool {
         self.wanted
             .map_or(broken.any(), |wanted| broken.has(wanted))
     }
@@ -424,13 +449,15 @@ impl World {
             let early = host.draining && self.is_awaited(last, host);
             next.broken.mark_if(Safety::SilenceSparesTheWaiting, early);
         }
-        let outcome = self.outcome(number, event);
-        next.hosts[usize::from(place)] = outcome.host;
-        for letter in &outcome.letters {
-            next.network.add(*letter, self.plan().letters);
-        }
-        next.broken.join(outcome.broken);
-        if outcome.host != number {
+        let changed = self.outcome(number, event, |outcome| {
+            next.hosts[usize::from(place)] = outcome.host;
+            for letter in &outcome.letters {
+                next.network.add(*letter, self.plan().letters);
+            }
+            next.broken.join(outcome.broken);
+            outcome.host != number
+        });
+        if changed {
             self.judge(&mut next, place);
         }
         next
@@ -473,7 +500,7 @@ impl Model for World {
                 let found = self.directory(state, host);
                 actions.push(Action::At(place, Event::Locate(found)));
             }
-            for event in self.choices(number).iter() {
+            for Choice { event, .. } in self.choices(number) {
                 let affordable = self.pay(state.left, place, *event).is_some();
                 if affordable && !self.must_wait(state, place, *event) {
                     actions.push(Action::At(place, *event));

@@ -65,6 +65,9 @@ pub(super) enum Goal {
     Answered,
     /// L4: every memory has ended.
     Ended,
+    /// L4 where nobody says goodbye: all is said and heard on both sides, or the initiators and all who were confirmed
+    /// have ended. As time passes.
+    Settled,
     /// L5, L6, S22: as time passes, nothing is left anywhere.
     Forgotten,
 }
@@ -75,8 +78,16 @@ impl Goal {
         match self {
             Self::Answered => "everything answered",
             Self::Ended => "everybody has ended",
+            Self::Settled => "all answered or all ended",
             Self::Forgotten => "nothing is left",
         }
+    }
+}
+
+impl Goal {
+    /// May deadlines pass on the way to it?
+    pub(super) fn needs_time(self) -> bool {
+        self != Self::Answered
     }
 }
 

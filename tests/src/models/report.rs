@@ -80,6 +80,12 @@ impl Report {
                     told(story)
                 ));
             }
+            if !model.is_whole {
+                failures.push(format!(
+                    "{} ({:?}): only the nearest {} states were looked at; make its bounds smaller",
+                    model.name, model.size, model.states
+                ));
+            }
             for live in &model.liveness {
                 if live.stuck > 0 {
                     failures.push(format!(

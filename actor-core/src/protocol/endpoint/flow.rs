@@ -12,7 +12,7 @@ use crate::protocol::limits::Env;
 use crate::protocol::message::Message;
 
 /// Retries without progress after which "it is here" is no longer believed: whoever said so may have lost it since.
-const CREDULOUS_ATTEMPTS: u32 = 2;
+pub(super) const CREDULOUS_ATTEMPTS: u32 = 2;
 
 /// What a partner takes that has not said.
 const UNKNOWN: Window = Window {
@@ -28,6 +28,12 @@ pub(super) struct Sacked {
 }
 
 impl Sacked {
+    /// Does it hold nothing out of order?
+    #[cfg(feature = "test-util")]
+    pub(super) fn is_empty(self) -> bool {
+        self.bits == 0
+    }
+
     fn contains(self, seq: u64) -> bool {
         let place = seq.checked_sub(self.above + 1);
         place.is_some_and(|place| place < 64 && self.bits >> place & 1 == 1)

@@ -84,10 +84,13 @@ pub(super) struct Now {
 
 #[cfg(feature = "test-util")]
 impl Now {
-    /// Forgets what only decides how long to wait: how often something was said in vain, and how many rounds of refusals
-    /// lie how far back beyond what is compared.
+    /// Forgets what only decides how long to wait: how often something was said in vain (beyond what decides whether the
+    /// partner is believed to hold something), and how many rounds of refusals lie how far back beyond what is compared.
     pub(super) fn forget_delays(&mut self) {
-        self.attempt = 0;
+        self.attempt = match self.sacked.is_empty() {
+            true => 0,
+            false => self.attempt.min(super::flow::CREDULOUS_ATTEMPTS + 1),
+        };
         match &mut self.turned_away {
             None => self.round = 0,
             Some(last) => {
