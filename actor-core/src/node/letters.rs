@@ -13,7 +13,7 @@ use tracing::warn;
 use super::{
     Shared,
     address::actor_key,
-    record::{ActorRecord, encode},
+    record::{ActorRecord, decode, encode},
 };
 use crate::{
     dialog::{Answer, IsAnswer, Outcome},
@@ -150,7 +150,28 @@ impl LetterBook {
         for (key, value) in store.range(Table::DeadLetters, &[], to, usize::MAX)? {
             book.note(key, value.bytes.len());
         }
+        book.bury_orphans(store)?;
         Ok(book)
+    }
+
+    /// What a volatile dialog held died with its process.
+    fn bury_orphans(&mut self, store: &actor_store::Store) -> Result<(), StoreFault> {
+        let mut writes = Vec::new();
+        for (key, value) in store.range(Table::DeadLetters, HELD, Bound::Unbounded, usize::MAX)? {
+            let Ok(letter) = decode::<DeadLetter>(&value.bytes) else {
+                continue;
+            };
+            if let Ok(None) = store.get(Table::Actors, &actor_key(letter.dialog)) {
+                let dead = letter.dead()?;
+                writes.extend(self.add(&dead));
+                writes.extend([dead, delete(key)]);
+            }
+        }
+        if !writes.is_empty() {
+            store.publish(writes);
+            store.commit(store.cut())?;
+        }
+        Ok(())
     }
 
     fn note(&mut self, key: Vec<u8>, bytes: usize) {
@@ -213,12 +234,15 @@ pub(super) fn list(shared: &Shared) -> Result<Vec<DeadLetter>, StoreFault> {
 
 pub(super) fn list_held(shared: &Shared) -> Result<Vec<Held>, StoreFault> {
     let held = |letter: DeadLetter| {
-        let record = shared.store.get(Table::Actors, &actor_key(letter.dialog))?;
-        let record: Option<ActorRecord> = record
-            .map(|value| shared.decode(Table::Actors, &value))
-            .transpose()?;
+        let record = match shared.store.get(Table::Actors, &actor_key(letter.dialog)) {
+            // Its dialog is about to end because of that; the others are listed.
+            Err(StoreFault::Corrupt { .. }) => None,
+            record => record?,
+        };
+        let record = record.and_then(|value| decode::<ActorRecord>(&value.bytes).ok());
         Ok(Held {
-            waiting: record.map_or(0, |record| record.work.len()),
+            // What lives in memory only is not counted.
+            waiting: record.map_or(1, |record| record.work.len()),
             letter,
         })
     };

@@ -360,7 +360,7 @@ impl Endpoint {
 
     /// The message that [`Input::Consume`] would hand out.
     pub fn next_message(&self) -> Option<&Message> {
-        self.now.held.get(&self.recv_next)
+        self.next_held()
     }
 
     /// The partner has ended the dialog, and what it said before waits for a program that understands it: nobody needs

@@ -42,6 +42,7 @@ impl Endpoint {
     /// P9: everything outstanding is said again with the next flush; there is no last retry, only deadlines.
     fn retry(&mut self, eff: &mut Effects) {
         self.now.retry = RetryTimer::Off;
+        self.now.asked_where = false;
         if !self.has_outstanding() {
             return;
         }
