@@ -145,7 +145,7 @@ impl Depot {
 
 /// A ledger as it was at first.
 pub(super) mod sooner {
-    use super::*;
+    use super::{Deserialize, Serialize, dialog};
 
     #[derive(Default, Serialize, Deserialize)]
     pub(in super::super) struct Ledger {
@@ -164,7 +164,7 @@ pub(super) mod sooner {
 
 /// The ledger that followed it: it counts in another way, and there is one message more.
 pub(super) mod later {
-    use super::*;
+    use super::{Deserialize, Serialize, dialog, sooner};
 
     #[derive(Default, Serialize, Deserialize)]
     pub(in super::super) struct Ledger {
