@@ -81,6 +81,9 @@ impl<P, T, E> Request<P, T, E> {
     /// continuation does: the message has been said and the work may be done, so the knowledge is `InDoubt`. The dialog
     /// goes on; an answer that comes later is discarded, but for a named request it is recorded, and asking again under
     /// the name finds it. A dialog that this request opens is looked for no longer either.
+    ///
+    /// The node's threads keep this time, between handlers: where the handler runs on the same node and blocks its thread,
+    /// the wait is as long as that.
     pub fn within(mut self, time: Duration) -> Self {
         self.within = Some(time);
         self

@@ -13,7 +13,7 @@ use tracing::warn;
 use super::{
     Shared,
     address::actor_key,
-    record::{ActorRecord, encode},
+    record::{ActorRecord, decode, encode},
 };
 use crate::{
     dialog::{Answer, IsAnswer, Outcome},
@@ -28,7 +28,7 @@ pub(crate) const MAX_LETTERS_BYTES: u64 = 64 * 1024 * 1024;
 const HELD: &[u8] = b"\xffheld ";
 
 /// A message that was given up, and what was known then.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DeadLetter {
     /// The dialog that ended because of it.
@@ -74,6 +74,32 @@ pub struct Held {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LetterError {
     why: String,
+}
+
+/// Customers' data has no place in a log: bodies and states are shown by their lengths.
+impl fmt::Debug for DeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetter")
+            .field("dialog", &self.dialog)
+            .field("service", &self.service)
+            .field("version", &self.version)
+            .field("what", &self.what)
+            .field("handler", &self.handler)
+            .field("body_bytes", &self.body.len())
+            .field("state_bytes", &self.state.len())
+            .field("pending", &self.pending)
+            .field("why", &self.why)
+            .field("attempts", &self.attempts)
+            .field("at_ms", &self.at_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Held {
+    /// The dialog that holds it: what [`Node::retry`](crate::Node::retry) wants to know.
+    pub fn dialog(&self) -> DialogId {
+        self.letter.dialog
+    }
 }
 
 impl DeadLetter {
@@ -150,7 +176,28 @@ impl LetterBook {
         for (key, value) in store.range(Table::DeadLetters, &[], to, usize::MAX)? {
             book.note(key, value.bytes.len());
         }
+        book.bury_orphans(store)?;
         Ok(book)
+    }
+
+    /// What a volatile dialog held died with its process.
+    fn bury_orphans(&mut self, store: &actor_store::Store) -> Result<(), StoreFault> {
+        let mut writes = Vec::new();
+        for (key, value) in store.range(Table::DeadLetters, HELD, Bound::Unbounded, usize::MAX)? {
+            let Ok(letter) = decode::<DeadLetter>(&value.bytes) else {
+                continue;
+            };
+            if let Ok(None) = store.get(Table::Actors, &actor_key(letter.dialog)) {
+                let dead = letter.dead()?;
+                writes.extend(self.add(&dead));
+                writes.extend([dead, delete(key)]);
+            }
+        }
+        if !writes.is_empty() {
+            store.publish(writes);
+            store.commit(store.cut())?;
+        }
+        Ok(())
     }
 
     fn note(&mut self, key: Vec<u8>, bytes: usize) {
@@ -213,12 +260,15 @@ pub(super) fn list(shared: &Shared) -> Result<Vec<DeadLetter>, StoreFault> {
 
 pub(super) fn list_held(shared: &Shared) -> Result<Vec<Held>, StoreFault> {
     let held = |letter: DeadLetter| {
-        let record = shared.store.get(Table::Actors, &actor_key(letter.dialog))?;
-        let record: Option<ActorRecord> = record
-            .map(|value| shared.decode(Table::Actors, &value))
-            .transpose()?;
+        let record = match shared.store.get(Table::Actors, &actor_key(letter.dialog)) {
+            // Its dialog is about to end because of that; the others are listed.
+            Err(StoreFault::Corrupt { .. }) => None,
+            record => record?,
+        };
+        let record = record.and_then(|value| decode::<ActorRecord>(&value.bytes).ok());
         Ok(Held {
-            waiting: record.map_or(0, |record| record.work.len()),
+            // What lives in memory only is not counted.
+            waiting: record.map_or(1, |record| record.work.len()),
             letter,
         })
     };

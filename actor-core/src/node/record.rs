@@ -173,13 +173,16 @@ impl EndpointRecord {
 impl ActorRecord {
     /// What was acknowledged and is put off.
     pub(crate) fn backlog(&self) -> Backlog {
-        let bytes = |work: &Work| match work {
-            Work::Message(message) => message.body.len(),
-            _ => 0,
-        };
+        let said = self.work.iter().filter_map(|work| match work {
+            Work::Message(message) => Some(message.body.len()),
+            _ => None,
+        });
+        let (from_partner, bytes) =
+            said.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
         Backlog {
             messages: self.work.len() as u64,
-            bytes: self.work.iter().map(bytes).sum(),
+            from_partner,
+            bytes,
         }
     }
 

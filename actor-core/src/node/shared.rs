@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tracing::error;
 
 use super::{
-    address::Address,
+    address::{Address, token},
     deaths::{ARMED_MS, Deaths, Running},
     gate::{Gate, Output},
     half_open::HalfOpen,
@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     dialog::{Heard, Ids, Reader, Resources},
-    protocol::{Destination, DialogId, Env, Frame, Limits, Message, Mutant, StoreId},
+    protocol::{Destination, DialogId, Env, Frame, Limits, Message, Mutant, StoreId, Token},
     transport::Transport,
 };
 
@@ -158,6 +158,33 @@ impl Shared {
     /// Is this node to be wrong in this way?
     pub(crate) fn is_mutant(&self, mutant: Mutant) -> bool {
         self.env().is_mutant(mutant)
+    }
+
+    /// A token that no other memory has.
+    pub(crate) fn mint(&self, slot: u16) -> Token {
+        let random = self.ids.random();
+        if self.is_mutant(Mutant::StaticToken) {
+            let mut name = [0; 16];
+            let letters = self.name.bytes().chain(std::iter::repeat(0));
+            name[2..]
+                .iter_mut()
+                .zip(letters)
+                .for_each(|(to, from)| *to = from);
+            return token(slot, name);
+        }
+        token(slot, random)
+    }
+
+    /// What a node that is wrong in this way lets out of a step before it is durable.
+    pub(crate) fn let_out_early(&self, output: &mut Output) {
+        let all = self.is_mutant(Mutant::SendBeforeCommit);
+        if !all && !self.is_mutant(Mutant::AckBeforeCommit) {
+            return;
+        }
+        let early = |(_, frame): &mut (_, Frame)| all || frame.messages.is_empty();
+        for (destination, frame) in output.frames.extract_if(.., early) {
+            self.transmit(&destination, frame);
+        }
     }
 
     /// What earlier processes died of, at home on this shard.

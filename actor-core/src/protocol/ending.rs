@@ -91,7 +91,7 @@ impl fmt::Display for Abandoned {
             Self::ByPartner(why) => write!(f, "given up by the partner: {why}"),
             Self::PartnerTimedOut => f.write_str("the partner waited for us as long as agreed; open a new dialog"),
             Self::PartnerGone => {
-                f.write_str("the partner's process or handle is gone; a partner opened with a key would have survived")
+                f.write_str("the partner lived in memory only and is gone, with its process or its handle; what must survive is opened under a key, and is no volatile dialog")
             }
             Self::NeverReached => f.write_str(
                 "nobody answered before the initiation deadline; certainly nothing happened, so opening again is safe",

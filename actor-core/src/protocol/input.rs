@@ -39,8 +39,10 @@ pub enum Input {
 /// Work that was acknowledged and is put off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Backlog {
-    /// Messages.
+    /// Pieces of work.
     pub messages: u64,
+    /// Those of them that the partner said: over these no silence is counted.
+    pub from_partner: u64,
     /// Bytes of their bodies.
     pub bytes: usize,
 }

@@ -32,6 +32,11 @@ impl Report {
         self.opened.iter().sum::<u64>() + self.second
     }
 
+    /// Images that were opened, by kind of crash.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        KINDS.into_iter().zip(self.opened)
+    }
+
     /// What did not hold.
     pub fn failures(&self) -> Vec<String> {
         let mut failures = self.failures.clone();

@@ -1,59 +1,65 @@
 //! Many seeds on several threads: hands them out, adds up, tells how far it is, stops at the first violation.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use actor_core::coverage;
 
+use super::Outcome;
 use super::options::Options;
-use super::watch::Watch;
+use super::watch::{PROGRESS, Watch};
 
-/// How often it says how far it is.
-const PROGRESS: Duration = Duration::from_secs(5);
-
-/// What many seeds do.
+/// What many seeds do, and what they have come to.
 pub(super) struct Crowd<T> {
     pub(super) name: &'static str,
     /// Adds the counts of a seed.
     pub(super) add: fn(&mut T, &T),
-    /// Enough of it?
-    pub(super) enough: fn(&T, u64) -> bool,
+    /// Of what there must be enough.
+    pub(super) done: fn(&T) -> u64,
     /// How far, in words.
     pub(super) says: fn(&T) -> String,
+    /// The life of a seed: its counts, or what was violated and how to see it again.
+    pub(super) one: Box<dyn Fn(u64) -> Result<T, String> + Sync>,
+    pub(super) so_far: SoFar<T>,
+}
+
+/// What seeds have come to.
+pub(super) struct SoFar<T> {
+    next: AtomicU64,
+    total: Mutex<(T, Vec<String>)>,
+}
+
+impl<T: Default> SoFar<T> {
+    pub(super) fn from(seed: u64) -> Self {
+        Self {
+            next: AtomicU64::new(seed),
+            total: Mutex::default(),
+        }
+    }
+}
+
+/// How long seeds are run.
+#[derive(Clone, Copy)]
+pub(super) enum Until {
+    /// There is so much of it.
+    Enough(u64),
+    /// The watch says so.
+    Time(Duration),
 }
 
 impl<T: Default + Send> Crowd<T> {
-    /// Runs seeds until there is enough, or until time is up if the options say minutes.
-    pub(super) fn run(
-        &self,
-        options: &Options,
-        watch: &Watch,
-        goal: u64,
-        one: impl Fn(u64) -> Result<T, String> + Sync,
-    ) -> (T, Vec<String>) {
-        let total = Mutex::new((T::default(), Vec::new()));
-        let next = AtomicU64::new(options.seed);
+    /// Goes on with the next seeds. False if there was a violation.
+    pub(super) fn go_on(&self, options: &Options, watch: &Watch, until: Until) -> bool {
         let stop = AtomicBool::new(false);
-        let until = options
-            .minutes
-            .map(|minutes| watch.elapsed() + Duration::from_secs(minutes * 60));
         let (done, all_done) = channel::<()>();
         std::thread::scope(|scope| {
             for _ in 0..options.threads {
-                let done = done.clone();
-                let (total, next, stop, one) = (&total, &next, &stop, &one);
+                let (done, stop) = (done.clone(), &stop);
                 scope.spawn(move || {
                     while !stop.load(Ordering::Relaxed) {
-                        let outcome = one(next.fetch_add(1, Ordering::Relaxed));
-                        let mut total = total.lock().expect("nobody panics with it");
-                        match outcome {
-                            Ok(tally) => (self.add)(&mut total.0, &tally),
-                            Err(why) => total.1.push(why),
-                        }
-                        let enough = until.is_none() && (self.enough)(&total.0, goal);
-                        if enough || !total.1.is_empty() {
+                        if self.is_over_after_one(watch, until) {
                             stop.store(true, Ordering::Relaxed);
                         }
                     }
@@ -63,18 +69,60 @@ impl<T: Default + Send> Crowd<T> {
             }
             drop(done);
             while all_done.recv_timeout(PROGRESS) == Err(RecvTimeoutError::Timeout) {
-                if until.is_some_and(|until| watch.elapsed() >= until) {
-                    stop.store(true, Ordering::Relaxed);
-                }
-                let total = total.lock().expect("nobody panics with it");
-                println!(
-                    "   {} s, {}: {}",
-                    watch.seconds(),
-                    self.name,
-                    (self.says)(&total.0)
-                );
+                let says = self.with(|total, _| (self.says)(total));
+                watch.tell(self.name, &says);
             }
         });
-        total.into_inner().expect("nobody panics with it")
+        self.with(|_, violations| violations.is_empty())
+    }
+
+    /// The next seed. True if that is enough.
+    fn is_over_after_one(&self, watch: &Watch, until: Until) -> bool {
+        let came = (self.one)(self.so_far.next.fetch_add(1, Ordering::Relaxed));
+        self.with(|total, violations| {
+            match came {
+                Ok(tally) => (self.add)(total, &tally),
+                Err(why) => violations.push(why),
+            }
+            let enough = match until {
+                Until::Enough(goal) => (self.done)(total) >= goal,
+                Until::Time(end) => watch.elapsed() >= end,
+            };
+            enough || !violations.is_empty()
+        })
+    }
+
+    fn with<R>(&self, see: impl FnOnce(&mut T, &mut Vec<String>) -> R) -> R {
+        let total = &self.so_far.total;
+        let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
+        let (counts, violations) = &mut *total;
+        see(counts, violations)
+    }
+
+    /// What it came to.
+    pub(super) fn outcome(&self, tell: impl FnOnce(&T, &mut Outcome)) -> Outcome {
+        self.with(|total, violations| {
+            let mut outcome = Outcome {
+                failures: std::mem::take(violations),
+                ..Outcome::default()
+            };
+            tell(total, &mut outcome);
+            outcome
+        })
+    }
+}
+
+/// A section of seeds, whatever they count.
+pub(super) trait Random {
+    /// Goes on with the next seeds. False if there was a violation.
+    fn go_on(&self, options: &Options, watch: &Watch, until: Until) -> bool;
+
+    /// What it came to; `goal` is what was asked for.
+    fn came_to(&self, goal: Option<u64>) -> Outcome;
+
+    /// Runs seeds until there is enough.
+    fn run(&self, options: &Options, watch: &Watch, goal: u64) -> Outcome {
+        self.go_on(options, watch, Until::Enough(goal));
+        self.came_to(Some(goal))
     }
 }

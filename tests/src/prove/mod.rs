@@ -5,11 +5,16 @@
 
 mod coverage;
 mod crowd;
+mod images;
+mod models;
+mod mutants;
 mod nodes;
 mod options;
 mod scenes;
 mod shop;
 mod simulation;
+mod soak;
+mod traitors;
 mod watch;
 
 pub use options::{Options, USAGE};
@@ -27,6 +32,21 @@ pub struct Outcome {
 impl Outcome {
     fn count(&mut self, what: impl Into<String>, how_much: impl ToString) {
         self.counts.push((what.into(), how_much.to_string()));
+    }
+
+    fn verdict(&self) -> &'static str {
+        if self.failures.is_empty() {
+            "ok"
+        } else {
+            "FAILED"
+        }
+    }
+
+    fn tell(&self, name: &str, seconds: u64) {
+        for failure in &self.failures {
+            println!("{failure}");
+        }
+        println!("-- {name}: {}, {seconds} s", self.verdict());
     }
 
     fn demand(&mut self, what: &str, is: u64, at_least: u64) {
@@ -51,7 +71,7 @@ struct Section {
     run: fn(&Options, &Watch) -> Outcome,
 }
 
-/// In this order; coverage looks back at what ran before it.
+/// In this order; coverage looks back at what ran before it, and what is wrong on purpose comes last.
 const SECTIONS: &[Section] = &[
     Section {
         name: "simulation",
@@ -66,49 +86,55 @@ const SECTIONS: &[Section] = &[
         run: nodes::run,
     },
     Section {
+        name: "images",
+        about: "every crash of a disk that short workloads can leave, opened again",
+        is_random: false,
+        run: images::run,
+    },
+    Section {
         name: "coverage",
         about: "every row in every circumstance, every rare situation",
         is_random: false,
         run: coverage::run,
+    },
+    Section {
+        name: "models",
+        about: "every interleaving of small dialogs",
+        is_random: false,
+        run: models::run,
+    },
+    Section {
+        name: "mutants",
+        about: "wrong implementations, each of which must be noticed",
+        is_random: false,
+        run: mutants::run,
     },
 ];
 
 /// Runs what the options ask for, prints what it came to. True if everything holds.
 pub fn run(options: &Options) -> bool {
     let watch = Watch::start();
-    let mut good = true;
-    let mut table = Vec::new();
-    for section in SECTIONS.iter().filter(|section| options.wants(section)) {
-        println!("== {}: {}", section.name, section.about);
-        let begun = watch.seconds();
-        let outcome = (section.run)(options, &watch);
-        for failure in &outcome.failures {
-            println!("{failure}");
-        }
-        let verdict = if outcome.failures.is_empty() {
-            "ok"
-        } else {
-            "FAILED"
-        };
-        println!(
-            "-- {}: {verdict}, {} s",
-            section.name,
-            watch.seconds() - begun
-        );
-        good &= outcome.failures.is_empty();
-        let stop = !outcome.failures.is_empty() && options.minutes.is_some();
-        table.push((section.name, verdict, outcome));
-        if stop {
-            break;
-        }
-    }
+    let sections = SECTIONS.iter().filter(|section| options.wants(section));
+    let table = match options.soak() {
+        Some(time) => soak::run(options, &watch, time, sections),
+        None => sections
+            .map(|section| {
+                println!("== {}: {}", section.name, section.about);
+                let begun = watch.seconds();
+                let outcome = (section.run)(options, &watch);
+                outcome.tell(section.name, watch.seconds() - begun);
+                (section.name, outcome)
+            })
+            .collect(),
+    };
     println!();
-    for (name, verdict, outcome) in &table {
-        println!("{name} {verdict}");
+    for (name, outcome) in &table {
+        println!("{name} {}", outcome.verdict());
         for (what, how_much) in &outcome.counts {
             println!("  {what:<48} {how_much}");
         }
     }
+    let good = table.iter().all(|(_, outcome)| outcome.failures.is_empty());
     let verdict = if good { "holds" } else { "FAILED" };
     println!("\nprove: {verdict} after {} s", watch.seconds());
     good

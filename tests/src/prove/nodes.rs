@@ -4,9 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use actor_core::prelude::*;
+use actor_core::protocol::Mutant;
 use actor_core::world::{Event, Fate, Moment, World};
 
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Random, SoFar, Until};
 use super::options::Options;
 use super::scenes;
 use super::shop::{Account, BOOKED, Order};
@@ -32,7 +33,7 @@ const ALONE: [&str; 1] = ["front"];
 
 /// Counts.
 #[derive(Default)]
-struct Lives {
+pub(super) struct Lives {
     worlds: u64,
     dialogs: u64,
     never_reached: u64,
@@ -64,13 +65,42 @@ impl Lives {
         self.delayed += other.delayed;
         self.seconds += other.seconds;
     }
+
+    fn lines(&self) -> [(&'static str, u64); 12] {
+        [
+            ("worlds", self.worlds),
+            ("openings that certainly never began", self.never_reached),
+            ("dialogs with a message that fails for good", self.cursed),
+            ("steps of nodes", self.steps),
+            ("commits on the real store", self.commits),
+            ("fault: crashes", self.crashes),
+            ("fault: nodes whose disk failed", self.stopped),
+            ("frames", self.frames),
+            ("fault: frames lost", self.lost),
+            ("fault: frames repeated", self.repeated),
+            ("fault: frames delayed", self.delayed),
+            ("simulated seconds", self.seconds),
+        ]
+    }
 }
 
 pub(super) fn run(options: &Options, watch: &Watch) -> Outcome {
-    let crowd = Crowd {
+    let goal = options.share(DIALOGS);
+    let mut outcome = crowd(options).run(options, watch, goal);
+    if let Err(cause) = catch_unwind(scenes::play) {
+        let words = crate::gnomes::words(cause.as_ref());
+        outcome.failures.push(format!(
+            "a scene: {words}\nagain: cargo test -p tests --lib scenes"
+        ));
+    }
+    outcome
+}
+
+pub(super) fn crowd(options: &Options) -> Crowd<Lives> {
+    Crowd {
         name: "nodes",
         add: Lives::add,
-        enough: |lives: &Lives, goal| lives.dialogs >= goal,
+        done: |lives| lives.dialogs,
         says: |lives| {
             format!(
                 "{} dialogs, {} commits, {} crashes",
@@ -79,45 +109,39 @@ pub(super) fn run(options: &Options, watch: &Watch) -> Outcome {
                 spaced(lives.crashes)
             )
         },
-    };
-    let goal = options.share(DIALOGS);
-    let (lives, failures) = crowd.run(options, watch, goal, |seed| {
-        catch_unwind(AssertUnwindSafe(|| live(seed))).map_err(|cause| {
-            format!(
-                "nodes, seed {seed}: {}\nagain: cargo run --release -p tests --bin prove -- \
-                 --section nodes --seed {seed}",
-                crate::gnomes::words(cause.as_ref())
-            )
+        one: Box::new(|seed| {
+            live_or_say_why(seed, None).map_err(|why| {
+                format!(
+                    "nodes, seed {seed}: {why}\nagain: cargo run --release -p tests --bin prove -- \
+                     --section nodes --seed {seed}"
+                )
+            })
+        }),
+        so_far: SoFar::from(options.seed),
+    }
+}
+
+impl Random for Crowd<Lives> {
+    fn go_on(&self, options: &Options, watch: &Watch, until: Until) -> bool {
+        Crowd::go_on(self, options, watch, until)
+    }
+
+    fn came_to(&self, goal: Option<u64>) -> Outcome {
+        self.outcome(|lives, outcome| {
+            if let Some(goal) = goal.filter(|_| outcome.failures.is_empty()) {
+                outcome.demand("dialogs of at least 8 messages", lives.dialogs, goal);
+            }
+            for (what, count) in lives.lines() {
+                outcome.count(what, spaced(count));
+            }
         })
-    });
-    let mut outcome = Outcome {
-        failures,
-        ..Outcome::default()
-    };
-    if let Err(cause) = catch_unwind(scenes::play) {
-        let words = crate::gnomes::words(cause.as_ref());
-        outcome.failures.push(format!("a scene: {words}"));
     }
-    if outcome.failures.is_empty() && options.minutes.is_none() {
-        outcome.demand("dialogs of at least 8 messages", lives.dialogs, goal);
-    }
-    for (what, count) in [
-        ("worlds", lives.worlds),
-        ("openings that certainly never began", lives.never_reached),
-        ("dialogs with a message that fails for good", lives.cursed),
-        ("steps of nodes", lives.steps),
-        ("commits on the real store", lives.commits),
-        ("fault: crashes", lives.crashes),
-        ("fault: nodes whose disk failed", lives.stopped),
-        ("frames", lives.frames),
-        ("fault: frames lost", lives.lost),
-        ("fault: frames repeated", lives.repeated),
-        ("fault: frames delayed", lives.delayed),
-        ("simulated seconds", lives.seconds),
-    ] {
-        outcome.count(what, spaced(count));
-    }
-    outcome
+}
+
+/// A world of this seed, whose nodes are wrong in this way; or what did not hold in it.
+pub(super) fn live_or_say_why(seed: u64, mutant: Option<Mutant>) -> Result<Lives, String> {
+    catch_unwind(AssertUnwindSafe(|| live(seed, mutant)))
+        .map_err(|cause| crate::gnomes::words(cause.as_ref()))
 }
 
 /// What a customer came to: all answers, or why not; `None` if the customer's process died.
@@ -250,7 +274,7 @@ where
     }
 }
 
-fn build(seed: u64, rng: &mut Rng) -> (World, &'static [&'static str]) {
+fn build(seed: u64, mutant: Option<Mutant>, rng: &mut Rng) -> (World, &'static [&'static str]) {
     let mut world = World::new(seed).supervised();
     let names: &[&str] = match rng.below(8) {
         0 => &ALONE,
@@ -265,11 +289,17 @@ fn build(seed: u64, rng: &mut Rng) -> (World, &'static [&'static str]) {
             (_, Some("bank")) => (false, true),
             _ => (false, false),
         };
-        world.node(name, move |builder| match (shop, bank) {
-            (true, true) => builder.serve::<Order>().serve::<Account>(),
-            (true, false) => builder.serve::<Order>(),
-            (false, true) => builder.serve::<Account>(),
-            (false, false) => builder,
+        world.node(name, move |builder| {
+            let builder = match mutant {
+                Some(mutant) => builder.mutant(mutant),
+                None => builder,
+            };
+            match (shop, bank) {
+                (true, true) => builder.serve::<Order>().serve::<Account>(),
+                (true, false) => builder.serve::<Order>(),
+                (false, true) => builder.serve::<Account>(),
+                (false, false) => builder,
+            }
         });
     }
     (world, names)
@@ -295,9 +325,9 @@ fn make_trouble(world: &mut World, names: &[&str], rng: &mut Rng) {
 }
 
 /// A world from its first order to the last goodbye.
-fn live(seed: u64) -> Lives {
+fn live(seed: u64, mutant: Option<Mutant>) -> Lives {
     let rng = &mut Rng::new(seed.wrapping_mul(0x9e37_79b9));
-    let (mut world, names) = build(seed, rng);
+    let (mut world, names) = build(seed, mutant, rng);
     let mut rate = |most: u64| {
         let rate = if rng.percent(25) { 0 } else { rng.below(most) };
         f64::from(rate as u32) / 100.0

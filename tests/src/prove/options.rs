@@ -1,6 +1,9 @@
 //! The command line of `prove`.
 
 use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use actor_core::protocol::Mutant;
 
 use super::{SECTIONS, Section};
 
@@ -10,10 +13,10 @@ prove: everything that must hold, counted
 
 usage: cargo run --release -p tests --bin prove -- [options]
 
-  --section NAME  only this section (simulation, nodes, coverage, ..); may be given several times
+  --section NAME  only this section: simulation, nodes, images, coverage, models, mutants; may be given several times
   --quick         a tenth of everything, for a laptop; coverage is reported and not demanded
-  --seed N        first seed of the random sections; a failure prints its own
-  --minutes N     only the random sections, with fresh seeds, for N minutes or until the first violation
+  --seed N        first seed of the random sections, simulation and nodes; a failure prints its own
+  --minutes N     only the random sections, in turns, with fresh seeds, for N minutes or until the first violation
   --help          this
 ";
 
@@ -27,6 +30,8 @@ pub struct Options {
     pub(super) seed: u64,
     pub(super) quick: bool,
     pub(super) threads: usize,
+    /// The simulation plays by rules that are wrong in this way: to see that the gate fails. Not in `--help`.
+    pub(super) mutant: Option<Mutant>,
     sections: Vec<String>,
 }
 
@@ -43,6 +48,7 @@ impl Options {
             seed: 0,
             quick: false,
             threads: threads.min(MAX_THREADS),
+            mutant: None,
             sections: Vec::new(),
         };
         let mut seed = None;
@@ -59,6 +65,7 @@ impl Options {
                 "--seed" => seed = Some(number(&argument, &value()?)?),
                 "--minutes" => options.minutes = Some(number(&argument, &value()?)?),
                 "--section" => options.sections.push(known(value()?)?),
+                "--mutant" => options.mutant = Some(mutant(&value()?)?),
                 other => return Err(format!("{other} is no option; see --help")),
             }
         }
@@ -72,6 +79,12 @@ impl Options {
     pub(super) fn wants(&self, section: &Section) -> bool {
         let named = self.sections.is_empty() || self.sections.iter().any(|at| at == section.name);
         named && (self.minutes.is_none() || section.is_random)
+    }
+
+    /// Whether the random sections go on in turns until this much time has passed.
+    pub(super) fn soak(&self) -> Option<Duration> {
+        self.minutes
+            .map(|minutes| Duration::from_secs(minutes * 60))
     }
 
     /// Are all sections run, so that their coverage can be complete?
@@ -88,6 +101,12 @@ impl Options {
 fn number(option: &str, text: &str) -> Result<u64, String> {
     text.parse()
         .map_err(|_| format!("{option} needs a number, not `{text}`"))
+}
+
+fn mutant(name: &str) -> Result<Mutant, String> {
+    let mut all = Mutant::ALL.into_iter();
+    all.find(|mutant| format!("{mutant:?}") == name)
+        .ok_or_else(|| format!("no mutant `{name}`"))
 }
 
 fn known(name: String) -> Result<String, String> {
@@ -122,6 +141,7 @@ mod tests {
             ("--minutes 0", "proves nothing"),
             ("--section nothing", "no section `nothing`; there are "),
             ("--hurry", "--hurry is no option"),
+            ("--mutant Nobody", "no mutant `Nobody`"),
         ] {
             let said = parse(arguments).expect_err(arguments);
             assert!(said.contains(why), "{said}");

@@ -122,3 +122,76 @@ impl Order {
     #[handler]
     pub(super) fn done(self) {}
 }
+
+/// Takes and gives what is large.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Depot {
+    taken: u64,
+}
+
+#[dialog(timeout = "2 days")]
+impl Depot {
+    /// How many bytes it has taken in all.
+    #[handler]
+    pub(super) fn take(&mut self, body: Vec<u8>) -> u64 {
+        self.taken += body.len() as u64;
+        self.taken
+    }
+    #[handler]
+    pub(super) fn give(&self, bytes: u32) -> Vec<u8> {
+        (0..bytes).map(|at| (at % 251) as u8).collect()
+    }
+}
+
+/// A ledger as it was at first.
+pub(super) mod sooner {
+    use super::{Deserialize, Serialize, dialog};
+
+    #[derive(Default, Serialize, Deserialize)]
+    pub(in super::super) struct Ledger {
+        pub(super) cents: u64,
+    }
+
+    #[dialog(timeout = "2 days")]
+    impl Ledger {
+        #[handler]
+        pub(in super::super) fn add(&mut self, cents: u64) -> u64 {
+            self.cents += cents;
+            self.cents
+        }
+    }
+}
+
+/// The ledger that followed it: it counts in another way, and there is one message more.
+pub(super) mod later {
+    use super::{Deserialize, Serialize, dialog, sooner};
+
+    #[derive(Default, Serialize, Deserialize)]
+    pub(in super::super) struct Ledger {
+        euros: u64,
+        cents: u64,
+    }
+
+    impl From<sooner::Ledger> for Ledger {
+        fn from(old: sooner::Ledger) -> Self {
+            Self {
+                euros: old.cents / 100,
+                cents: old.cents % 100,
+            }
+        }
+    }
+
+    #[dialog(timeout = "2 days", version = 2, from = sooner::Ledger)]
+    impl Ledger {
+        #[handler]
+        pub(in super::super) fn add(&mut self, cents: u64) -> u64 {
+            let all = self.euros * 100 + self.cents + cents;
+            (self.euros, self.cents) = (all / 100, all % 100);
+            all
+        }
+        #[handler]
+        pub(in super::super) fn told(&self) -> String {
+            format!("{}.{:02}", self.euros, self.cents)
+        }
+    }
+}

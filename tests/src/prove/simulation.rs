@@ -1,6 +1,6 @@
 //! A million dialogs among gnomes.
 
-use super::crowd::Crowd;
+use super::crowd::{Crowd, Random, SoFar, Until};
 use super::options::Options;
 use super::watch::Watch;
 use super::{Outcome, spaced};
@@ -14,10 +14,15 @@ const REORDERED_PERCENT: u64 = 30;
 const CRASHED_PERCENT: u64 = 10;
 
 pub(super) fn run(options: &Options, watch: &Watch) -> Outcome {
-    let crowd = Crowd {
+    crowd(options).run(options, watch, options.share(DIALOGS))
+}
+
+pub(super) fn crowd(options: &Options) -> Crowd<Tally> {
+    let mutant = options.mutant;
+    Crowd {
         name: "simulation",
         add: Tally::add,
-        enough: |tally: &Tally, goal| tally.long >= goal,
+        done: |tally| tally.long,
         says: |tally| {
             format!(
                 "{} dialogs, {} messages, {} steps",
@@ -26,33 +31,52 @@ pub(super) fn run(options: &Options, watch: &Watch) -> Outcome {
                 spaced(tally.steps)
             )
         },
-    };
-    let goal = options.share(DIALOGS);
-    let (tally, failures) = crowd.run(options, watch, goal, |seed| {
-        gnomes::run(seed, &Plan::of(seed))
-            .map(|(tally, _)| tally)
-            .map_err(|violation| violation.to_string())
-    });
-    let mut outcome = Outcome {
-        failures,
-        ..Outcome::default()
-    };
-    if outcome.failures.is_empty() && options.minutes.is_none() {
-        outcome.demand("dialogs of at least 8 messages", tally.long, goal);
-        let percent = |count: u64| count * 100 / tally.long.max(1);
-        outcome.demand(
-            "of them with frames out of order, %",
-            percent(tally.reordered),
-            REORDERED_PERCENT,
-        );
-        outcome.demand(
-            "of them hit by a crash, %",
-            percent(tally.crashed),
-            CRASHED_PERCENT,
-        );
+        one: Box::new(move |seed| {
+            let plan = Plan {
+                mutant,
+                ..Plan::of(seed)
+            };
+            let came = gnomes::run(seed, &plan).map(|(tally, _)| tally);
+            came.map_err(|violation| match mutant {
+                None => violation.to_string(),
+                Some(mutant) => format!("{violation} --mutant {mutant:?}"),
+            })
+        }),
+        so_far: SoFar::from(options.seed),
     }
-    for (what, count) in tally.lines() {
-        outcome.count(what, spaced(count));
+}
+
+impl Random for Crowd<Tally> {
+    fn go_on(&self, options: &Options, watch: &Watch, until: Until) -> bool {
+        Crowd::go_on(self, options, watch, until)
     }
-    outcome
+
+    fn came_to(&self, goal: Option<u64>) -> Outcome {
+        self.outcome(|tally, outcome| {
+            if let Some(goal) = goal {
+                demand(tally, goal, outcome);
+            }
+            for (what, count) in tally.lines() {
+                outcome.count(what, spaced(count));
+            }
+        })
+    }
+}
+
+fn demand(tally: &Tally, goal: u64, outcome: &mut Outcome) {
+    if !outcome.failures.is_empty() {
+        return;
+    }
+    outcome.demand("dialogs of at least 8 messages", tally.long, goal);
+    let percent = |count: u64| count * 100 / tally.long.max(1);
+    outcome.demand(
+        "of them with frames out of order, %",
+        percent(tally.reordered),
+        REORDERED_PERCENT,
+    );
+    outcome.demand(
+        "of them hit by a crash, %",
+        percent(tally.crashed),
+        CRASHED_PERCENT,
+    );
 }

@@ -19,6 +19,7 @@ mod knowledge;
 mod letting_go;
 mod market;
 mod poison;
+mod seams;
 mod subcontract;
 mod swarm;
 mod tables;

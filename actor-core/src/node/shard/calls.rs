@@ -349,18 +349,24 @@ impl Shard {
 
     /// A dialog that does not exist yet is attached with its first message, before anything can be heard of it.
     pub(super) fn on_listen(&mut self, line: &Arc<LineState>) -> Result<(), StoreFault> {
-        if !self.ensure_endpoint(line.address())? {
-            return Ok(());
-        }
-        let Some(cell) = self.endpoints.get_mut(&line.address()) else {
-            return Ok(());
-        };
-        cell.attach(line);
-        let Some(ending) = cell.record.endpoint.ending().cloned() else {
-            return Ok(());
+        self.ensure_endpoint(line.address())?;
+        let (ending, outcome) = match (self.endpoints.get_mut(&line.address()), line.knowledge()) {
+            (Some(cell), _) => {
+                cell.attach(line);
+                let Some(ending) = cell.record.endpoint.ending().cloned() else {
+                    return Ok(());
+                };
+                let outcome = self.ending_outcome(line.address(), &ending);
+                (ending, outcome)
+            }
+            // Ended and forgotten.
+            (None, Knowledge::Ended(ending)) => {
+                let outcome = not_sent(Some(&ending));
+                (ending, outcome)
+            }
+            (None, _) => return Ok(()),
         };
         let mut txn = Txn::new(self.shared.clock.now_ms());
-        let outcome = self.ending_outcome(line.address(), &ending);
         let learned = Learned::Ended(ending, outcome);
         txn.output.learned.push((Arc::clone(line), learned));
         self.commit(txn).map(drop)

@@ -300,18 +300,20 @@ impl Shard {
                 continue;
             };
             if cell.record.owner != Owner::Volatile {
-                talking.extend(cell.retry_at.map(|at| (*address, at)));
+                let attempt = cell.record.endpoint.attempt();
+                talking.extend(cell.retry_at.map(|at| (*address, at, attempt)));
                 self.remove_endpoint(*address);
             }
         }
         for actor in &txn.actors {
             self.remove_actor(*actor);
         }
-        for (address, at) in talking {
+        for (address, at, attempt) in talking {
             if self.ensure_endpoint(address)?
                 && let Some(cell) = self.endpoints.get_mut(&address)
                 && let Some(retry_at) = &mut cell.retry_at
             {
+                cell.record.endpoint.resume(attempt);
                 *retry_at = at;
                 self.arm_endpoint(address);
             }
@@ -405,24 +407,18 @@ impl Shard {
         let Some(cell) = self.endpoints.get(&address) else {
             return;
         };
-        let counts = !self.gives_nothing_up() || cell.record.endpoint.ending().is_some();
-        let deadlines = counts.then_some(&cell.record.deadlines);
-        let deadlines = deadlines
-            .into_iter()
-            .flatten()
-            .map(|(_, due)| *due)
-            .chain(
-                cell.record
-                    .asks
-                    .values()
-                    .filter_map(|ask| ask.until.filter(|_| counts)),
-            )
-            .map(|due| self.patient(cell.record.opened_ms, due))
-            .chain(cell.overdue_at())
-            .min();
-        if let Some(due) = deadlines.into_iter().chain(cell.retry_at).min() {
+        let due = [self.deadline_of(cell), cell.overdue_at(), cell.retry_at];
+        if let Some(due) = due.into_iter().flatten().min() {
             self.arm(due, Who::Endpoint(address));
         }
+    }
+
+    /// The first deadline of its record, as late as it counts; none while the clock is not believed.
+    pub(super) fn deadline_of(&self, cell: &EndpointCell) -> Option<u64> {
+        let record = &cell.record;
+        let counts = !self.gives_nothing_up() || record.endpoint.ending().is_some();
+        let due = record.deadline().filter(|_| counts)?;
+        Some(self.patient(record.opened_ms, due))
     }
 
     pub(super) fn arm_actor(&mut self, actor: DialogId) {

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     dialog::{Command, Continuation, Encoded, OpenSpec, Outcome, Replied, UNTAGGED},
     node::{
-        address::{Address, token},
+        address::Address,
         record::{AppTimer, Ask, EndpointRecord, Owner, Work},
     },
     protocol::{
@@ -360,7 +360,7 @@ impl Shard {
             Owner::Child(parent) => self.actors.get(parent).is_some_and(ActorCell::is_volatile),
             owner => *owner == Owner::Volatile,
         };
-        let token = token(address.slot, self.shared.ids.random());
+        let token = self.shared.mint(address.slot);
         let (endpoint, effects) = Endpoint::initiate(
             address.key.dialog,
             token,

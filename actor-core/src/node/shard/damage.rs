@@ -94,6 +94,7 @@ impl Shard {
         self.ensure_endpoint(own)?;
         let mut txn = Txn::new(self.shared.clock.now_ms());
         txn.delete(Table::Actors, actor_key(actor));
+        self.bury_held(&mut txn, actor)?;
         self.input(&mut txn, own, Input::Abandon(FaultCode::Damaged, detail))?;
         self.commit(txn)?;
         self.damaged.remove(&Who::Actor(actor));
@@ -107,6 +108,7 @@ impl Shard {
         self.transact(&|shard, txn| {
             txn.delete(Table::Endpoints, address.to_bytes().to_vec());
             if shard.ensure_actor(actor)? {
+                shard.bury_held(txn, actor)?;
                 if let Some(cell) = shard.actors.get_mut(&actor) {
                     // What waits cannot be answered any more.
                     cell.record.work.clear();

@@ -1,20 +1,21 @@
 //! Frames from other nodes: to the endpoint they name, to a new target, or refused without a trace.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actor_store::StoreFault;
 
 use super::{Shard, Who, cells::EndpointCell, txn::Txn};
 use crate::{
     coverage::{self, Rare},
+    dialog::Service,
     node::{
-        address::{Address, token},
+        address::Address,
         record::{EndpointRecord, Owner},
         stats::add,
     },
     protocol::{
-        Carrier, Destination, DialogId, Endpoint, FaultCode, Frame, Input, Message, Role, Stage,
-        Timeouts, refuse, reject,
+        Carrier, Destination, DialogId, Endpoint, FaultCode, Frame, FrameKind, Input, Message,
+        Mutant, Role, Stage, Timeouts, Token, refuse, reject,
     },
 };
 
@@ -28,6 +29,9 @@ impl Shard {
         };
         if !self.ensure_endpoint(address)? {
             return match frame.dst_token {
+                Some(token) if self.shared.is_mutant(Mutant::AmnesiaAccept) => {
+                    self.start_over(address, token, &frame)
+                }
                 Some(_) => self.reply(&frame, reject(&frame)),
                 // Nothing begins in the place of something that cannot be read.
                 None if self.damaged.contains_key(&Who::Endpoint(address)) => Ok(()),
@@ -151,8 +155,40 @@ impl Shard {
         if let Some(refusal) = self.refuse_flood(frame) {
             return self.reply(frame, Some(refusal));
         }
+        self.accept(address, self.shared.mint(address.slot), frame, &service)
+    }
+
+    /// A wrong rule: whoever is not known here begins anew, under the token that it was called by.
+    fn start_over(
+        &mut self,
+        address: Address,
+        token: Token,
+        frame: &Frame,
+    ) -> Result<(), StoreFault> {
+        let is_for_us = frame.to == Role::Target && frame.kind == FrameKind::Data;
+        let shared = Arc::clone(&self.shared);
+        let mut services = shared.registry.all();
+        let Some(service) =
+            services.find(|service| is_for_us && service.spec.contract == frame.contract)
+        else {
+            return self.reply(frame, reject(frame));
+        };
+        let opening = Frame {
+            dst_token: None,
+            ..frame.clone()
+        };
+        self.accept(address, token, &opening, service)?;
+        self.on_frame(frame.clone())
+    }
+
+    fn accept(
+        &mut self,
+        address: Address,
+        token: Token,
+        frame: &Frame,
+        service: &Arc<Service>,
+    ) -> Result<(), StoreFault> {
         self.transact(&|shard, txn| {
-            let token = token(address.slot, shard.shared.ids.random());
             let (endpoint, effects) = Endpoint::accept(
                 frame.clone(),
                 token,
@@ -160,7 +196,7 @@ impl Shard {
                 shortened(service.spec.timeouts, frame.ttl_ms),
                 &shard.shared.env(),
             );
-            shard.new_target(txn, address, endpoint, &service, DialogId(frame.trace));
+            shard.new_target(txn, address, endpoint, service, DialogId(frame.trace));
             shard.absorb(txn, address, effects)?;
             shard.consume(txn, address)
         })?;
@@ -175,7 +211,7 @@ impl Shard {
         txn: &mut Txn<'_>,
         address: Address,
         endpoint: Endpoint,
-        service: &std::sync::Arc<crate::dialog::Service>,
+        service: &Arc<Service>,
         trace: DialogId,
     ) {
         let used = self.next_use();

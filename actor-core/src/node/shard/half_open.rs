@@ -73,10 +73,11 @@ impl Shard {
         let Some(cell) = self.endpoints.get(&address) else {
             return;
         };
-        let deadline = cell.record.deadline();
-        if cell.unwritten {
+        // One in memory only has no index of deadlines that would bring it back.
+        if cell.unwritten || cell.is_volatile() {
             return;
         }
+        let deadline = self.deadline_of(cell);
         self.remove_endpoint(address);
         if let Some(deadline) = deadline {
             self.arm(deadline, Who::Endpoint(address));

@@ -140,6 +140,11 @@ impl Shard {
                 {
                     txn.dirty.insert(address);
                 }
+                // What is put off is in the actor's record, and no silence: whoever was read back has not heard of it.
+                if address.key.role == Role::Target {
+                    shard.ensure_actor(address.key.dialog)?;
+                    shard.tell_backlog(txn, address)?;
+                }
                 shard.input(txn, address, Input::Timer(kind))
             })?;
         }

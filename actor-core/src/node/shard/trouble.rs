@@ -289,6 +289,15 @@ fn is_pending_work(cell: &ActorCell) -> bool {
 
 /// May no more wait behind work that is held?
 pub(super) fn is_overfull(record: &ActorRecord) -> bool {
+    record.is_held() && exceeds(record, MAX_HELD_WORK, MAX_HELD_BYTES)
+}
+
+/// Must events from elsewhere wait where they are said? The other half is for messages, answers and timers.
+pub(super) fn is_half_full(record: &ActorRecord) -> bool {
+    exceeds(record, MAX_HELD_WORK / 2, MAX_HELD_BYTES / 2)
+}
+
+fn exceeds(record: &ActorRecord, most_work: usize, most_bytes: usize) -> bool {
     let bytes = |work: &Work| match work {
         Work::Message(message) => message.body.len(),
         Work::Resume {
@@ -299,9 +308,7 @@ pub(super) fn is_overfull(record: &ActorRecord) -> bool {
         Work::Resume { context, .. } | Work::Timer { context, .. } => context.len(),
         Work::Establish | Work::Abandoned(_) => 0,
     };
-    record.is_held()
-        && (record.work.len() >= MAX_HELD_WORK
-            || record.work.iter().map(bytes).sum::<usize>() >= MAX_HELD_BYTES)
+    record.work.len() >= most_work || record.work.iter().map(bytes).sum::<usize>() >= most_bytes
 }
 
 /// The work that is blamed, with all that is known.

@@ -125,7 +125,11 @@ impl Shard {
     }
 
     /// What an actor has put off, its partner need not add to.
-    fn tell_backlog(&mut self, txn: &mut Txn<'_>, address: Address) -> Result<(), StoreFault> {
+    pub(super) fn tell_backlog(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+    ) -> Result<(), StoreFault> {
         let (Role::Target, Some(actor), Some(cell)) = (
             address.key.role,
             self.actors.get(&address.key.dialog),
@@ -169,6 +173,7 @@ impl Shard {
         }
         let changed = !writes.is_empty() || !output.is_empty() || !deliveries.is_empty();
         if !writes.is_empty() || !output.is_empty() {
+            self.shared.let_out_early(&mut output);
             // While the table lock is held: the order of execution is the order of tickets.
             if let Some(output) = self.shared.gate.submit(writes, output) {
                 self.shared.release(output);

@@ -6,7 +6,7 @@
 use actor_store::StoreFault;
 use tracing::warn;
 
-use super::Shard;
+use super::{Shard, trouble::is_half_full};
 use crate::{
     coverage::{self, Rare},
     dialog::Service,
@@ -14,7 +14,7 @@ use crate::{
         address::Address,
         record::{Owner, Work},
     },
-    protocol::{DialogId, MessageKind, Role},
+    protocol::{Carrier, DialogId, MessageKind, Role},
 };
 
 /// Patience before held work is looked at again, in milliseconds: only another program changes anything.
@@ -65,12 +65,18 @@ impl Shard {
                     return Ok(false);
                 };
                 let (parent, resume) = (*parent, then.resume);
+                // In one store they were taken over already, and nobody would say them again.
+                let waits = kind == MessageKind::Event
+                    && cell.record.endpoint.carrier() == Carrier::Remote
+                    && !cell.record.endpoint.is_doomed();
                 if !self.ensure_actor(parent)? {
                     return Ok(false);
                 }
-                self.actors
-                    .get(&parent)
-                    .is_some_and(|cell| !cell.service.continues(resume))
+                let listener = self.actors.get(&parent);
+                if waits && listener.is_some_and(|cell| is_half_full(&cell.record)) {
+                    return Ok(true);
+                }
+                listener.is_some_and(|cell| !cell.service.continues(resume))
             }
             _ => false,
         };
@@ -85,7 +91,7 @@ impl Shard {
             coverage::sometimes(Rare::HeldForAnotherVersion);
             warn!(
                 target: "actor_core::dialog", dialog = %address.key.dialog, seq, handler,
-                "held: this program has no such handler or continuation; start one that has, or let the dialog's deadline end it"
+                "waits for another program: this one has no such handler or continuation; start one that has, or let the dialog's deadline end it"
             );
         }
         Ok(held)

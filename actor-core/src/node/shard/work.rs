@@ -87,7 +87,7 @@ impl Shard {
         if !is_understood(&cell.service, &work) {
             warn!(
                 target: "actor_core::dialog", %actor, work = %describe(&cell.service, &work),
-                "held: this program has no such handler or continuation"
+                "waits for another program: this one has no such handler or continuation"
             );
             coverage::sometimes(Rare::HeldForAnotherVersion);
             cell.record.work.push_front(work);

@@ -19,6 +19,7 @@ impl Endpoint {
                 return;
             };
             self.recv_next = self.recv_next.max(message.seq + 1);
+            self.drop_parts(0..self.recv_next);
             self.now.need_ack = true;
             self.now.heard = true;
             Self::wrote(eff);

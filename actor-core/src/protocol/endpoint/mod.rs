@@ -360,7 +360,7 @@ impl Endpoint {
 
     /// The message that [`Input::Consume`] would hand out.
     pub fn next_message(&self) -> Option<&Message> {
-        self.now.held.get(&self.recv_next)
+        self.next_held()
     }
 
     /// The partner has ended the dialog, and what it said before waits for a program that understands it: nobody needs
@@ -387,6 +387,16 @@ impl Endpoint {
     /// ended without it has certainly had no permanent effect, now or ever (S8).
     pub fn was_established(&self) -> bool {
         self.was_established
+    }
+
+    /// How often something was said in vain; [`Self::resume`] takes it back.
+    pub fn attempt(&self) -> u32 {
+        self.now.attempt
+    }
+
+    /// It was read back in the middle of its life, by a step that failed: it goes on with the patience it had.
+    pub fn resume(&mut self, attempt: u32) {
+        self.now.attempt = self.now.attempt.max(attempt);
     }
 
     /// For a checker to which all delays are the same: forgets what only decides how long they are, so that an endpoint

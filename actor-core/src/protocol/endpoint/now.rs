@@ -61,6 +61,9 @@ pub(super) struct Now {
     pub(super) due: bool,
     /// Retries without progress.
     pub(super) attempt: u32,
+    /// The directory was asked where the partner is since the last retry or progress: once is enough, or a wrong house
+    /// and a directory that keeps naming it would make us talk as fast as the network is.
+    pub(super) asked_where: bool,
     pub(super) retry: RetryTimer,
     /// The application will say nothing after this transaction.
     pub(super) close_wanted: bool,

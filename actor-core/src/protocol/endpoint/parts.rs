@@ -3,6 +3,7 @@
 //! Parts lie in memory only, and a message is acknowledged when it is consumed, never before (M9).
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Endpoint;
@@ -86,6 +87,9 @@ impl Endpoint {
             held.after = held.after.min(part.after);
             return None;
         }
+        if self.is_bridged(seq) {
+            return None;
+        }
         let is_next = part.after < self.recv_next;
         let fits = is_next || self.received_bytes() + total as usize <= window.bytes as usize;
         let known = self.now.parts.contains_key(&seq);
@@ -105,10 +109,10 @@ impl Endpoint {
         }
         parts.after = parts.after.min(part.after);
         parts.add(offset, &part.body);
-        if !parts.is_whole() {
-            return None;
-        }
-        let (body, after) = (parts.join(), parts.after);
+        let (after, is_whole) = (parts.after, parts.is_whole());
+        let body = is_whole.then(|| parts.join());
+        self.drop_parts(after + 1..seq);
+        let body = body?;
         self.now.parts.remove(&seq);
         coverage::sometimes(Rare::FragmentReassembled);
         Some(Message {
@@ -116,6 +120,20 @@ impl Endpoint {
             body,
             ..part
         })
+    }
+
+    /// Is this number bridged by something that is here, or of which parts are? Then it was superseded.
+    fn is_bridged(&self, seq: u64) -> bool {
+        let held = self.now.held.range(seq + 1..);
+        let parts = self.now.parts.range(seq + 1..);
+        held.map(|(_, message)| message.after)
+            .chain(parts.map(|(_, parts)| parts.after))
+            .any(|after| after < seq)
+    }
+
+    /// What was superseded will never be whole, and must not take a place in the window.
+    pub(super) fn drop_parts(&mut self, superseded: Range<u64>) {
+        self.now.parts.retain(|seq, _| !superseded.contains(seq));
     }
 
     /// Bytes of messages that are here and not consumed, or of which parts are.

@@ -389,6 +389,7 @@ impl Endpoint {
     /// The partner moves: retries start small again.
     pub(super) fn progress(&mut self) {
         self.now.attempt = 0;
+        self.now.asked_where = false;
         self.now.retry.outdate();
     }
 

@@ -37,7 +37,7 @@ impl Endpoint {
             // Only the partner's own house can say that nobody is left to hear our FAULT.
             (Stage::Ended, ResetReason::UnknownEndpoint) if frame.src_store != peer.store => {
                 coverage::sometimes(Rare::WrongHouseHeardFault);
-                eff.locate = self.has_outstanding();
+                eff.locate = self.has_outstanding() && self.may_ask_where();
             }
             (Stage::Ended, _) => self.fault_heard(eff),
             // Row 14: the initiator lives and chose another.
@@ -60,8 +60,13 @@ impl Endpoint {
                 self.partner_lost(Abandoned::PartnerAmnesia, env, eff);
             }
             // Row 21: we may have asked the wrong house.
-            (_, ResetReason::UnknownEndpoint) => eff.locate = true,
+            (_, ResetReason::UnknownEndpoint) => eff.locate = self.may_ask_where(),
         }
+    }
+
+    /// Once a round: what is said to the wrong house again is as late as any other retry.
+    fn may_ask_where(&mut self) -> bool {
+        !std::mem::replace(&mut self.now.asked_where, true)
     }
 
     /// Rows 21 and 22: what the directory knows about the store we are bound to.

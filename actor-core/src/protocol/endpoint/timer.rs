@@ -42,6 +42,7 @@ impl Endpoint {
     /// P9: everything outstanding is said again with the next flush; there is no last retry, only deadlines.
     fn retry(&mut self, eff: &mut Effects) {
         self.now.retry = RetryTimer::Off;
+        self.now.asked_where = false;
         if !self.has_outstanding() {
             return;
         }
@@ -83,7 +84,7 @@ impl Endpoint {
         if !self.silence_armed {
             return;
         }
-        if self.has_next() || self.now.backlog.messages > 0 {
+        if self.has_next() || self.now.backlog.from_partner > 0 {
             coverage::sometimes(Rare::SilenceOverMessage);
             eff.arm(TimerKind::Silence, self.timeouts.silence);
             return;

@@ -2,8 +2,8 @@
 
 use super::kit::{Side, asked, established, outgoing, settle, shaken};
 use crate::protocol::{
-    Carrier, FaultCode, Frame, FrameError, Input, LocalItem, Message, MessageKind, Mode, Notice,
-    Outgoing, SendRefusal, TimerKind, handler_id,
+    Carrier, FaultCode, Frame, FrameError, Input, LocalItem, MAX_WHOLE_BYTES, Message, MessageKind,
+    Mode, Notice, Outgoing, SendRefusal, TimerKind, handler_id,
 };
 
 fn currency(kind: MessageKind, topic: &str, text: &str) -> Outgoing {
@@ -358,6 +358,40 @@ fn events_of_one_topic_that_wait_are_one() {
     event(&mut target, "done");
     settle(&mut initiator, &mut target);
     assert_eq!(initiator.heard(), ["hello yourself", "90 %", "done"]);
+}
+
+#[test]
+fn parts_of_a_value_that_was_superseded_are_dropped() {
+    let (mut initiator, mut target) = established();
+    for round in 0..100_u8 {
+        // Of each value only the first part arrives, before the next value takes its place.
+        let mut large = currency(MessageKind::Tell, "price", "");
+        large.body = vec![round; 2 * MAX_WHOLE_BYTES].into();
+        _ = initiator.step(Input::Send(large));
+        let parts = initiator.flush();
+        assert_eq!(parts.len(), 2);
+        target.take(&parts[usize::from(round % 2)]);
+    }
+    // Late parts of an older one change nothing.
+    value(&mut initiator, "price", "last");
+    let last = initiator.flush_one();
+    target.take(&last);
+    assert_eq!(target.heard().last().map(String::as_str), Some("last"));
+    let left = target.endpoint.received().is_some();
+    assert!(!left, "nothing is left of them");
+}
+
+#[test]
+fn the_next_message_is_the_one_behind_a_hole() {
+    let (mut initiator, mut target) = established();
+    value(&mut initiator, "price", "old");
+    _ = initiator.flush();
+    value(&mut initiator, "price", "new");
+    let new = initiator.flush_one();
+    _ = target.step(Input::Frame(new));
+    assert!(target.endpoint.has_next());
+    let next = target.endpoint.next_message().map(|message| message.seq);
+    assert_eq!(next, Some(3));
 }
 
 #[cfg(feature = "mutants")]

@@ -13,7 +13,11 @@ fn numbers(frames: &[Frame]) -> Vec<u64> {
 
 /// The application has put off so many messages.
 fn put_off(side: &mut Side, messages: u64) -> Vec<Frame> {
-    let backlog = Backlog { messages, bytes: 0 };
+    let backlog = Backlog {
+        messages,
+        from_partner: messages,
+        bytes: 0,
+    };
     _ = side.step(Input::Backlog(backlog));
     side.flush()
 }
@@ -227,6 +231,7 @@ fn no_window_is_overrun_and_nothing_is_lost_whatever_the_network_does() {
                 3 => {
                     let put_off = rng.below(8);
                     let backlog = Backlog {
+                        from_partner: 0,
                         messages: put_off,
                         bytes: 0,
                     };

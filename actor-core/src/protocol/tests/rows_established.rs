@@ -2,7 +2,7 @@
 
 use super::kit::{Side, TIMEOUTS, asked, established, settle, shaken, store};
 use crate::protocol::{
-    Abandoned, Destination, Durability, Ending, FaultCode, FrameKind, Input, Location, Mode,
+    Abandoned, Destination, Durability, Ending, FaultCode, Frame, FrameKind, Input, Location, Mode,
     Notice, ResetReason, SendRefusal, Stage, TimerKind, Token, reject,
 };
 
@@ -249,6 +249,40 @@ fn row_21_a_wrong_house_is_not_amnesia() {
     );
     target.take(&again);
     assert_eq!(target.heard(), ["hello", "two"]);
+}
+
+#[test]
+fn row_21_a_directory_that_keeps_naming_the_wrong_house_is_asked_once_a_round() {
+    let (mut initiator, _) = established();
+    initiator.tell("two");
+    let wrong = |frame: &Frame| {
+        let mut reset = reject(frame).unwrap();
+        reset.src_store = store("x");
+        reset
+    };
+    let mut frames = initiator.flush();
+    for round in 0..4 {
+        let mut said = 0;
+        while let Some(frame) = frames.pop() {
+            said += 1;
+            assert!(
+                said <= 2,
+                "round {round}: said again as fast as it is refused"
+            );
+            if initiator.step(Input::Frame(wrong(&frame))).locate {
+                _ = initiator.step(Input::Located(Location::Bound {
+                    node: "elsewhere".into(),
+                }));
+            }
+            frames.extend(initiator.flush());
+        }
+        assert_eq!(
+            said, 2,
+            "round {round}: once unasked, and once to where it is"
+        );
+        frames = initiator.fire(TimerKind::Retransmit);
+    }
+    assert_eq!(initiator.ending(), None);
 }
 
 #[test]
