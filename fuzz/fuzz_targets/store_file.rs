@@ -32,7 +32,7 @@ fn store() -> Files {
         store.commit(store.cut()).expect("there are no faults");
         if number == 30 {
             while store.stats().overlay_records > 0 {
-                store.fold_step(true).expect("there are no faults");
+                let _more = store.fold_step(true).expect("there are no faults");
             }
         }
     }

@@ -124,7 +124,7 @@ pub(super) fn window(size: Size) -> Plan {
         answering: Answering::AtOnce,
         trouble: Trouble {
             crashes: 1,
-            repeats: size.pick(0, 1),
+            repeats: 0,
             ..NO_TROUBLE
         },
         fragile: &[1],
@@ -278,7 +278,7 @@ pub(super) fn rollback(size: Size) -> Plan {
     Plan {
         asks: 2,
         opening: 1,
-        deadlines: size.pick(&[], &[TimerKind::Silence, TimerKind::Lifetime]),
+        deadlines: size.pick(&[], &[TimerKind::Lifetime]),
         trouble: Trouble {
             deadlines: ALWAYS,
             rollbacks: 1,
@@ -302,7 +302,7 @@ pub(super) fn subcontract(size: Size) -> Plan {
         opening: 1,
         deadlines: &[TimerKind::Accumulate],
         trouble: Trouble {
-            crashes: 0,
+            crashes: size.pick(0, 1),
             deadlines: 0,
             ..NO_TROUBLE
         },
@@ -338,7 +338,7 @@ pub(super) fn currency(size: Size) -> Plan {
         opening: 1,
         trouble: Trouble {
             crashes: size.pick(0, 1),
-            repeats: size.pick(1, 1),
+            repeats: size.pick(1, 0),
             ..NO_TROUBLE
         },
         fragile: &[1],

@@ -8,35 +8,41 @@
 //!
 //! # What is checked, and where
 //!
-//! | property | says | asserted in |
-//! |---|---|---|
-//! | S1 | nothing leaves before it is durable | `host.rs`, as a frame leaves |
-//! | S2 | two memories never share a token | `host.rs`, as one is minted |
-//! | S3 | bound once, durably before use | `host.rs`, at each commit and as a frame leaves |
-//! | S4 | one memory per initiator is confirmed | `checks.rs` |
-//! | S5 | acknowledged is durable | `host.rs`, as a frame leaves |
-//! | S6 | kept until the bound partner has it; all kept while unbound | `checks.rs`, `turn.rs` |
-//! | S7 | an ended memory is inert | `host.rs`, at each commit |
-//! | S8 | never established, no permanent effect | `checks.rs` |
-//! | S9 | what is heard is what that partner said, without gaps, once | `turn.rs` as it is heard, `checks.rs` |
-//! | S10 | a currency never goes back | `turn.rs`, as it is heard |
-//! | S11 | no predecessor is missing | `turn.rs`, as it is heard |
-//! | S12 | who completed was heard in full | `checks.rs` |
-//! | S13 | silence spares a message that waits, also over a restart | `turn.rs`, `model.rs` |
-//! | S14 | attempts at a message are bounded | `turn.rs` |
-//! | S15 | nothing is handled after what cannot be | `turn.rs` |
-//! | S19 | an acknowledgement is invisible | `turn.rs` |
-//! | S20 | the same number, the same bytes | `host.rs`, at each commit |
-//! | S21 | window, outbox and memories are bounded | `turn.rs` |
-//! | S23, P12 | nobody is accused wrongly, by a late RESET neither | `checks.rs`, `turn.rs` |
-//! | P14 | only the confirmed have children, with one effect | `turn.rs`, `checks.rs` |
-//! | L1, L2, L3 | a fault-free path to every answer, and to the last value | `liveness.rs`, `Goal::Answered` |
-//! | L4 | a path to the end of every memory | `liveness.rs`, `Goal::Ended` |
-//! | L5, L6, S22 | as time passes, nothing is left anywhere | `liveness.rs`, `Goal::Forgotten` |
+//! | property | says | asserted in every interleaving | asserted elsewhere |
+//! |---|---|---|---|
+//! | S1 | nothing leaves before it is durable | `host.rs`, as a frame leaves | `gnomes/checks.rs`; `promises/gate.rs` |
+//! | S2 | two memories never share a token | `host.rs`, as one is minted | `gnomes/checks.rs` |
+//! | S3 | bound once, durably before use | `host.rs`, at each commit and as a frame leaves | `gnomes/checks.rs` |
+//! | S4 | one memory per initiator is confirmed | `checks.rs` | `gnomes/checks.rs`; `world/ledger.rs` |
+//! | S5 | acknowledged is durable | `host.rs`, as a frame leaves | `gnomes/checks.rs`; `world/ledger.rs` |
+//! | S6 | kept until the bound partner has it; all kept while unbound | `checks.rs`, `turn.rs` | `gnomes/checks.rs` |
+//! | S7 | an ended memory is inert | `host.rs`, at each commit | `gnomes/checks.rs` |
+//! | S8 | never established, no permanent effect | `checks.rs` | `gnomes/checks.rs`; `promises/deadlines.rs` |
+//! | S9 | what is heard is what that partner said, without gaps, once | `turn.rs` as it is heard, `checks.rs` | `gnomes/checks.rs`; `world/ledger.rs` |
+//! | S10 | a currency never goes back | `turn.rs`, as it is heard | `gnomes/checks.rs`; `promises/currency.rs` |
+//! | S11 | no predecessor is missing | `turn.rs`, as it is heard | `gnomes/checks.rs` |
+//! | S12 | who completed was heard in full | `checks.rs` | `gnomes/checks.rs` |
+//! | S13 | silence spares a message that waits, also over a restart | `turn.rs`, `model.rs` | `gnomes/checks.rs`; `promises/clock.rs` |
+//! | S14 | attempts at a message are bounded | `turn.rs` | `promises/poison.rs`, `promises/deaths.rs` |
+//! | S15 | nothing is handled after what cannot be | `turn.rs` | `gnomes/checks.rs`; `promises/poison.rs` |
+//! | S16 | a name given to a request is one request, also for events that come from outside | not covered | names: `promises/keyed.rs`; the ingest of events: not covered |
+//! | S17 | two servers of one shared store, never both in charge | not covered | not covered |
+//! | S18 | what is in a shared store is seen by all its servers | not covered | not covered |
+//! | S19 | an acknowledgement is invisible | `turn.rs` | `gnomes/checks.rs`; `promises/article.rs` |
+//! | S20 | the same number, the same bytes | `host.rs`, at each commit | `gnomes/checks.rs` |
+//! | S21 | window, outbox and memories are bounded | `turn.rs` | `gnomes/checks.rs`; `promises/flow.rs` |
+//! | S22 | in the end nothing is left | `liveness.rs`, `Goal::Forgotten` | `gnomes/checks.rs` |
+//! | S23, P12 | nobody is accused wrongly, by a late RESET neither | `checks.rs`, `turn.rs` | S23: `gnomes/checks.rs` |
+//! | P14 | only the confirmed have children, with one effect | `turn.rs`, `checks.rs` | `promises/subcontract.rs` |
+//! | L1, L2, L3 | a fault-free path to every answer, and to the last value | `liveness.rs`, `Goal::Answered` | `gnomes/checks.rs` |
+//! | L4 | a path to the end of every memory | `liveness.rs`, `Goal::Ended`, `Goal::Settled` | `gnomes/checks.rs` |
+//! | L5, L6 | as time passes, nothing is left anywhere | `liveness.rs`, `Goal::Forgotten` | `gnomes/checks.rs` |
+//! | L7 | a quiet dialog sends nothing for ever | not covered: a path to an end does not count frames | `gnomes/checks.rs`; `traps.rs` |
 //!
-//! S14 is seen here as a bound on attempts; that a message which cannot be handled blocks no other actor is a matter of
-//! shards, and so of whole nodes. S16 is about names given to requests, S17 and S18 about a store shared by several
-//! servers: neither is in the engine.
+//! The first list of files is in this folder; of the second, `gnomes` is `tests/src/gnomes` (simulated endpoints), `world`
+//! is `actor-core/src/world` (whole nodes) and `promises` is `tests/tests/promises` (whole nodes). S14 is seen here as a
+//! bound on attempts; that a message which cannot be handled blocks no other actor is a matter of shards, and so of whole
+//! nodes. S16 is about names given to requests, S17 and S18 about a store shared by several servers: none is in the engine.
 //!
 //! # Whose rules are modelled
 //!

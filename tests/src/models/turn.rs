@@ -579,7 +579,9 @@ impl<'a> Turn<'a> {
         });
         let too_many = kept > limits.max_outbox_messages + usize::from(self.plan().asks) + 1;
         let children = u8::from(self.plan().second.is_some()) * self.plan().births;
-        let crowded = self.host.births > self.plan().births.max(1) + children;
+        // One that was begun in a transaction that a crash took is no memory, but its token is used up.
+        let lost = self.host.incarnation - 1;
+        let crowded = self.host.births > self.plan().births.max(1) + children + lost;
         let broken = &mut self.broken;
         broken.mark_if(Safety::KeptUntilAcked, unbound && acked > 0);
         broken.mark_if(Safety::BacklogIsBounded, ahead || too_many || crowded);

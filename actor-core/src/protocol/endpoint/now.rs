@@ -87,9 +87,10 @@ impl Now {
     /// Forgets what only decides how long to wait: how often something was said in vain (beyond what decides whether the
     /// partner is believed to hold something), and how many rounds of refusals lie how far back beyond what is compared.
     pub(super) fn forget_delays(&mut self) {
-        self.attempt = match self.sacked.is_empty() {
-            true => 0,
-            false => self.attempt.min(super::flow::CREDULOUS_ATTEMPTS + 1),
+        self.attempt = if self.sacked.is_empty() {
+            0
+        } else {
+            self.attempt.min(super::flow::CREDULOUS_ATTEMPTS + 1)
         };
         match &mut self.turned_away {
             None => self.round = 0,
