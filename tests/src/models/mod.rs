@@ -172,9 +172,10 @@ fn check_plan(plan: Plan, size: Size) -> ModelReport {
         depth: found.depth,
         hosts: world.distinct_hosts(),
         broken,
-        liveness: match is_sound {
-            true => check_goals(&world, &found, goals),
-            false => Vec::new(),
+        liveness: if is_sound {
+            check_goals(&world, &found, goals)
+        } else {
+            Vec::new()
         },
     }
 }

@@ -442,7 +442,7 @@ impl World {
     }
 
     fn happens_at(&self, last: &State, place: Place, event: Event) -> State {
-        let mut next = last.clone();
+        let mut next = *last;
         let number = last.hosts[usize::from(place)];
         if let Event::Timer(_, TimerKind::Silence) = event {
             let host = self.host(last, place);
@@ -522,7 +522,7 @@ impl Model for World {
                 stays,
                 astray,
             } => {
-                let mut before = last.clone();
+                let mut before = *last;
                 before.network.remove(letter);
                 let mut next = self.happens_at(&before, place, Event::Deliver(letter));
                 if stays {
@@ -533,7 +533,7 @@ impl Model for World {
                 next
             }
             Action::Lose(letter) => {
-                let mut next = last.clone();
+                let mut next = *last;
                 next.network.remove(letter);
                 next
             }
