@@ -10,6 +10,8 @@ use super::{Outcome, spaced};
 
 /// Rows of the transition table.
 const ROWS: usize = 32;
+/// Of those that were reached, so many of the rarest are shown.
+const SHOWN: usize = 10;
 
 const COMMAND: &str = "it is the application's own command, which comes once and in its order";
 const TIMER: &str = "it is a timer of this endpoint, which fires once";
@@ -28,7 +30,7 @@ const IMPOSSIBLE: &[(usize, &[Circumstance], &str)] = &[
 
 pub(super) fn run(options: &Options, _watch: &Watch) -> Outcome {
     let mut outcome = Outcome::default();
-    let mut missed = Vec::new();
+    let (mut missed, mut rarest) = (Vec::new(), Vec::new());
     let (mut cells, mut hit) = (0_u64, 0_u64);
     for row in 1..=ROWS {
         for circumstance in Circumstance::ALL {
@@ -43,6 +45,8 @@ pub(super) fn run(options: &Options, _watch: &Watch) -> Outcome {
                     hit += u64::from(hits > 0);
                     if hits == 0 {
                         missed.push(format!("row {row}, {circumstance:?}: never"));
+                    } else {
+                        rarest.push((hits, row, circumstance));
                     }
                 }
             }
@@ -52,6 +56,10 @@ pub(super) fn run(options: &Options, _watch: &Watch) -> Outcome {
         "rows by circumstance",
         format!("{hit} of {cells} that can be"),
     );
+    rarest.sort_unstable();
+    for (hits, row, circumstance) in rarest.into_iter().take(SHOWN) {
+        outcome.count(format!("  row {row}, {circumstance:?}"), spaced(hits));
+    }
     let met = Rare::ALL
         .iter()
         .filter(|rare| rare_hits(**rare) > 0)
