@@ -81,8 +81,8 @@
 //!  right: 1
 //!
 //! needs:     late first frame + rerouted first frame, of 10 faults under this seed
-//! reproduce: WORLD_SEED=15 cargo test -p examples tests::a_hasty_shop_takes_one_item
-//! smallest:  WORLD_FAULTS=delay,reroute@0..2 WORLD_SEED=15 cargo test -p examples tests::a_hasty_shop_takes_one_item
+//! reproduce: WORLD_SEED=15 cargo test -p examples --example rerouted tests::a_hasty_shop_takes_one_item -- --exact
+//! smallest:  WORLD_FAULTS=delay,reroute@0..2 WORLD_SEED=15 cargo test -p examples --example rerouted tests::a_hasty_shop_takes_one_item -- --exact
 //!
 //!            front     hasty-2   hasty-1
 //!    0.000s  |-----~   |         |         first: reserve #1: on its way
@@ -130,9 +130,11 @@
 //!
 //! Owns the order in which things happen. The same seed and the same calls give the same [trace](World::trace).
 
+mod asked;
 mod by_hand;
 mod check;
 mod clock;
+mod command;
 mod damage;
 mod death;
 mod diagram;
