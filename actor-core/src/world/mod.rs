@@ -147,6 +147,7 @@ mod report;
 mod run;
 mod seeds;
 mod steps;
+mod swept;
 mod tasks;
 mod trace;
 mod weather;
@@ -175,6 +176,7 @@ use home::Home;
 use ledger::Ledger;
 use nodes::Pool;
 use run::Step;
+use swept::Swept;
 use tasks::Tasks;
 use weather::{Plan, Weather};
 use wire::{Balance, Wire};
@@ -212,6 +214,7 @@ pub struct World {
     tasks: Tasks,
     weather: Option<Arc<Mutex<Weather>>>,
     ledger: Ledger,
+    swept: Swept,
     /// Frames whose sending is in the trace.
     frames_seen: usize,
     /// Dialogs that a checker complained of.
@@ -273,6 +276,7 @@ impl World {
             tasks: Tasks::default(),
             weather: None,
             ledger: Ledger::default(),
+            swept: Swept::default(),
             frames_seen: 0,
             focus: Vec::new(),
             possible: Vec::new(),
@@ -356,6 +360,7 @@ impl World {
     /// Lets `time` pass; everything that is due on the way happens in its order.
     pub fn advance(&mut self, time: Duration) {
         let until = self.clock.now() + time.as_millis() as u64;
+        self.swept.pass(time.as_millis() as u64);
         self.pass(until);
     }
 
