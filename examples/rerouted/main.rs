@@ -50,7 +50,7 @@ mod tests {
             "items taken",
             "needs:     ",
             "reproduce: WORLD_SEED=",
-            " cargo test -p examples tests::a_hasty_shop",
+            " cargo test -p examples --example rerouted tests::a_hasty_shop_takes_one_item -- --exact\n",
             "hasty-1",
             "hasty-2",
             "reserve #1, pending",
@@ -58,7 +58,9 @@ mod tests {
         ] {
             assert!(report.contains(part), "no `{part}` in:\n{report}");
         }
-        assert!(report.lines().all(|line| line.len() <= 120), "{report}");
+        // A command is one line, however long.
+        let mut text = report.lines().filter(|line| !line.contains("cargo test"));
+        assert!(text.all(|line| line.len() <= 120), "{report}");
         assert!(report.lines().count() < 60, "{report}");
         let again = seeds.find(hasty::one_order_takes_one_item);
         assert_eq!(report, again.expect("again").to_string());

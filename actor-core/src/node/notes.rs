@@ -20,7 +20,7 @@ mod kept {
 
     use crate::{
         node::record::Work,
-        protocol::{DialogId, Role, Token},
+        protocol::{DialogId, Ending, Role, Token},
     };
 
     /// What a handler ran for.
@@ -67,6 +67,13 @@ mod kept {
             token: Token,
             seq: u64,
         },
+        /// That a side of this dialog is over is durable.
+        Ended {
+            dialog: DialogId,
+            role: Role,
+            service: String,
+            ending: Ending,
+        },
         /// A sync failed: the next start finds all of it or nothing.
         InDoubt(Vec<Note>),
     }
@@ -95,6 +102,21 @@ mod kept {
 
         pub(crate) fn accepted(&mut self, dialog: DialogId, token: Token, seq: u64) {
             self.0.push(Note::Accepted { dialog, token, seq });
+        }
+
+        pub(crate) fn ended(
+            &mut self,
+            dialog: DialogId,
+            role: Role,
+            service: &str,
+            ending: &Ending,
+        ) {
+            self.0.push(Note::Ended {
+                dialog,
+                role,
+                service: service.to_owned(),
+                ending: ending.clone(),
+            });
         }
 
         pub(crate) fn handled(&mut self, ran: Ran) {
@@ -180,7 +202,7 @@ mod kept {
 mod nothing {
     use std::ops::Range;
 
-    use crate::protocol::{DialogId, Role, Token};
+    use crate::protocol::{DialogId, Ending, Role, Token};
 
     #[derive(Debug, Default)]
     pub(crate) struct Notes;
@@ -197,6 +219,12 @@ mod nothing {
             reason = "keeps notes with the feature `test-util`"
         )]
         pub(crate) fn accepted(&mut self, _: DialogId, _: Token, _: u64) {}
+
+        #[expect(
+            clippy::unused_self,
+            reason = "keeps notes with the feature `test-util`"
+        )]
+        pub(crate) fn ended(&mut self, _: DialogId, _: Role, _: &str, _: &Ending) {}
     }
 
     #[derive(Debug, Default)]

@@ -11,10 +11,12 @@ use super::{
     Event, Fate, FrameRecord, Name,
     clock::{BEGIN_MS, Moments},
 };
-use crate::protocol::{DialogId, FrameKind, Message, MessageKind};
+use crate::protocol::{DialogId, Ending, FrameKind, Message, MessageKind};
 
 /// Dialogs of one diagram, where no checker says which.
 const DIALOGS: usize = 2;
+/// How strange it is that a dialog was given up, counted in lost frames.
+const GIVEN_UP: u64 = 2;
 /// Lifelines of one diagram.
 const LIFELINES: usize = 6;
 /// Lines before and after what is left out.
@@ -108,7 +110,7 @@ impl Row {
     }
 
     fn is_of_a_dialog(&self) -> bool {
-        matches!(self.act, Act::Arrow { .. } | Act::Mark('*' | '='))
+        matches!(self.act, Act::Arrow { .. } | Act::Mark('*' | '=' | '!'))
     }
 }
 
@@ -137,6 +139,14 @@ fn focus_of(trace: &[Event], frames: &[FrameRecord], focus: &[DialogId]) -> BTre
                 let strange = record.rerouted || record.fate == Fate::Lost;
                 let weight = weight.entry(record.frame.dialog).or_default();
                 *weight = (weight.0 + u64::from(strange), at);
+            }
+            Event::Ended {
+                dialog,
+                ending: Ending::Abandoned(_),
+                ..
+            } => {
+                let weight = weight.entry(*dialog).or_default();
+                *weight = (weight.0 + GIVEN_UP, at);
             }
             _ => {}
         }
@@ -229,6 +239,15 @@ impl Scene<'_> {
             }
             Event::Commit { node, .. } if self.unsynced.remove(node) => {
                 self.push(node, Act::Mark('='), "durable".to_owned());
+            }
+            // Of other endings the frames tell.
+            Event::Ended {
+                node,
+                dialog,
+                ending: Ending::Abandoned(why),
+                ..
+            } if self.focus.contains(dialog) => {
+                self.push(node, Act::Mark('!'), format!("gives up: {why:?}"));
             }
             Event::Send { frame } => self.sent(*frame),
             Event::Deliver { frame, to } => self.delivered(*frame, to),

@@ -49,7 +49,7 @@ impl Ledger {
     /// Writes down a durable fact. An error if it must not be.
     pub(super) fn enter(&mut self, node: usize, note: &Note) -> Result<(), Violation> {
         match note {
-            Note::Tried(_) => Ok(()),
+            Note::Tried(_) | Note::Ended { .. } => Ok(()),
             Note::InDoubt(notes) => {
                 let mut told = BTreeSet::new();
                 for note in notes {

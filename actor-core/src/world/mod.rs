@@ -81,8 +81,8 @@
 //!  right: 1
 //!
 //! needs:     late first frame + rerouted first frame, of 10 faults under this seed
-//! reproduce: WORLD_SEED=15 cargo test -p examples tests::a_hasty_shop_takes_one_item
-//! smallest:  WORLD_FAULTS=delay,reroute@0..2 WORLD_SEED=15 cargo test -p examples tests::a_hasty_shop_takes_one_item
+//! reproduce: WORLD_SEED=15 cargo test -p examples --example rerouted tests::a_hasty_shop_takes_one_item -- --exact
+//! smallest:  WORLD_FAULTS=delay,reroute@0..2 WORLD_SEED=15 cargo test -p examples --example rerouted tests::a_hasty_shop_takes_one_item -- --exact
 //!
 //!            front     hasty-2   hasty-1
 //!    0.000s  |-----~   |         |         first: reserve #1: on its way
@@ -130,9 +130,11 @@
 //!
 //! Owns the order in which things happen. The same seed and the same calls give the same [trace](World::trace).
 
+mod asked;
 mod by_hand;
 mod check;
 mod clock;
+mod command;
 mod damage;
 mod death;
 mod diagram;
@@ -145,6 +147,7 @@ mod report;
 mod run;
 mod seeds;
 mod steps;
+mod swept;
 mod tasks;
 mod trace;
 mod weather;
@@ -173,6 +176,7 @@ use home::Home;
 use ledger::Ledger;
 use nodes::Pool;
 use run::Step;
+use swept::Swept;
 use tasks::Tasks;
 use weather::{Plan, Weather};
 use wire::{Balance, Wire};
@@ -210,6 +214,7 @@ pub struct World {
     tasks: Tasks,
     weather: Option<Arc<Mutex<Weather>>>,
     ledger: Ledger,
+    swept: Swept,
     /// Frames whose sending is in the trace.
     frames_seen: usize,
     /// Dialogs that a checker complained of.
@@ -271,6 +276,7 @@ impl World {
             tasks: Tasks::default(),
             weather: None,
             ledger: Ledger::default(),
+            swept: Swept::default(),
             frames_seen: 0,
             focus: Vec::new(),
             possible: Vec::new(),
@@ -354,6 +360,7 @@ impl World {
     /// Lets `time` pass; everything that is due on the way happens in its order.
     pub fn advance(&mut self, time: Duration) {
         let until = self.clock.now() + time.as_millis() as u64;
+        self.swept.pass(time.as_millis() as u64);
         self.pass(until);
     }
 

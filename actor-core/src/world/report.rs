@@ -1,6 +1,12 @@
 //! What a world says of itself, for a failed test.
 
-use super::{FrameRecord, World, diagram::Diagram, fault::Fault, fault::Faults};
+use super::{
+    FrameRecord, World,
+    clock::{BEGIN_MS, Moments},
+    diagram::Diagram,
+    fault::Fault,
+    fault::Faults,
+};
 
 /// Frames that [`World::state`] tells of.
 const LAST_FRAMES: usize = 12;
@@ -35,6 +41,36 @@ impl World {
         lines.join("\n")
     }
 
+    /// Who is up and which dialogs are open, in a few lines; and the diagram, where no report will show it.
+    pub(super) fn standing(&self) -> String {
+        let passed = self.clock.now().saturating_sub(BEGIN_MS);
+        let mut lines = vec![format!("after {}", Moments(passed))];
+        for home in &self.homes {
+            let is_up = home.running().is_some();
+            lines.push(format!(
+                "  {}: {}",
+                home.name,
+                if is_up { "up" } else { "down" }
+            ));
+        }
+        for (node, dialog) in self.open_dialogs() {
+            lines.push(format!(
+                "  {node}: `{}` {}, {:?}, {:?}, {} to be answered here, {} there",
+                dialog.service,
+                dialog.id,
+                dialog.role,
+                dialog.stage,
+                dialog.owed,
+                dialog.unanswered
+            ));
+        }
+        if self.weather.is_none() {
+            lines.push(format!("\n{}", self.diagram()));
+        }
+        lines.push("`world.state()` has every detail".to_owned());
+        lines.join("\n")
+    }
+
     /// The kinds of the frames from one node to another, and what became of them, for a story.
     pub fn story(&self) -> Vec<String> {
         let line = |record: &FrameRecord| {
@@ -56,6 +92,7 @@ impl World {
     /// -------->  a frame arrives   ---x  it is lost      ---~  it leaves, and arrives later
     ///    *       a handler runs     =    it is durable
     ///    X       a crash            ^    starts again     :    down
+    ///    !       the dialog is given up here, and why
     /// ```
     pub fn diagram(&self) -> String {
         let frames = self.frames();

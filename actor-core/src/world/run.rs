@@ -293,6 +293,7 @@ impl World {
                 let run = ran.into();
                 self.note(Event::Handler { node, run });
             }
+            self.side_ended(index, note);
             wrong = wrong.or(self.ledger.enter(index, note).err());
         }
         let (mut sent, first) = (Vec::new(), self.frames_seen);
@@ -432,8 +433,8 @@ impl World {
             match self.next_due().filter(|due| *due <= until) {
                 Some(due) => self.set_time(due),
                 None => panic!(
-                    "nothing can happen any more, and the future is not ready:\n{}",
-                    self.state()
+                    "nothing can happen any more, and the future is not ready: {}",
+                    self.standing()
                 ),
             }
         }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use super::Name;
 use crate::{
     node::{Ran, What},
-    protocol::{DialogId, Frame, FrameKind},
+    protocol::{DialogId, Ending, Frame, FrameKind, Role},
 };
 
 /// One step of a world.
@@ -13,19 +13,59 @@ use crate::{
 #[non_exhaustive]
 #[expect(missing_docs, reason = "each name says it")]
 pub enum Event {
-    Start { node: Name, incarnation: u64 },
-    Crash { node: Name },
-    CrashInRecovery { node: Name },
-    Stopped { node: Name, why: String },
-    Turn { node: Name, shard: usize },
-    Handler { node: Name, run: HandlerRun },
-    Cut { node: Name, ticket: u64 },
-    Commit { node: Name, ticket: u64 },
-    Release { node: Name, ticket: u64 },
-    Fold { node: Name },
-    Send { frame: usize },
-    Deliver { frame: usize, to: Name },
-    Time { now_ms: u64 },
+    Start {
+        node: Name,
+        incarnation: u64,
+    },
+    Crash {
+        node: Name,
+    },
+    CrashInRecovery {
+        node: Name,
+    },
+    Stopped {
+        node: Name,
+        why: String,
+    },
+    Turn {
+        node: Name,
+        shard: usize,
+    },
+    Handler {
+        node: Name,
+        run: HandlerRun,
+    },
+    Cut {
+        node: Name,
+        ticket: u64,
+    },
+    Commit {
+        node: Name,
+        ticket: u64,
+    },
+    Release {
+        node: Name,
+        ticket: u64,
+    },
+    Ended {
+        node: Name,
+        dialog: DialogId,
+        role: Role,
+        ending: Ending,
+    },
+    Fold {
+        node: Name,
+    },
+    Send {
+        frame: usize,
+    },
+    Deliver {
+        frame: usize,
+        to: Name,
+    },
+    Time {
+        now_ms: u64,
+    },
 }
 
 /// A handler that ran, whether or not what it did became durable.

@@ -455,3 +455,110 @@ fn a_diagram_shows_crashes_lost_frames_and_who_handled_what() {
     assert!(diagram.is_ascii());
     assert_eq!(diagram, world.diagram());
 }
+
+/// Keeps whom it owes an answer, and never gives one.
+#[derive(Default, Serialize, Deserialize)]
+struct Mute {
+    asked: Option<ReplyTo<u64>>,
+}
+
+#[dialog(timeout = "30m")]
+impl Mute {
+    #[handler]
+    fn hear(&mut self) -> u64 {
+        1
+    }
+    #[handler]
+    fn wait(&mut self, cx: &mut Cx<'_, Self>) -> Later<u64> {
+        let (later, reply) = cx.later();
+        self.asked = Some(reply);
+        later
+    }
+    #[handler]
+    fn finish(self) {}
+}
+
+#[test]
+fn a_dialog_that_a_deadline_ends_within_the_hour_of_finish_all_was_left_open() {
+    let leaves = |world: &mut World, keyed: bool| {
+        world.serve::<Mute>();
+        let front = world.front();
+        let mute = if keyed {
+            front.open_as::<Mute>("main")
+        } else {
+            front.open::<Mute>()
+        };
+        assert_eq!(world.run(mute.hear()), Ok(1));
+        mute
+    };
+    for keyed in [true, false] {
+        let leak = complaint(|world| {
+            let _mute = leaves(world, keyed);
+            world.finish_all();
+            world.check_no_dialog_left_open();
+        });
+        assert!(
+            leak.contains("sides of dialogs are open") && leak.contains("into the hour"),
+            "{leak}"
+        );
+    }
+    // Time that the test lets pass is its own word, and so is a goodbye.
+    let mut before = World::calm();
+    let _left = leaves(&mut before, true);
+    before.advance(3600 * SECOND);
+    before.finish_all();
+    before.check_no_dialog_left_open();
+    let mut after = World::calm();
+    let _left = leaves(&mut after, true);
+    after.finish_all();
+    after.advance(3600 * SECOND);
+    after.check_no_dialog_left_open();
+    let mut closed = World::calm();
+    let mute = leaves(&mut closed, true);
+    assert_eq!(closed.run(mute.finish()), Ok(()));
+    closed.finish_all();
+    closed.check_no_dialog_left_open();
+}
+
+#[test]
+fn a_diagram_ends_with_who_gave_up_when_and_why() {
+    let mut world = World::calm();
+    world.serve::<Mute>().instances(1);
+    let mute = world.front().open_as::<Mute>("main");
+    assert_eq!(world.run(mute.hear()), Ok(1));
+    let why = world.run(mute.wait()).unwrap_err();
+    world.settle();
+    let diagram = world.diagram();
+    assert!(
+        matches!(
+            &why,
+            CallError::Abandoned {
+                why: Abandoned::Silence,
+                ..
+            }
+        ),
+        "{why:?}\n{diagram}"
+    );
+    let mut last = diagram.lines().filter(|line| line.contains("gives up: "));
+    let first = last.next().unwrap_or_default();
+    assert!(
+        first.contains("30m") && first.contains("Silence"),
+        "{diagram}"
+    );
+}
+
+#[test]
+fn a_world_that_is_stuck_says_so_in_words() {
+    let text = complaint(|world| {
+        world.serve::<Counter>();
+        one_up(world);
+        world.run(std::future::pending::<()>());
+    });
+    for part in ["the future is not ready", "counter-1: up", "world.state()"] {
+        assert!(text.contains(part), "no `{part}` in {text}");
+    }
+    assert!(
+        !text.contains("FrameRecord") && !text.contains("Counters"),
+        "{text}"
+    );
+}

@@ -24,6 +24,11 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         let dialog = address.key.dialog;
         txn.dirty.insert(address);
+        if let Some(cell) = self.endpoints.get(&address) {
+            let service = cell.record.endpoint.service();
+            let notes = &mut txn.output.notes;
+            notes.ended(dialog, address.key.role, service, ending);
+        }
         let counters = &self.shared.counters;
         match ending {
             Ending::Abandoned(why) => {
