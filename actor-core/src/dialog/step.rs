@@ -108,6 +108,8 @@ pub(crate) enum Command {
     /// Events of a partner go here, each one.
     Listen {
         dialog: DialogId,
+        /// For `TestCx`, which tells who listens.
+        #[cfg_attr(not(feature = "test-util"), allow(dead_code))]
         name: &'static str,
         then: Continuation,
     },
