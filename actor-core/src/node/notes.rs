@@ -228,7 +228,7 @@ mod nothing {
     }
 
     #[derive(Debug, Default)]
-    pub(crate) struct Notebook;
+    pub(crate) struct Notebook {}
 
     impl Notebook {
         #[expect(

@@ -102,14 +102,16 @@ impl Shard {
             let name_of = |handler| cell.service.handler_name(handler);
             crate::node::Ran::new(actor, token, &work, cell.record.pending, name_of)
         };
-        let running = Running::of(actor, &work);
-        let deaths = self.deaths.get(&running).copied().unwrap_or(0);
+        let armed = txn.now < shared.armed_until_ms;
+        // Telling one continuation from another reads all of its answer, so it is done where somebody wants to know.
+        let running = (armed || !self.deaths.is_empty()).then(|| Running::of(actor, &work));
+        let counted = running.and_then(|running| self.deaths.get(&running));
+        let deaths = counted.copied().unwrap_or(0);
         let tried = deaths + cell.record.attempt() - 1;
         let ran = if deaths > 0 && tried >= MAX_ATTEMPTS {
             Err(Failed::died(actor, tried))
         } else {
-            let armed = txn.now < shared.armed_until_ms;
-            if armed {
+            if let Some(running) = running.filter(|_| armed) {
                 let place = Some(running.to_bytes());
                 shared.store.say_running(self.index, place.as_ref());
             }
@@ -120,10 +122,10 @@ impl Shard {
             ran?
         };
         if deaths > 0 && (ran.is_ok() || ends) {
-            txn.survived.push(running);
+            txn.survived.extend(running);
         }
         let ran = ran.map_err(|failed| Failed {
-            running: Some(running),
+            running: running.or_else(|| Some(Running::of(actor, &work))),
             ..failed
         });
         #[cfg(feature = "test-util")]
