@@ -36,6 +36,12 @@ rare! {
     TwinAnswered,
     /// An initiator bound on an answer that was not the first of its partner.
     BoundOnLaterAnswer,
+    /// A currency value was superseded in the outbox before it was ever in a frame.
+    SupersededBeforeSaid,
+    /// A currency value was superseded in the outbox while a copy of it was on its way, or had arrived.
+    SupersededAfterSaid,
+    /// A currency value was superseded in its receiver's backlog.
+    SupersededWhileHeld,
 }
 
 #[cfg(feature = "test-util")]

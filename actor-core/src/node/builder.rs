@@ -40,6 +40,8 @@ pub struct NodeBuilder {
     limits: Limits,
     options: Options,
     shards: usize,
+    #[cfg(feature = "mutants")]
+    mutant: Option<crate::protocol::Mutant>,
 }
 
 /// Why a node did not start. Nothing was changed that a later start would miss.
@@ -122,6 +124,8 @@ impl NodeBuilder {
                 ..Options::default()
             },
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            #[cfg(feature = "mutants")]
+            mutant: None,
         }
     }
 
@@ -185,6 +189,14 @@ impl NodeBuilder {
         self
     }
 
+    /// Makes this node wrong in one way, for checkers that must notice.
+    #[cfg(feature = "mutants")]
+    #[doc(hidden)]
+    pub fn mutant(mut self, mutant: crate::protocol::Mutant) -> Self {
+        self.mutant = Some(mutant);
+        self
+    }
+
     #[cfg(feature = "test-util")]
     pub(crate) fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = transport;
@@ -244,7 +256,11 @@ impl NodeBuilder {
         drop(names);
         let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
         store.check_types(&types).map_err(StartError::Open)?;
-        let shared = Arc::new(Shared::new(
+        #[cfg_attr(
+            not(feature = "mutants"),
+            expect(unused_mut, reason = "only a mutant is set afterwards")
+        )]
+        let mut shared = Shared::new(
             name,
             store,
             self.registry,
@@ -254,7 +270,12 @@ impl NodeBuilder {
             ids,
             self.transport,
             self.shards,
-        ));
+        );
+        #[cfg(feature = "mutants")]
+        {
+            shared.mutant = self.mutant;
+        }
+        let shared = Arc::new(shared);
         resume(&shared)?;
         let shards = (0..self.shards)
             .map(|index| Shard::new(Arc::clone(&shared), index))

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     dialog::{Heard, Ids, Resources},
-    protocol::{Destination, DialogId, Env, Frame, Limits, StoreId},
+    protocol::{Destination, DialogId, Env, Frame, Limits, Mutant, StoreId},
     transport::Transport,
 };
 
@@ -62,6 +62,9 @@ pub(crate) struct Shared {
     pub(crate) started_ms: u64,
     pub(crate) send_ctr: AtomicU64,
     pub(crate) half_open: AtomicU64,
+    /// In which way this node is wrong, if it is.
+    #[cfg(feature = "mutants")]
+    pub(crate) mutant: Option<Mutant>,
     stopping: AtomicBool,
     stopped: watch::Sender<Option<String>>,
 }
@@ -101,13 +104,23 @@ impl Shared {
             proposed: Mutex::default(),
             send_ctr: AtomicU64::new(0),
             half_open: AtomicU64::new(0),
+            #[cfg(feature = "mutants")]
+            mutant: None,
             stopping: AtomicBool::new(false),
             stopped: watch::Sender::new(None),
         }
     }
 
     pub(crate) fn env(&self) -> Env<'_> {
-        Env::new(&self.limits, self.store_id, self.incarnation)
+        let env = Env::new(&self.limits, self.store_id, self.incarnation);
+        #[cfg(feature = "mutants")]
+        let env = env.with_mutant(self.mutant);
+        env
+    }
+
+    /// Is this node to be wrong in this way?
+    pub(crate) fn is_mutant(&self, mutant: Mutant) -> bool {
+        self.env().is_mutant(mutant)
     }
 
     /// The mailbox of the shard where `slot` is at home.

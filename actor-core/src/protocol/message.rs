@@ -37,6 +37,8 @@ pub enum MessageKind {
     AnswerErr,
     /// There will be no answer: the target's state no longer holds the reply address (H18).
     NoAnswer,
+    /// The target speaks unasked: wants no answer, and is never said before the dialog is established (M11).
+    Event,
 }
 
 impl MessageKind {
@@ -45,17 +47,31 @@ impl MessageKind {
         matches!(self, Self::AnswerOk | Self::AnswerErr | Self::NoAnswer)
     }
 
+    /// May a message of this kind be superseded by a newer one? What waits for an answer, or is one, may not.
+    pub(crate) fn may_be_currency(self) -> bool {
+        matches!(self, Self::Tell | Self::Event)
+    }
+
     /// As the first message of a target that holds pending work: does it refuse that work?
     pub(crate) fn is_refusal(self) -> bool {
         matches!(self, Self::AnswerErr | Self::NoAnswer)
     }
 }
 
-/// One numbered message. The same number always carries the same bytes (S20).
+/// One numbered message. The same number always carries the same bytes (S20); only [`Message::after`] may shrink.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Message {
     /// Position in its direction, from 1.
     pub seq: u64,
+    /// What lies between this number and its own was superseded and is said no more: whoever has everything up to here
+    /// may take this message next (P11). Less than `seq`; `seq - 1` where nothing was superseded.
+    ///
+    /// Repeated with a smaller number if more was superseded meanwhile. Both copies are true for ever, since what was
+    /// superseded stays so; the receiver keeps the smaller one.
+    pub after: u64,
+    /// A newer message of the same topic, which is its `handler`, takes this one's place (P11). Otherwise it is history:
+    /// never left out, and nothing older may be left out for the sake of something newer than it.
+    pub currency: bool,
     /// The sender will say nothing after this message (row 24).
     pub fin: bool,
     /// What it is to its receiver.
@@ -74,6 +90,12 @@ pub struct Message {
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{} {:?}", self.seq, self.kind)?;
+        if self.currency {
+            write!(f, " currency")?;
+        }
+        if self.after + 1 < self.seq {
+            write!(f, " after #{}", self.after)?;
+        }
         if self.kind.is_answer() {
             write!(f, " re #{}", self.re)?;
         }
@@ -93,6 +115,9 @@ impl fmt::Debug for Message {
 pub struct Outgoing {
     /// What it is to its receiver.
     pub kind: MessageKind,
+    /// Takes the place of what was said before it under the same handler and is still waiting (P11). Only of
+    /// messages that want no answer.
+    pub currency: bool,
     /// For answers: the sequence number of the request; 0 otherwise.
     pub re: u64,
     /// [`handler_id`] of the handler's name.

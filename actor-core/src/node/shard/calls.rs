@@ -337,6 +337,7 @@ fn batch(first: Vec<Encoded>, ask: Encoded) -> Result<Batch, (&'static str, Code
         digest.mix(&body);
         Ok(Outgoing {
             kind,
+            currency: false,
             re: 0,
             handler: call.handler,
             version: 1,

@@ -167,6 +167,7 @@ impl Shard {
         }
         let outgoing = Outgoing {
             kind,
+            currency: false,
             re: request,
             handler: 0,
             version: 1,
@@ -298,6 +299,7 @@ impl Shard {
         };
         let outgoing = Outgoing {
             kind,
+            currency: false,
             re: 0,
             handler,
             version: 1,
@@ -371,7 +373,7 @@ impl Shard {
         };
         let endpoint = &cell.record.endpoint;
         let bytes = outgoing.body.len();
-        if let Err(refusal) = endpoint.can_send(bytes, &self.shared.limits) {
+        if let Err(refusal) = endpoint.can_take(&outgoing, &self.shared.limits) {
             return Ok(Err(refusal_outcome(refusal, bytes, endpoint.ending())));
         }
         let request = endpoint.send_next();

@@ -156,7 +156,9 @@ impl Shard {
             MessageKind::AnswerOk => Outcome::Ok(message.body.to_vec()),
             MessageKind::AnswerErr => Outcome::Err(message.body.to_vec()),
             MessageKind::NoAnswer => no_answer(&message.body),
-            MessageKind::Empty | MessageKind::Tell | MessageKind::Ask => return Ok(()),
+            MessageKind::Empty | MessageKind::Tell | MessageKind::Ask | MessageKind::Event => {
+                return Ok(());
+            }
         };
         self.answered(txn, address, message.re, outcome)
     }

@@ -29,7 +29,7 @@ use actor_store::StoreFault;
 use tokio::sync::oneshot;
 
 use super::{address::Address, shared::Shared};
-use crate::protocol::{DialogId, Frame, LocalItem};
+use crate::protocol::{DialogId, Frame, LocalItem, Mutant};
 
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
 pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
@@ -130,7 +130,7 @@ impl Shard {
             // A deadline is not over while an answer waits to be heard: what had arrived by now goes first.
             let waiting = self.taken.len() + self.shared.mailboxes[self.index].len();
             let first = self.first.get_or_insert(waiting);
-            if *first == 0 || waiting == 0 {
+            if *first == 0 || waiting == 0 || self.shared.is_mutant(Mutant::ExpireAtBoot) {
                 self.first = None;
                 self.fire(now)?;
                 return Ok(true);

@@ -8,7 +8,7 @@ use actor_store::StoreFault;
 use super::{Shard, Who};
 use crate::{
     node::{address::Address, record::Work, shared::GRACE},
-    protocol::{Carrier, DialogId, Input, Role, TimerKind},
+    protocol::{Carrier, DialogId, Input, Mutant, Role, TimerKind},
 };
 
 impl Shard {
@@ -32,7 +32,7 @@ impl Shard {
     /// When a deadline of this endpoint counts as lapsed: after a start the partners of before are listened to first.
     pub(super) fn patient(&self, opened_ms: u64, deadline: u64) -> u64 {
         let started = self.shared.started_ms;
-        if opened_ms < started {
+        if opened_ms < started && !self.shared.is_mutant(Mutant::ExpireAtBoot) {
             deadline.max(started + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX))
         } else {
             deadline

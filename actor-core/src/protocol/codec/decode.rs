@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{
     FLAG_ENDED, FLAG_ESTABLISHED, FLAG_INITIATING, FLAG_VOLATILE, FrameError, HEADER_BYTES,
-    MAX_DETAIL_BYTES, MAX_FRAME_MESSAGES, MAX_NAME_BYTES, MESSAGE_OVERHEAD_BYTES,
+    MAX_DETAIL_BYTES, MAX_FRAME_MESSAGES, MAX_NAME_BYTES, MESSAGE_CURRENCY, MESSAGE_FIN,
+    MESSAGE_OVERHEAD_BYTES,
 };
 use crate::protocol::ending::FaultCode;
 use crate::protocol::frame::{Frame, FrameFlags, FrameKind, ResetReason};
@@ -180,12 +181,14 @@ impl<'a> Reader<'a> {
     }
 
     fn message(&mut self) -> Result<Message, FrameError> {
-        let seq = self.u64()?;
-        let fin = match self.u8()? {
-            0 => false,
-            1 => true,
-            _ => return Err(FrameError::Invalid { field: "fin" }),
-        };
+        let (seq, after) = (self.u64()?, self.u64()?);
+        let flags = self.u8()?;
+        if flags & !(MESSAGE_FIN | MESSAGE_CURRENCY) != 0 {
+            return Err(FrameError::Invalid {
+                field: "message flags",
+            });
+        }
+        let (fin, currency) = (flags & MESSAGE_FIN != 0, flags & MESSAGE_CURRENCY != 0);
         let kind = match self.u8()? {
             0 => MessageKind::Empty,
             1 => MessageKind::Tell,
@@ -193,6 +196,7 @@ impl<'a> Reader<'a> {
             3 => MessageKind::AnswerOk,
             4 => MessageKind::AnswerErr,
             5 => MessageKind::NoAnswer,
+            6 => MessageKind::Event,
             _ => {
                 return Err(FrameError::Invalid {
                     field: "message kind",
@@ -202,13 +206,21 @@ impl<'a> Reader<'a> {
         let (re, handler, version) = (self.u64()?, self.u32()?, self.u16()?);
         let bytes = self.u32()? as usize;
         let body: Arc<[u8]> = self.take(bytes)?.into();
-        if seq == 0 {
+        // There is a number before each, and one behind it for what comes next.
+        if after >= seq || seq == u64::MAX {
             return Err(FrameError::Invalid {
                 field: "sequence number",
             });
         }
+        if currency && !kind.may_be_currency() {
+            return Err(FrameError::Invalid {
+                field: "message flags",
+            });
+        }
         Ok(Message {
             seq,
+            after,
+            currency,
             fin,
             kind,
             re,

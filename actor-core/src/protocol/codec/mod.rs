@@ -8,7 +8,7 @@
 //! 114  win_msgs u32 | win_bytes u32 (reserved) | ttl_ms u64 | contract u64 | trace 16
 //! 154  fields of newer minors, up to hdr_len
 //!      service str | src_node str | by kind: FAULT: code u8, detail str; RESET: reason u8, echo 16 + u64 + u64
-//!      count u16 | messages: seq u64, fin u8, kind u8, re u64, handler u32, version u16, len u32, body
+//!      count u16 | messages: seq u64, after u64, flags u8, kind u8, re u64, handler u32, version u16, len u32, body
 //!      crc32c u32 over everything before it            (str = len u16, UTF-8)
 //! ```
 //!
@@ -32,7 +32,7 @@ pub const MAX_NAME_BYTES: usize = 255;
 pub const MAX_DETAIL_BYTES: usize = 1024;
 
 /// Encoded bytes of a message besides its body.
-pub(crate) const MESSAGE_OVERHEAD_BYTES: usize = 28;
+pub(crate) const MESSAGE_OVERHEAD_BYTES: usize = 36;
 
 const MAGIC: u16 = 0xd1a6;
 const MAJOR: u8 = 1;
@@ -44,6 +44,9 @@ const FLAG_INITIATING: u16 = 1;
 const FLAG_VOLATILE: u16 = 2;
 const FLAG_ESTABLISHED: u16 = 4;
 const FLAG_ENDED: u16 = 8;
+
+const MESSAGE_FIN: u8 = 1;
+const MESSAGE_CURRENCY: u8 = 2;
 
 /// Why bytes are not a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -227,6 +230,7 @@ fn message_kind_byte(kind: MessageKind) -> u8 {
         MessageKind::AnswerOk => 3,
         MessageKind::AnswerErr => 4,
         MessageKind::NoAnswer => 5,
+        MessageKind::Event => 6,
     }
 }
 
@@ -242,7 +246,14 @@ fn put_str(out: &mut Vec<u8>, text: &str, limit: usize) {
 
 fn put_message(out: &mut Vec<u8>, message: &Message) {
     out.extend_from_slice(&message.seq.to_le_bytes());
-    out.push(u8::from(message.fin));
+    out.extend_from_slice(&message.after.to_le_bytes());
+    let fin = if message.fin { MESSAGE_FIN } else { 0 };
+    let currency = if message.currency {
+        MESSAGE_CURRENCY
+    } else {
+        0
+    };
+    out.push(fin | currency);
     out.push(message_kind_byte(message.kind));
     out.extend_from_slice(&message.re.to_le_bytes());
     out.extend_from_slice(&message.handler.to_le_bytes());

@@ -11,11 +11,12 @@ impl Endpoint {
     /// Hands out the next message in order, if it is here. What is not for the application is consumed on the way.
     pub(super) fn consume(&mut self, env: &Env<'_>, eff: &mut Effects) {
         while eff.deliver.is_none() && !self.is_ended() {
-            let Some(message) = self.now.held.remove(&self.recv_next) else {
+            let next = self.next_held().map(|message| message.seq);
+            let Some(message) = next.and_then(|seq| self.now.held.remove(&seq)) else {
                 self.meet_doom(env, eff);
                 return;
             };
-            self.recv_next += 1;
+            self.recv_next = self.recv_next.max(message.seq + 1);
             self.now.need_ack = true;
             self.now.heard = true;
             Self::wrote(eff);
@@ -84,7 +85,7 @@ impl Endpoint {
 
     /// Row 28: the partner's end is heard after everything it said before.
     pub(super) fn meet_doom(&mut self, env: &Env<'_>, eff: &mut Effects) {
-        if self.now.held.contains_key(&self.recv_next) {
+        if self.next_held().is_some() {
             return;
         }
         let Some(doom) = self

@@ -78,7 +78,7 @@ impl Endpoint {
             Carrier::Local => {
                 if let Some((code, detail)) = fault.filter(|_| ending != Ending::Declined) {
                     // What was said in this transaction is dropped with the rest, as it is on the wire.
-                    let seq = self.send_next - self.outbox.len() as u64;
+                    let seq = self.acked + 1;
                     self.send_next = seq + 1;
                     eff.local.push(LocalItem::Fault { seq, code, detail });
                 } else {

@@ -75,11 +75,13 @@ impl Endpoint {
         } else {
             self.now.transmitted.max(self.acked)
         };
-        let end = self.acked.saturating_add(env.limits.window);
+        // Numbers that were superseded take no place in the window.
+        let window = usize::try_from(env.limits.window).unwrap_or(usize::MAX);
         let mut unsaid = self
             .outbox
             .iter()
-            .filter(|message| message.seq > said && message.seq <= end)
+            .take(window)
+            .filter(|message| message.seq > said)
             .peekable();
         let mut batches = Vec::new();
         while unsaid.peek().is_some() {

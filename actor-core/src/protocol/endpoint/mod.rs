@@ -4,6 +4,7 @@
 //! at any time throw an endpoint away and decode its last durable bytes again.
 
 mod consume;
+mod currency;
 mod end;
 mod flush;
 mod local;
@@ -87,6 +88,8 @@ pub enum SendRefusal {
     Closed,
     /// The message is longer than [`super::MAX_MESSAGE_BYTES`].
     TooLarge,
+    /// An event, but this is not the target of an established dialog.
+    NotEstablished,
 }
 
 impl fmt::Display for SendRefusal {
@@ -106,6 +109,9 @@ impl fmt::Display for SendRefusal {
                     super::MAX_MESSAGE_BYTES
                 )
             }
+            Self::NotEstablished => f.write_str(
+                "an event is said by the target of an established dialog; answer the first message first",
+            ),
         }
     }
 }
@@ -146,7 +152,8 @@ pub struct Endpoint {
     /// Highest of ours the partner consumed, and the age of the frame that said so (row 23).
     acked: u64,
     acked_at: (u64, u64),
-    /// Said and not acknowledged; always the contiguous `acked + 1 .. send_next`. Empty for the local carrier.
+    /// Said, not acknowledged and not superseded: `acked + 1 .. send_next`, where each names the one before it, or one
+    /// that was acknowledged, in `after`. The newest is never superseded. Empty for the local carrier.
     outbox: VecDeque<Message>,
     outbox_bytes: usize,
     /// Bytes said before the first answer (P6).
@@ -258,7 +265,12 @@ impl Endpoint {
         (self.volatile && self.role == Role::Target).then_some(peer.incarnation)
     }
 
-    /// What was said and is not acknowledged, oldest first.
+    /// The highest number of ours that the partner is known to have consumed, or to need no more.
+    pub fn acked(&self) -> u64 {
+        self.acked
+    }
+
+    /// What was said, is not acknowledged and not superseded, oldest first.
     pub fn outbox(&self) -> impl Iterator<Item = &Message> {
         self.outbox.iter()
     }
@@ -297,7 +309,7 @@ impl Endpoint {
 
     /// Is there a next message in order for [`Input::Consume`]?
     pub fn has_next(&self) -> bool {
-        self.now.held.contains_key(&self.recv_next)
+        self.next_held().is_some()
             || self
                 .now
                 .doom

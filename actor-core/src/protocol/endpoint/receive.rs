@@ -11,6 +11,7 @@ use crate::protocol::frame::{Frame, FrameKind, ResetReason};
 use crate::protocol::ids::Role;
 use crate::protocol::limits::Env;
 use crate::protocol::message::Message;
+use crate::protocol::mutant::Mutant;
 use crate::protocol::stateless::{reject, reset};
 
 /// Row 4: an acknowledged batch is repeated as if it had been repeated this often in vain.
@@ -276,8 +277,11 @@ impl Endpoint {
     }
 
     /// Rows 15 to 17: into the backlog, if new and within the window. Not acknowledged before consumed.
+    ///
+    /// The window counts messages and not numbers, since numbers may have been superseded. The one that is next in
+    /// order always fits.
     fn hold(&mut self, messages: Vec<Message>, env: &Env<'_>, eff: &mut Effects) {
-        let end = self.recv_next.saturating_add(env.limits.window);
+        let window = usize::try_from(env.limits.window).unwrap_or(usize::MAX);
         let mut bytes: usize = self
             .now
             .held
@@ -286,18 +290,25 @@ impl Endpoint {
             .sum();
         for message in messages {
             let seq = message.seq;
-            if seq < self.recv_next {
+            let is_next = message.after < self.recv_next;
+            let goes_back = message.currency && env.is_mutant(Mutant::CurrencyGoesBack);
+            if seq < self.recv_next && !goes_back {
                 self.now.need_ack = true;
                 eff.notices.push(Notice::Duplicate { seq });
-            } else if seq >= end {
+            } else if let Some(held) = self.now.held.get_mut(&seq) {
+                held.after = held.after.min(message.after);
+            } else if !is_next && self.now.held.len() >= window {
                 self.now.need_ack = true;
-            } else if !self.now.held.contains_key(&seq) {
+            } else {
                 let fits = bytes + message.body.len() <= env.limits.max_outbox_bytes;
-                if fits || seq == self.recv_next {
+                if fits || is_next {
                     bytes += message.body.len();
                     self.now.held.insert(seq, message);
                 }
             }
+        }
+        if !env.is_mutant(Mutant::CurrencyGoesBack) {
+            self.supersede_held();
         }
     }
 

@@ -38,6 +38,16 @@ impl Endpoint {
         Ok(())
     }
 
+    fn takes_a_place(&self, outgoing: &Outgoing, limits: &Limits) -> bool {
+        let old = self
+            .superseded_by(outgoing)
+            .and_then(|at| self.outbox.get(at));
+        old.is_some_and(|old| {
+            let bytes = self.outbox_bytes - old.body.len() + outgoing.body.len();
+            bytes <= limits.max_outbox_bytes.max(self.outbox_bytes)
+        })
+    }
+
     /// P6: everything said now may have to be said again, to another instance.
     fn is_before_first_answer(&self) -> bool {
         self.role == Role::Initiator
@@ -47,15 +57,25 @@ impl Endpoint {
 
     /// Rows 2 and 12, and every message after them.
     pub(super) fn send(&mut self, outgoing: Outgoing, env: &Env<'_>, eff: &mut Effects) {
-        match self.can_send(outgoing.body.len(), env.limits) {
-            Ok(()) => {}
-            Err(SendRefusal::Busy) if outgoing.kind.is_answer() => {}
-            Err(refusal) => {
-                eff.notices.push(Notice::Refused(refusal));
-                return;
-            }
+        match self.can_take(&outgoing, env.limits) {
+            Ok(()) => self.queue(outgoing, env, eff),
+            Err(refusal) => eff.notices.push(Notice::Refused(refusal)),
         }
-        self.queue(outgoing, env, eff);
+    }
+
+    /// May the application say this message now? Like [`Self::can_send`], and more exactly.
+    pub fn can_take(&self, outgoing: &Outgoing, limits: &Limits) -> Result<(), SendRefusal> {
+        if outgoing.kind == MessageKind::Event
+            && (self.role == Role::Initiator || self.stage == Stage::Accumulating)
+        {
+            return Err(SendRefusal::NotEstablished);
+        }
+        match self.can_send(outgoing.body.len(), limits) {
+            // Takes the place of another, which makes room. Otherwise the last value would be the one that is lost.
+            Err(SendRefusal::Busy) if self.takes_a_place(outgoing, limits) => Ok(()),
+            Err(SendRefusal::Busy) if outgoing.kind.is_answer() => Ok(()),
+            verdict => verdict,
+        }
     }
 
     /// Row 24: the goodbye rides on the last message of this transaction, or travels alone. It never rides on an
@@ -71,6 +91,7 @@ impl Endpoint {
         if self.now.fresh == 0 {
             let goodbye = Outgoing {
                 kind: MessageKind::Empty,
+                currency: false,
                 re: 0,
                 handler: 0,
                 version: 0,
@@ -86,8 +107,10 @@ impl Endpoint {
     }
 
     fn queue(&mut self, outgoing: Outgoing, env: &Env<'_>, eff: &mut Effects) {
+        let after = self.supersede_said(&outgoing);
         let Outgoing {
             kind,
+            currency,
             re,
             handler,
             version,
@@ -106,6 +129,8 @@ impl Endpoint {
         self.outbox_bytes += body.len();
         self.outbox.push_back(Message {
             seq,
+            after,
+            currency: currency && kind.may_be_currency(),
             fin: false,
             kind,
             re,

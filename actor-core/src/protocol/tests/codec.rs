@@ -33,6 +33,8 @@ fn golden() -> Frame {
         trace: id(0x50),
         messages: vec![Message {
             seq: 7,
+            after: 4,
+            currency: false,
             fin: true,
             kind: MessageKind::AnswerErr,
             re: 3,
@@ -55,7 +57,7 @@ const GOLDEN: &str = "a6d101000306009a00\
     505152535455565758595a5b5c5d5e5f\
     040073686f700600636172742d31\
     0100\
-    07000000000000000104\
+    070000000000000004000000000000000104\
     0300000000000000efbeadde020004000000626f6479";
 
 fn hex(bytes: &[u8]) -> String {

@@ -234,6 +234,7 @@ impl Side {
 pub(super) fn outgoing(kind: MessageKind, re: u64, text: &str) -> Outgoing {
     Outgoing {
         kind,
+        currency: false,
         re,
         handler: handler_id("talk"),
         version: 1,

@@ -195,6 +195,8 @@ fn frames_for_a_local_endpoint_are_for_nobody() {
         trace: [0; 16],
         messages: vec![Message {
             seq: 1,
+            after: 0,
+            currency: false,
             fin: false,
             kind: MessageKind::Tell,
             re: 0,

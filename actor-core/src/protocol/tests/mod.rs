@@ -4,6 +4,7 @@
 mod article;
 mod closing;
 mod codec;
+mod currency;
 mod gnomes;
 mod kit;
 mod local;

@@ -60,18 +60,22 @@ fn row_16_a_duplicate_is_acknowledged_again_and_nothing_else() {
 #[test]
 fn row_17_beyond_the_window_nothing_is_stored() {
     let (mut initiator, mut target) = established();
-    initiator.tell("far away");
-    let mut far = initiator.flush_one();
-    far.messages[0].seq = target.endpoint.recv_next() + target.limits.window;
-    target.take(&far);
-    assert_eq!(target.flush_one().ack, 1);
-    let before = target.endpoint.clone();
-    far.messages[0].seq -= 1;
-    target.take(&far);
-    assert_ne!(
-        target.endpoint, before,
-        "the last place of the window is kept"
-    );
+    target.limits.window = 2;
+    initiator.limits.window = 4;
+    for text in ["two", "three", "four", "five"] {
+        initiator.tell(text);
+    }
+    let mut frame = initiator.flush_one();
+    let said = std::mem::take(&mut frame.messages);
+    let mut take = |picks: &[usize]| {
+        frame.messages = picks.iter().map(|pick| said[*pick].clone()).collect();
+        target.take(&frame);
+        (target.heard(), target.flush().pop().map(|frame| frame.ack))
+    };
+    assert_eq!(take(&[1, 2]), (vec!["hello".to_owned()], None), "held");
+    assert_eq!(take(&[3]).1, Some(1), "the window is full");
+    assert_eq!(take(&[0]).1, Some(4), "but what is next always fits");
+    assert_eq!(take(&[3]).0.len(), 5);
 }
 
 #[test]

@@ -94,9 +94,9 @@ impl World {
             self.answer(work, eff, pick, host);
         }
         let established = work.endpoint.stage() == Stage::Established;
-        if established && work.app.told < 3 && self.rng.chance(10) {
+        if established && work.app.told < 6 && self.rng.chance(20) {
             work.app.told += 1;
-            self.say(work, eff, MessageKind::Tell, 0, host);
+            self.say(work, eff, MessageKind::Event, 0, host);
         }
         if established && self.plan.target_closes && self.rng.chance(3) {
             eff.merge(self.step(host, work, Input::Close));
@@ -123,13 +123,21 @@ impl World {
         let id = self.mint();
         let seq = work.endpoint.send_next();
         let body = id.to_be_bytes()[..].into();
+        let currency =
+            matches!(kind, MessageKind::Tell | MessageKind::Event) && self.rng.chance(60);
+        let handler = if currency {
+            2 + self.rng.below(2) as u32
+        } else {
+            1
+        };
         let said = self.step(
             host,
             work,
             Input::Send(Outgoing {
                 kind,
+                currency,
                 re,
-                handler: 1,
+                handler,
                 version: 1,
                 body,
             }),
@@ -140,6 +148,9 @@ impl World {
             .any(|notice| matches!(notice, Notice::Refused(_)))
         {
             work.app.said.push((seq, id));
+            if currency {
+                work.app.topics.insert(seq, handler);
+            }
         }
         eff.merge(said);
     }

@@ -74,6 +74,8 @@ pub(super) struct Plan {
 struct App {
     /// Sequence number and identity of every message, as the application knows them.
     said: Vec<(u64, u64)>,
+    /// Those of `said` that are currency, by number, and their topics.
+    topics: BTreeMap<u64, u32>,
     heard: Vec<(u64, u64)>,
     pending: Vec<u64>,
     /// Permanent effects.
