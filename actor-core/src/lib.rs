@@ -11,8 +11,9 @@
 //! This page is a tour:
 //! [a dialog in one block](#a-dialog-in-one-block) · [pending work](#pending-work) ·
 //! [answers that come later](#answers-that-come-later) · [tables](#tables) · [keys and names](#keys-and-names) ·
-//! [timers](#timers) · [endings and errors](#endings-and-errors) · [networks and pools](#networks-and-pools) ·
-//! [testing](#testing) · [operating](#operating)
+//! [timers](#timers) · [both sides speak](#both-sides-speak) · [endings and errors](#endings-and-errors) ·
+//! [dialogs in memory](#dialogs-in-memory) · [networks and pools](#networks-and-pools) ·
+//! [another version](#another-version) · [testing](#testing) · [operating](#operating)
 //!
 //! # A dialog in one block
 //!
@@ -364,6 +365,104 @@
 //!
 //! [`Cx::now`] is the only clock of a handler and [`Cx::id`] its only randomness, so that a test can own both.
 //!
+//! # Both sides speak
+//!
+//! A target that declares `events` may speak unasked, with [`cx.tell`](Cx::tell), from its first step as an established
+//! dialog. Its partner listens with `.events()`: a stream in plain code, a `#[resume]` method in a handler.
+//!
+//! ```
+//! # use actor_core::prelude::*;
+//! #[derive(Debug, PartialEq, Serialize, Deserialize)]
+//! enum Progress {
+//!     Packed,
+//!     Shipped,
+//! }
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Parcel {
+//!     kilometre: u32,
+//! }
+//!
+//! #[dialog(timeout = "30 days", events = Progress)]
+//! impl Parcel {
+//!     #[handler]
+//!     fn pack(&mut self, cx: &mut Cx<'_, Self>) {
+//!         cx.tell(Progress::Packed);
+//!         cx.after(Duration::from_millis(20), Self::COLLECTED);
+//!     }
+//!
+//!     #[resume]
+//!     fn collected(&mut self, cx: &mut Cx<'_, Self>) {
+//!         cx.tell(Progress::Shipped);
+//!     }
+//!
+//!     /// Where the van is. Of several that wait only the newest arrives.
+//!     #[handler(currency)]
+//!     fn position(&mut self, kilometre: u32) {
+//!         self.kilometre = kilometre;
+//!     }
+//!
+//!     #[handler]
+//!     fn kilometre(&self) -> u32 {
+//!         self.kilometre
+//!     }
+//! }
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Shop {
+//!     shipped: bool,
+//! }
+//!
+//! #[dialog(timeout = "30 days")]
+//! impl Shop {
+//!     #[handler]
+//!     fn send(&mut self, cx: &mut Cx<'_, Self>) {
+//!         let parcel = cx.open::<Parcel>();
+//!         parcel.events().then(Self::PROGRESSED);
+//!         parcel.pack().tell();
+//!     }
+//!
+//!     /// Each event is a step of its own; the end of the parcel's dialog, an `Err`, is the last.
+//!     #[resume]
+//!     fn progressed(&mut self, _cx: &mut Cx<'_, Self>, event: Answer<Progress>) {
+//!         self.shipped |= event == Ok(Progress::Shipped);
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let node = Node::builder(dir.path()).serve::<Parcel>().serve::<Shop>().start()?;
+//! let parcel = node.open::<Parcel>();
+//! let mut events = parcel.events();
+//! parcel.pack().await?;
+//! assert_eq!(events.next().await, Some(Ok(Progress::Packed)));
+//! assert_eq!(events.next().await, Some(Ok(Progress::Shipped)));
+//!
+//! parcel.position(12).await?; // taken over; nobody says whether it arrives
+//! parcel.position(14).await?;
+//! assert_eq!(parcel.kilometre().await?, 14);
+//! # node.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Messages and events are **history**: each arrives once, in order, with no gap. `#[handler(currency)]` and
+//! `events(currency) = ..` are **currency**: a newer value takes the place of an older one of the same handler that still
+//! waits anywhere on the way. So there are gaps, but a value never comes after a newer one, the last one arrives, and
+//! none moves across history: what is said before a request is there before it, or superseded by something that is.
+//! Currency wants no answer, since a superseded value would never be answered; an older one that is being handled, or
+//! failed and is tried again, stands.
+//!
+//! - Listen before you speak: what was said before `.events()` is not heard. An opening has `.events()` as well.
+//! - Events that nobody reads are acknowledged and dropped. A reader in plain code may fall behind by 4 MiB of history
+//!   before its reading ends with [`CallError::Busy`]; of currency it always gets the newest.
+//! - A listener that is away holds the target up, not down: once 1,024 messages wait, a step that tells more is put off
+//!   and tried again with growing patience, which no attempt is counted for.
+//! - Listening is not talking, and nobody owes an event. A partner that never says anything is silent, and `timeout` says
+//!   how long that may last; a listener whose target lost its memory learns it when it next says something, or with
+//!   `lifetime`.
+//!
 //! # Endings and errors
 //!
 //! Each side may close a dialog or give it up, and the other is told. A handler that takes `self` closes with its
@@ -425,10 +524,68 @@
 //! - The **last** message of a dialog is best effort. Nobody confirms it, because that would be another last message. If
 //!   it matters, let the partner answer it before the dialog closes.
 //! - A handler that panics is rolled back and tried again, five times in all, with growing patience. Then the dialog ends on both
-//!   sides, and the message is kept for reading: [`Node::dead_letters`]. Other dialogs go on. With `panic = "abort"` there is
-//!   nothing to roll back: the process ends, and the message is handled again by the next start.
+//!   sides, and the message is kept for reading: [`Node::dead_letters`]. Other dialogs go on.
+//!   What cannot be caught (an abort, a stack overflow, the end of memory, every panic under `panic = "abort"`) takes the
+//!   process along and is counted by the starts that follow: five deaths put the message aside as well. The first is not
+//!   counted, since nodes say what they run only after an unclean end, so a supervisor sees six.
+//! - `#[dialog(on_poison = "hold", ..)]`: such a message waits instead, and everything of its dialog behind it. Its
+//!   requests stay in doubt, [`Node::held`] lists it with arguments, state and error, and [`Node::retry`] runs it again in
+//!   its place, by then in a program that is repaired. The normal deadlines end what nobody retries.
+//! - [`Request::within`] shortens the wait for one answer: [`CallError::Overdue`] says that it is in doubt. A named request
+//!   can be asked after at any time, also after a restart: `client.dialog().knowledge_of("pay")`.
 //! - A store that fails stops its node: nothing that is not on disk is sent or answered, and callers hear
 //!   [`CallError::Stopped`].
+//!
+//! # Dialogs in memory
+//!
+//! Where a state is cheap to lose and dear to write, say `volatile`. Such a dialog is as exact as any other while its
+//! process lives: messages in order and once, a panic rolled back and tried again, silence and lifetime. It has no record
+//! and costs no sync, and the death of its process ends it. Partners hear of that as soon as they say something or, in the
+//! same store, at its next start: [`Abandoned::PartnerGone`] or [`Abandoned::PartnerAmnesia`].
+//!
+//! ```
+//! use actor_core::prelude::*;
+//!
+//! const VISITS: Table<u128, u64> = Table::new("visits");
+//!
+//! /// What somebody looks at just now.
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Browsing {
+//!     pages: u64,
+//! }
+//!
+//! #[dialog(timeout = "20m", volatile, tables(VISITS))]
+//! impl Browsing {
+//!     #[handler]
+//!     fn turn(&mut self) -> u64 {
+//!         self.pages += 1;
+//!         self.pages
+//!     }
+//!
+//!     #[handler]
+//!     fn leave(self, cx: &mut Cx<'_, Self>) {
+//!         let id = cx.id();
+//!         cx.table(VISITS).insert(&id, &self.pages);
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! let node = Node::builder(dir.path()).serve::<Browsing>().start()?;
+//! let visitor = node.open::<Browsing>();
+//! visitor.turn().await?; // nothing was written
+//! assert_eq!(visitor.turn().await?, 2);
+//! visitor.leave().await?; // one row was, and is durable now
+//! # assert_eq!(node.read().await?.range(VISITS, ..)?.len(), 1);
+//! # node.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Timers, promised answers and the dialogs it opens die with it; their partners hear that it is gone. Rows of tables are
+//! durable like everybody's, in one transaction for each message, before its answer leaves; a state that is lost later
+//! does not take them back. A key ([`Node::open_as`]) outlives the dialog and then leads to one that has ended.
 //!
 //! # Networks and pools
 //!
@@ -472,6 +629,93 @@
 //! This network is in memory: it connects the nodes of one process. A node that serves a dialog opens it in its own
 //! store, without frames; a node that does not asks the network. Where nobody ever served the name, the call fails at once
 //! with [`CallError::NoRoute`] and names the line to add.
+//!
+//! # Another version
+//!
+//! A program changes while its dialogs live. What it finds in its store is compared at the start, by name and layout, and
+//! what it could not read is refused in one sentence before anything is touched.
+//!
+//! **A state** has versions. Keep the old struct under another name, say what the new one makes of it, and count up:
+//!
+//! ```
+//! use actor_core::prelude::*;
+//!
+//! # mod before {
+//! #     use actor_core::prelude::*;
+//! #     #[derive(Default, Serialize, Deserialize)]
+//! #     pub struct Account {
+//! #         cents: u32,
+//! #     }
+//! #     #[dialog(timeout = "1 year")]
+//! #     impl Account {
+//! #         #[handler]
+//! #         pub fn pay_in(&mut self, cents: u32) -> u64 {
+//! #             self.cents += cents;
+//! #             self.cents.into()
+//! #         }
+//! #     }
+//! # }
+//! #[derive(Deserialize)]
+//! struct AccountV1 {
+//!     cents: u32,
+//! }
+//!
+//! #[derive(Default, Serialize, Deserialize)]
+//! struct Account {
+//!     cents: u64,
+//!     payments: u32,
+//! }
+//!
+//! impl From<AccountV1> for Account {
+//!     fn from(old: AccountV1) -> Self {
+//!         Self { cents: old.cents.into(), payments: 0 }
+//!     }
+//! }
+//!
+//! #[dialog(timeout = "1 year", version = 2, from = AccountV1)] // of more: `from(1 => AccountV1, 2 => AccountV2)`
+//! impl Account {
+//!     #[handler]
+//!     fn pay_in(&mut self, cents: u32) -> u64 {
+//!         self.payments += 1;
+//!         self.cents += u64::from(cents);
+//!         self.cents
+//!     }
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let directory = dir.path();
+//! // The program of before ..
+//! let node = Node::builder(directory).serve::<before::Account>().start()?;
+//! assert_eq!(node.open_as::<before::Account>("jim").pay_in(500).await?, 500);
+//! node.shutdown().await?;
+//! // .. and this one.
+//! let node = Node::builder(directory).serve::<Account>().start()?;
+//! assert_eq!(node.open_as::<Account>("jim").pay_in(20).await?, 520);
+//! # node.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A state of version 1 is converted when a message next needs it and written as version 2 with that message; nothing is
+//! scanned. The conversion must be a pure function; a panic in it is a failed attempt at that message and ends that
+//! dialog alone. The pending half has a `version` and a `from` of its own. A line of `from` may go once no dialog of that
+//! version is left: the start that lacks it looks, and names the line if it is still needed. Types inside the old struct
+//! keep their names, with `#[serde(rename = "..")]` where they had to be renamed. There is no way back: an older program
+//! is refused as long as there is a state of a newer version.
+//!
+//! **A message** has a name, and the name stands for one signature. To change what `pay` takes or gives, write `pay_by_card`
+//! beside it, and drop `pay` when nobody says it any more; changing it in place is refused as long as the store holds a
+//! dialog that may have it under way. The same holds for continuations and their contexts. A message that this program
+//! does not have, from a partner of another version or from before, is **held**: neither acknowledged nor failed, and
+//! nothing overtakes it, until a program that has it starts or a deadline ends the dialog. So partners can be replaced in
+//! any order while their dialogs live.
+//!
+//! **An opening** is refused as [`Abandoned::Incompatible`] where the two sides have not the same messages, before anything
+//! happened, so that a pool of both versions finds the right one. A dialog that has all earlier messages unchanged and some
+//! more says so with `accepts(0x..)`: the [`Fingerprint`] that the first line of the earlier [`Dialog::CONTRACT`] prints,
+//! and that the refusal names.
 //!
 //! # Testing
 //!
@@ -520,17 +764,24 @@
 //! assert_eq!(visit.number, Some(41));
 //! ```
 //!
-//! For whole applications, start the nodes in a temporary directory, on a network with gnomes; the seed makes the network
-//! decide the same way again. `println!("{}", Order::CONTRACT)` prints what both sides of a dialog agreed on.
+//! For whole applications there is the module `world` (the same feature): many nodes on one thread, in virtual time, with
+//! crashes, lost frames and failing disks drawn from a seed, and a report with a sequence diagram where a seed fails.
+//! `println!("{}", Order::CONTRACT)` prints what both sides of a dialog agreed on.
 //!
 //! # Operating
 //!
 //! [`Node::dialogs`] lists every durable side of a dialog with its stage, sequence numbers, deadline and age;
+//! [`Node::dead_letters`] keeps what was given up, to be read ([`DeadLetter::args`], [`DeadLetter::state`]) and deleted;
 //! [`Node::stats`] counts work, and repeated work apart from it; [`Node::stopped`] waits for a store to fail. Handlers
 //! run in the `tracing` span `dialog.handle` with the fields `service`, `dialog`, `seq`, `handler`, `attempt`, `stage`
 //! and `trace`, which is the id of the dialog that began the work and the same at every partner.
 //!
-//! One node has one directory: `journal.redb`, `dialogs.redb`, a small witness of the newest commit, and a lock. Keep and
+//! A record that cannot be read ends its dialog on both sides ([`Abandoned::Damaged`]) and nobody else's. Time never goes
+//! back over a restart. A clock that is more than a week ahead of the last commit at a start may be wrong: the node serves,
+//! and gives nothing up before [`Node::trust_clock`]; [`NodeBuilder::clock_hold`] says otherwise.
+//!
+//! One node has one directory: `journal.redb`, `dialogs.redb`, two small files, `newest` and `running`, that tell
+//! a start how the last life ended, and a lock. Keep and
 //! restore it as a whole. A [`View`] that is still held keeps the store open after [`Node::shutdown`]; drop it before the same process
 //! starts the node again. A client does not; it hears [`CallError::Stopped`]. A store that another version of the program
 //! wrote, or that is damaged, is refused with one sentence and the way out ([`OpenError`]); it is never repaired by
@@ -547,20 +798,26 @@ mod node;
 pub mod protocol;
 mod transport;
 #[cfg(feature = "test-util")]
-#[doc(hidden)]
 pub mod world;
 
 pub use actor_macros::dialog;
+#[cfg(feature = "test-util")]
+pub use actor_macros::dialog_test;
 pub use actor_store::{OpenError, StoreFault, keys::TableKey};
 pub use dialog::{
-    Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, HandlerInfo, HandlerKind,
-    Handshake, Knowledge, Later, Never, Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo,
-    Request, Resume, Table, TableMut, TableRef, Timer,
+    Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, EventInfo, Events, Fingerprint,
+    HandlerInfo, HandlerKind, Handshake, HasEvents, Kept, Knowledge, Later, MessageOrder, Never,
+    Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Table, TableMut,
+    TableRef, Telling, Timer,
 };
 #[cfg(feature = "test-util")]
 pub use dialog::{SentMessage, TestCx};
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub use node::fuzz;
 pub use node::{
-    DeadLetter, DialogInfo, Node, NodeBuilder, ShutdownError, StartError, Stats, View, ViewError,
+    DeadLetter, DialogInfo, Held, LetterError, Node, NodeBuilder, RetryError, ShutdownError,
+    StartError, Stats, View, ViewError,
 };
 pub use protocol::{Abandoned, DialogId, Ending, Role, Stage};
 pub use serde;
@@ -573,8 +830,8 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::{
-        Abandoned, Answer, CallError, Cx, Dialog, DialogRef, Ending, Gnomes, Knowledge, Later,
-        Network, Node, Pending, PendingCx, ReplyTo, Table, TableKey, dialog,
+        Abandoned, Answer, CallError, Cx, Dialog, DialogRef, Ending, Events, Gnomes, Knowledge,
+        Later, Network, Node, Pending, PendingCx, ReplyTo, Table, TableKey, dialog,
     };
 }
 
@@ -585,10 +842,11 @@ pub mod __private {
 
     pub use crate::{
         dialog::{
-            Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, FromPort,
-            Handled, HandlerInfo, HandlerKind, Handshake, IsAnswer, Later, Never as Infallible,
-            Outbox, Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Resumed,
-            Table, Timer, Types, Unfit, established, opening,
+            Answer, Call, CallError, Contract, Cx, Dialog, DialogRef, Durable, Encoded, EventInfo,
+            Events, Fingerprint, FromPort, Handled, HandlerInfo, HandlerKind, Handshake, HasEvents,
+            Hears, IsAnswer, Kept, Later, MessageOrder, Never as Infallible, OnPoison, Outbox,
+            Partner, Pending, PendingCx, Port, Remote, ReplyTo, Request, Resume, Resumed, Stored,
+            Table, Telling, Timer, Types, Unfit, established, opening,
         },
         protocol::{Abandoned, Mode, handler_id},
     };

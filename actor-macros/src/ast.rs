@@ -4,10 +4,10 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::format_ident;
-use syn::{Attribute, Expr, Ident, LitStr, ReturnType, Type, Visibility, spanned::Spanned};
+use syn::{Attribute, Expr, Ident, LitInt, LitStr, ReturnType, Type, Visibility, spanned::Spanned};
 
 use crate::{
-    attr::Half,
+    attr::{Events, Half, OnPoison},
     signature::{Arg, Context, Receiver, Reply},
 };
 
@@ -20,8 +20,15 @@ pub(crate) struct DialogImpl {
     /// The service's name.
     pub(crate) name: LitStr,
     pub(crate) version: u32,
+    /// Earlier versions of the state, and the structs they were.
+    pub(crate) past: Vec<(u32, Type)>,
+    /// Fingerprints of earlier contracts whose initiators are still understood.
+    pub(crate) accepts: Vec<LitInt>,
+    pub(crate) volatile: bool,
     pub(crate) timeout_millis: u64,
     pub(crate) lifetime_millis: u64,
+    pub(crate) events: Option<Events>,
+    pub(crate) on_poison: OnPoison,
     pub(crate) uses: Vec<Type>,
     pub(crate) tables: Vec<Expr>,
     pub(crate) handlers: Vec<Handler>,
@@ -53,6 +60,8 @@ pub(crate) struct Handler {
     pub(crate) cx: Option<Context>,
     pub(crate) args: Vec<Arg>,
     pub(crate) reply: Reply,
+    /// `#[handler(currency)]`: the newest message counts.
+    pub(crate) currency: bool,
     /// The whole answer as written.
     pub(crate) output: ReturnType,
     /// Where its receiver stands.

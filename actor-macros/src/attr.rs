@@ -10,16 +10,26 @@ use syn::{
     parenthesized,
     parse::{ParseStream, Parser},
     punctuated::Punctuated,
+    token::Paren,
 };
 
 use crate::{duration, errors::Errors};
 
-const KNOWN: [&str; 8] = [
-    "pending", "timeout", "lifetime", "name", "version", "uses", "tables", "crate",
+const KNOWN: [&str; 13] = [
+    "pending",
+    "timeout",
+    "lifetime",
+    "on_poison",
+    "name",
+    "version",
+    "from",
+    "accepts",
+    "volatile",
+    "events",
+    "uses",
+    "tables",
+    "crate",
 ];
-
-/// What deserves a sentence of its own because it will exist.
-const LATER: [&str; 3] = ["volatile", "events", "from"];
 
 /// The half of a dialog that a block describes.
 pub(crate) enum Half {
@@ -29,14 +39,47 @@ pub(crate) enum Half {
     Established { pending: Option<Box<Type>> },
 }
 
+/// An earlier version of the state.
+pub(crate) struct Past {
+    /// Not given where there is one only: it is the version before this one.
+    pub(crate) version: Option<LitInt>,
+    pub(crate) ty: Type,
+}
+
+/// What the target of a dialog says unasked.
+pub(crate) struct Events {
+    pub(crate) ty: Type,
+    /// The newest counts; otherwise each does.
+    pub(crate) currency: bool,
+}
+
+/// What becomes of a message that cannot be handled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum OnPoison {
+    /// Its dialog ends.
+    #[default]
+    Fail,
+    /// It waits for an operator.
+    Hold,
+}
+
 /// The arguments of one `#[dialog(..)]`.
 pub(crate) struct Args {
     pub(crate) half: Half,
     /// Milliseconds; with its place.
     pub(crate) timeout: Option<u64>,
     pub(crate) lifetime: Option<(u64, Span)>,
+    /// What becomes of a message that cannot be handled; with its place.
+    pub(crate) on_poison: Option<(OnPoison, Span)>,
     pub(crate) name: Option<LitStr>,
     pub(crate) version: Option<u32>,
+    /// `version`, `from` and `accepts`, in case they do not fit.
+    pub(crate) version_span: Option<Span>,
+    pub(crate) past: Vec<Past>,
+    /// Fingerprints of earlier contracts.
+    pub(crate) accepts: Vec<LitInt>,
+    pub(crate) volatile: Option<Span>,
+    pub(crate) events: Option<Events>,
     pub(crate) uses: Vec<Type>,
     pub(crate) tables: Vec<Expr>,
     /// A timeout was given and is wrong, which has been said.
@@ -51,8 +94,14 @@ impl Args {
             half: Half::Established { pending: None },
             timeout: None,
             lifetime: None,
+            on_poison: None,
             name: None,
             version: None,
+            version_span: None,
+            past: Vec::new(),
+            accepts: Vec::new(),
+            volatile: None,
+            events: None,
             uses: Vec::new(),
             tables: Vec::new(),
             timeout_is_wrong: false,
@@ -110,6 +159,18 @@ impl Args {
                 self.timeout = Some(span_of_time(&key, input)?.0);
             }
             "lifetime" => self.lifetime = Some(span_of_time(&key, input)?),
+            "on_poison" => {
+                let text: LitStr = value(input)?;
+                let on_poison = match text.value().as_str() {
+                    "fail" => OnPoison::Fail,
+                    "hold" => OnPoison::Hold,
+                    _ => {
+                        let says = "what cannot be handled ends its dialog, `on_poison = \"fail\"`, or waits for an operator, `on_poison = \"hold\"`";
+                        return Err(syn::Error::new(text.span(), says));
+                    }
+                };
+                self.on_poison = Some((on_poison, text.span()));
+            }
             "name" => {
                 let text: LitStr = value(input)?;
                 if text.value().is_empty() || text.value().len() > 255 {
@@ -133,7 +194,18 @@ impl Args {
                     );
                 }
                 self.version = parsed;
+                self.version_span = Some(key.span());
             }
+            "from" if input.peek(Token![=]) => {
+                self.past = vec![Past {
+                    version: None,
+                    ty: value(input)?,
+                }];
+            }
+            "from" => self.past = list(input)?,
+            "accepts" => self.accepts = list(input)?,
+            "volatile" => self.volatile = Some(key.span()),
+            "events" => self.events = Some(events(input)?),
             "uses" => self.uses = list(input)?,
             "tables" => self.tables = list(input)?,
             "crate" => self.krate = Some(value(input)?),
@@ -142,6 +214,42 @@ impl Args {
         self.seen.push(name);
         Ok(())
     }
+}
+
+impl syn::parse::Parse for Past {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let version = if input.peek(LitInt) {
+            let version = input.parse()?;
+            input.parse::<Token![=>]>()?;
+            Some(version)
+        } else {
+            None
+        };
+        Ok(Self {
+            version,
+            ty: input.parse()?,
+        })
+    }
+}
+
+/// `events = Progress`, or `events(currency) = Progress` where only the newest counts.
+fn events(input: ParseStream<'_>) -> syn::Result<Events> {
+    let currency = input.peek(Paren);
+    if currency {
+        let content;
+        parenthesized!(content in input);
+        let order: Ident = content.call(Ident::parse_any)?;
+        if order != "currency" || !content.is_empty() {
+            return Err(syn::Error::new(
+                order.span(),
+                "events are history, each of them, or currency, the newest: write `events = Progress` or `events(currency) = Progress`",
+            ));
+        }
+    }
+    Ok(Events {
+        ty: value(input)?,
+        currency,
+    })
 }
 
 fn value<T: syn::parse::Parse>(input: ParseStream<'_>) -> syn::Result<T> {
@@ -172,11 +280,6 @@ fn span_of_time(key: &Ident, input: ParseStream<'_>) -> syn::Result<(u64, Span)>
 }
 
 fn unknown(name: &str) -> String {
-    if LATER.contains(&name) {
-        return format!(
-            "`{name}` belongs to a later step of this library and does nothing yet: leave it out"
-        );
-    }
     let likely = KNOWN
         .iter()
         .map(|known| (distance(known, name), known))

@@ -6,7 +6,8 @@
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{
-    Attribute, Generics, Meta, Path, Signature, Token, Type, Visibility, WhereClause, braced,
+    Attribute, Generics, Ident, Meta, MetaList, Path, Signature, Token, Type, Visibility,
+    WhereClause, braced,
     parse::{Parse, ParseStream},
     token::Brace,
 };
@@ -74,6 +75,15 @@ impl RoleAttr {
     /// `#[handler(something)]`.
     pub(crate) fn has_arguments(&self) -> bool {
         !matches!(self.attr.meta, Meta::Path(_))
+    }
+
+    /// `#[handler(currency)]`.
+    pub(crate) fn is_currency(&self) -> bool {
+        let option = |list: &MetaList| {
+            list.parse_args::<Ident>()
+                .is_ok_and(|option| option == "currency")
+        };
+        self.role == Role::Handler && matches!(&self.attr.meta, Meta::List(list) if option(list))
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use proc_macro2::Span;
+use syn::spanned::Spanned;
 
 use crate::{
     ast::{DialogImpl, Handler, Named},
@@ -26,8 +27,21 @@ pub(crate) fn args(args: &Args, errors: &mut Errors) {
             format!("say how long {what}: `timeout = \"2 days\"`; whoever wants for ever says \"30 years\""),
         );
     }
+    versions(args, errors);
     if !args.is_pending() {
         return;
+    }
+    if let Some(place) = args.volatile {
+        errors.here(
+            place,
+            "the established block says where the dialog lives: move `volatile` there",
+        );
+    }
+    if let Some(first) = args.accepts.first() {
+        errors.at(
+            first,
+            "the established block says whose messages are understood: move `accepts` there",
+        );
     }
     if let Some(name) = &args.name {
         errors.at(
@@ -35,11 +49,84 @@ pub(crate) fn args(args: &Args, errors: &mut Errors) {
             "the established block names the dialog: move `name` there",
         );
     }
+    if let Some(events) = &args.events {
+        errors.at(
+            &events.ty,
+            "pending work says nothing unasked: move `events` to the established block",
+        );
+    }
     if let Some((_, place)) = args.lifetime {
         errors.here(
             place,
             "pending work has only `timeout`: move `lifetime` to the established block",
         );
+    }
+    if let Some((_, place)) = args.on_poison {
+        errors.here(
+            place,
+            "pending work that cannot be handled is dropped: move `on_poison` to the established block",
+        );
+    }
+}
+
+/// Whether what is said of earlier versions makes sense.
+fn versions(args: &Args, errors: &mut Errors) {
+    let named = args.version_span.filter(|_| args.version.is_some());
+    if args.volatile.is_some() && !args.is_pending() {
+        let place = args
+            .past
+            .first()
+            .map(|past| past.ty.span())
+            .or(args.version_span);
+        if let Some(place) = place {
+            errors.here(
+                place,
+                "a volatile dialog is never stored, so it has no versions: leave `version` and `from` out",
+            );
+        }
+        return;
+    }
+    let version = args.version.unwrap_or(1);
+    if let Some(past) = args.past.first()
+        && (args.version_span.is_none() || (named.is_some() && version == 1))
+    {
+        errors.at(
+            &past.ty,
+            "an earlier version needs a later one: count up, `version = 2`",
+        );
+        return;
+    }
+    let unnumbered = args.past.iter().find(|past| past.version.is_none());
+    if let Some(past) = unnumbered.filter(|_| args.past.len() > 1) {
+        errors.at(
+            &past.ty,
+            "say which version it was: `from(1 => CheckoutV1, 2 => CheckoutV2)`",
+        );
+        return;
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for number in args.past.iter().filter_map(|past| past.version.as_ref()) {
+        match number.base10_parse::<u32>() {
+            Ok(earlier) if named.is_some() && earlier >= version => errors.at(
+                number,
+                format!("version {earlier} is not before version {version}"),
+            ),
+            Ok(0) => errors.at(number, "versions are whole numbers from 1 up"),
+            Ok(earlier) if !seen.insert(earlier) => errors.at(
+                number,
+                format!("version {earlier} is given twice: keep one"),
+            ),
+            Ok(_) => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    for number in &args.accepts {
+        if number.base10_parse::<u64>().is_err() {
+            errors.at(
+                number,
+                "a fingerprint has 64 bits: take it from `println!(\"{}\", Checkout::CONTRACT)` of the earlier build",
+            );
+        }
     }
 }
 
@@ -64,6 +151,7 @@ pub(crate) fn dialog(dialog: &DialogImpl, methods: usize, errors: &mut Errors) {
     for handler in &dialog.handlers {
         if handler.method.name == "dialog"
             || (dialog.is_pending() && handler.method.name == "established")
+            || (dialog.events.is_some() && handler.method.name == "events")
         {
             let name = &handler.method.name;
             errors.at(
@@ -74,6 +162,11 @@ pub(crate) fn dialog(dialog: &DialogImpl, methods: usize, errors: &mut Errors) {
             );
         }
     }
+    dialog
+        .handlers
+        .iter()
+        .filter(|handler| handler.currency)
+        .for_each(|handler| currency(handler, errors));
     wire_ids(
         dialog.handlers.iter().map(|handler| &handler.method),
         errors,
@@ -175,6 +268,22 @@ fn established(dialog: &DialogImpl, errors: &mut Errors) {
                 "an abandoned dialog is told once: keep one `#[abandoned]` method",
             );
         }
+    }
+}
+
+/// Whoever is superseded is never heard: it can be owed nothing, and nothing can depend on it.
+fn currency(handler: &Handler, errors: &mut Errors) {
+    if let Some(answer) = handler.answer() {
+        errors.at(
+            answer,
+            "a value that is superseded is never answered: a `#[handler(currency)]` returns nothing",
+        );
+    }
+    if handler.receiver == Receiver::Take {
+        errors.at(
+            &handler.method.ident,
+            "a value may be superseded, so it cannot end the dialog: take `&mut self`",
+        );
     }
 }
 

@@ -11,6 +11,7 @@ mod ast;
 mod attr;
 mod block;
 mod check;
+mod dialog_test;
 mod duration;
 mod errors;
 mod expand;
@@ -88,8 +89,14 @@ use self::{
 /// | `pending` | the block is the pending half. |
 /// | `pending = Cart` | the established half of that pending half. |
 /// | `lifetime = "1 year"` | how long the dialog may last at all; 30 years where nothing is said. |
+/// | `on_poison = "hold"` | a message that cannot be handled waits for an operator, and its dialog with it; `"fail"` where nothing is said: the dialog ends on both sides. |
 /// | `name = "Checkout"` | what initiators ask for; the type's name where nothing is said. |
 /// | `version = 2` | counted up when the layout of the state changes; 1 where nothing is said. |
+/// | `from = CheckoutV1` | what the version before this one was; `impl From<CheckoutV1> for Checkout` makes the state of it. |
+/// | `from(1 => CheckoutV1, 2 => CheckoutV2)` | the same for several versions. |
+/// | `accepts(0x1f..)` | fingerprints of earlier contracts whose initiators may still open this dialog. |
+/// | `volatile` | the dialog lives in memory only; it ends with its process. |
+/// | `events = Progress` | what the target may say unasked, `cx.tell(..)`, and its partner hears, `.events()`. `events(currency) = Progress` where only the newest counts. |
 /// | `uses(Catalog)` | resources without which a node does not start. |
 /// | `tables(LEDGER)` | the application tables that the handlers use. |
 /// | `crate = ::path` | where `actor-core` is found under another name. |
@@ -101,8 +108,9 @@ use self::{
 /// | attribute | method |
 /// |---|---|
 /// | `#[handler]` | a message. `&mut self` changes the state, `&self` reads, `self` answers and closes the dialog. After it, optional, the context; then owned arguments. Answers are `T`, `Result<T, E>` whose `Err` rolls the message back, `Later<T>`, `Later<Result<T, E>>`. |
+/// | `#[handler(currency)]` | a message of which the newest counts: it takes the place of older ones that wait, and returns nothing. |
 /// | `#[establish]` | once in a pending block: pending work becomes the dialog. |
-/// | `#[resume]` | a continuation. With an `Answer<T, E>` it continues a request, without one a timer runs it; one more argument is its context. |
+/// | `#[resume]` | a continuation. With an `Answer<T, E>` it continues a request or hears events, without one a timer runs it; one more argument is its context. |
 /// | `#[abandoned]` | at most once: the dialog is over because somebody gave up. |
 ///
 /// Everything else in the block stays as it is. `cfg`, documentation and deprecation of a method hold for what is
@@ -113,6 +121,39 @@ pub fn dialog(
     item: proc_macro::TokenStream,
 ) -> proc_macro::TokenStream {
     expand_dialog(args.into(), &item.into()).into()
+}
+
+/// A test of many worlds: the function's body runs once for each seed, each time in a world of its own.
+///
+/// ```ignore
+/// #[dialog_test(seeds = 500)]
+/// fn every_order_is_paid_once(world: &mut World) {
+///     world.serve::<Checkout>().instances(3);
+///     let checkout = world.front().open::<Checkout>();
+///     ..
+///     world.finish_all();
+///     world.check_exactly_once();
+/// }
+/// ```
+///
+/// Where a seed fails, the test says which, which faults it needs, how to repeat it, and shows what happened as a
+/// sequence diagram. `WORLD_SEED=17` runs one seed, `WORLD_SEEDS=0..5000` others.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `seeds = 500` | the first 500 seeds; 100 where nothing is said. |
+/// | `crate = ::path` | where `actor-core` is found under another name. |
+///
+/// The function has one argument, a `&mut World`, and returns nothing or a `Result`. Other attributes stay: `#[ignore]`,
+/// `#[should_panic(expected = "..")]`.
+///
+/// Needs the feature `test-util` of `actor-core`, where the test is built.
+#[proc_macro_attribute]
+pub fn dialog_test(
+    args: proc_macro::TokenStream,
+    item: proc_macro::TokenStream,
+) -> proc_macro::TokenStream {
+    dialog_test::expand(args.into(), &item.into()).into()
 }
 
 fn expand_dialog(args: TokenStream, item: &TokenStream) -> TokenStream {

@@ -30,18 +30,31 @@ pub(crate) fn lower(args: Args, block: &Block, errors: &mut Errors) -> Option<Di
     } else {
         "P"
     };
+    let version = args.version.unwrap_or(1);
+    let past = args.past.into_iter().map(|past| {
+        let number = past.version.and_then(|number| number.base10_parse().ok());
+        (number.unwrap_or(version.saturating_sub(1)), past.ty)
+    });
     let mut dialog = DialogImpl {
         name: args
             .name
             .unwrap_or_else(|| LitStr::new(&signature::wire_name(&ident), ident.span())),
-        version: args.version.unwrap_or(1),
+        version,
+        past: past.collect(),
+        accepts: args.accepts,
+        volatile: args.volatile.is_some(),
         timeout_millis: args.timeout.unwrap_or(THIRTY_YEARS_MILLIS),
         lifetime_millis: args
             .lifetime
             .map_or(THIRTY_YEARS_MILLIS, |(millis, _)| millis),
+        on_poison: args
+            .on_poison
+            .map(|(on_poison, _)| on_poison)
+            .unwrap_or_default(),
         half: args.half,
         self_ty: block.self_ty.clone(),
         ident,
+        events: args.events,
         uses: args.uses,
         tables: args.tables,
         handlers: Vec::new(),
@@ -98,11 +111,11 @@ impl DialogImpl {
                 ),
             );
         }
-        if first.has_arguments() {
-            errors.at(&first.attr.meta, "helper attributes take no arguments yet: options such as `currency` belong to a later step");
+        if first.has_arguments() && !first.is_currency() {
+            errors.at(&first.attr.meta, "the one option of a helper attribute is `#[handler(currency)]`: the newest message takes the place of older ones");
         }
         match first.role {
-            Role::Handler => self.add_handler(method, errors),
+            Role::Handler => self.add_handler(method, first.is_currency(), errors),
             Role::Establish => self.add_establish(method, errors),
             Role::Resume => self.add_resume(method, errors),
             Role::Abandoned => self.add_abandoned(method, errors),
@@ -113,7 +126,7 @@ impl DialogImpl {
         }
     }
 
-    fn add_handler(&mut self, method: &Method, errors: &mut Errors) {
+    fn add_handler(&mut self, method: &Method, currency: bool, errors: &mut Errors) {
         let Some(Parts {
             receiver,
             cx,
@@ -144,6 +157,7 @@ impl DialogImpl {
             cx,
             args,
             reply,
+            currency,
             output,
             self_span,
         });

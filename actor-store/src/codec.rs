@@ -82,8 +82,8 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 
 /// The value of these bytes, all of which it must take.
 ///
-/// What it allocates is bounded by a small multiple of the bytes given, whatever lengths they claim. Its
-/// depth is not: a type that contains itself without a limit can be nested as deep as there are bytes,
+/// What it allocates is bounded by a multiple of the bytes given, whatever lengths they claim: 4 MiB for one claim in
+/// the largest message, see [`MAX_CLAIM_FACTOR`]. Its depth is not: a type that contains itself without a limit can be nested as deep as there are bytes,
 /// and a sequence of empty values can be as long as it claims. Do not receive such types from strangers.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let what = std::any::type_name::<T>();
@@ -106,8 +106,14 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     }
 }
 
+/// A length that claims more than so many times the bytes there are is refused before anything is allocated for it; from
+/// 4 KiB on, half of it suffices. A value of up to 256 bytes may claim 4 KiB.
+pub const MAX_CLAIM_FACTOR: usize = 256;
+
 // bincode counts an integer by its full width though it may lie in one byte, so an honest value needs
-// up to 16 times its length. The limit is a constant of the type, hence the steps.
+// up to 16 times its length. The limit is a constant of the type, hence the steps: close enough that a length prefix
+// claims little, and few enough that a decoder is not compiled too often. One ends at the largest message, one at the
+// largest state.
 fn decode_prefix<T: DeserializeOwned>(bytes: &[u8]) -> Option<Result<(T, usize), DecodeError>> {
     macro_rules! first_that_fits {
         ($($limit:expr),*) => {$(
@@ -117,7 +123,15 @@ fn decode_prefix<T: DeserializeOwned>(bytes: &[u8]) -> Option<Result<(T, usize),
             }
         )*};
     }
-    first_that_fits!(256, 4 * 1024, 64 * 1024, 1024 * 1024, MAX_DECODED_BYTES);
+    first_that_fits!(
+        256,
+        4 * 1024,
+        32 * 1024,
+        256 * 1024,
+        1024 * 1024,
+        8 * 1024 * 1024,
+        MAX_DECODED_BYTES
+    );
     None
 }
 

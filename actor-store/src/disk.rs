@@ -22,6 +22,12 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// What to call this place in messages, e.g. its path.
     fn describe(&self) -> String;
 
+    /// Hears that a batch is durable and about to be reported, with its journal row. A disk that is to be checked
+    /// notes it; others need not care.
+    fn committed(&self, batch: u64, row: &[u8]) {
+        let _ = (batch, row);
+    }
+
     /// Remembers that a sync failed, so that the next [`Disk::settle`] rewrites the files. Best effort.
     ///
     /// After a failed sync the page cache may show bytes that never reached the medium and that no

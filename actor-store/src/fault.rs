@@ -133,6 +133,10 @@ impl Stop {
         }
     }
 
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        self.disk.as_ref()
+    }
+
     pub(crate) fn because(&self) -> Option<StoreFault> {
         lock(&self.because).clone()
     }

@@ -77,6 +77,10 @@ impl Disk for FileDisk {
             path: path.display().to_string(),
             cause,
         };
+        if self.dir.is_file() {
+            let cause = io::Error::new(io::ErrorKind::NotADirectory, "a file, and no directory");
+            return Err(failed(&self.dir, cause));
+        }
         fs::create_dir_all(&self.dir).map_err(|cause| failed(&self.dir, cause))?;
         let path = self.dir.join(LOCK_FILE);
         let file = OpenOptions::new()

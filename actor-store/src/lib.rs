@@ -55,6 +55,8 @@ mod fault;
 mod file_disk;
 mod fold;
 mod header;
+#[cfg(feature = "test-util")]
+mod image;
 mod index_rows;
 mod journal;
 #[cfg(feature = "test-util")]
@@ -66,6 +68,11 @@ mod open;
 mod open_error;
 mod options;
 mod overlay;
+#[cfg(feature = "test-util")]
+mod pages;
+#[cfg(feature = "test-util")]
+mod recording;
+mod slots;
 mod snapshot;
 mod store;
 mod stored;
@@ -74,6 +81,9 @@ mod type_check;
 mod witness;
 
 pub mod codec;
+#[cfg(feature = "test-util")]
+#[doc(hidden)]
+pub mod fuzz;
 pub mod keys;
 pub mod shape;
 
@@ -82,11 +92,16 @@ pub use disk::{Disk, LockError};
 pub use fault::StoreFault;
 pub use file_disk::FileDisk;
 pub use fold::FoldProgress;
+#[cfg(feature = "test-util")]
+pub use image::Image;
 pub use index_rows::IndexRow;
 #[cfg(feature = "test-util")]
 pub use memory_disk::{Counts, Crash, MemoryDisk};
 pub use open_error::OpenError;
 pub use options::{Options, StoreStats};
+#[cfg(feature = "test-util")]
+pub use recording::{Arrived, Deed, Event, Recording, Replay};
+pub use slots::{LastEnd, SLOT_BYTES, SlotBytes};
 pub use snapshot::Snapshot;
 pub use store::Store;
-pub use table::{Index, StoreId, Table, TypeRecord, Value, Write};
+pub use table::{Index, StoreId, Table, TypeKind, TypeRecord, Value, Write};

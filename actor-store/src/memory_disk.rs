@@ -12,7 +12,10 @@ use redb::StorageBackend;
 
 use crate::disk::{Disk, LockError};
 use crate::fault::lock;
-use crate::memory_file::{File, Random};
+use crate::image::Image;
+use crate::memory_file::{File, Op, Random};
+use crate::pages::Pages;
+use crate::recording::{Deed, Event, Recording};
 
 /// What a crash does to writes that were not yet synced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,12 +51,48 @@ impl Counts {
     }
 }
 
+impl State {
+    /// Counts a change of a file. An error if the power is gone.
+    fn change(&mut self) -> io::Result<()> {
+        match &mut self.changes_left {
+            Some(0) => Err(io::Error::other("injected: the power is gone")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     files: BTreeMap<String, File>,
     syncs_left: Option<u64>,
     bytes_left: Option<u64>,
+    changes_left: Option<u64>,
     locked: bool,
+    recording: Option<Recording>,
+}
+
+impl State {
+    fn note(&mut self, file: &str, deed: impl FnOnce() -> Deed) {
+        if let Some(recording) = &mut self.recording {
+            recording.events.push(Event {
+                file: file.into(),
+                deed: deed(),
+            });
+        }
+    }
+
+    fn image(&self) -> Image {
+        let files = self.files.iter();
+        Image {
+            files: files
+                .map(|(name, file)| (name.as_str().into(), file.pages().clone()))
+                .collect(),
+        }
+    }
 }
 
 /// A disk in memory. Clones share the files; so do the backends of open stores.
@@ -73,9 +112,44 @@ impl MemoryDisk {
         let disk = Self::new();
         let files = images
             .into_iter()
-            .map(|(name, image)| (name, File::new(image)));
+            .map(|(name, image)| (name, File::new(Pages::new(&image))));
         lock(&disk.state).files.extend(files);
         disk
+    }
+
+    /// A disk with this content, all of it durable.
+    pub fn from_image(image: &Image) -> Self {
+        let disk = Self::new();
+        disk.restore(image);
+        disk
+    }
+
+    /// Replaces the content, durably. For a disk on which no store is open.
+    pub fn restore(&self, image: &Image) {
+        let files = image.files.iter();
+        lock(&self.state).files = files
+            .map(|(name, pages)| (name.to_string(), File::new(pages.clone())))
+            .collect();
+    }
+
+    /// Begins to record, from what a reader sees now.
+    pub fn record(&self) {
+        let mut state = lock(&self.state);
+        state.recording = Some(Recording {
+            start: state.image(),
+            events: Vec::new(),
+        });
+    }
+
+    /// What was recorded so far; nothing if it was not begun.
+    pub fn recording(&self) -> Recording {
+        lock(&self.state).recording.clone().unwrap_or_default()
+    }
+
+    /// How many events were recorded so far.
+    pub fn recorded(&self) -> usize {
+        let state = lock(&self.state);
+        state.recording.as_ref().map_or(0, |all| all.events.len())
     }
 
     /// What a restarted machine finds if it crashed now: another disk, unlocked and without faults.
@@ -90,8 +164,10 @@ impl MemoryDisk {
         let images = state
             .files
             .iter()
-            .map(|(name, file)| (name.clone(), file.survivor(how, &mut random)));
-        Self::from_images(images)
+            .map(|(name, file)| (name.as_str().into(), file.survivor(how, &mut random)));
+        Self::from_image(&Image {
+            files: images.collect(),
+        })
     }
 
     /// The `k`-th sync from now, counted over all files and from 1, fails and makes nothing durable, and
@@ -103,6 +179,25 @@ impl MemoryDisk {
     /// After `bytes` more bytes every write fails for lack of space.
     pub fn fail_write_after(&self, bytes: u64) {
         lock(&self.state).bytes_left = Some(bytes);
+    }
+
+    /// After `changes` more writes, syncs and changes of length, over all files, the power goes: every later one fails.
+    /// [`MemoryDisk::crash`] tells what is left then.
+    pub fn lose_power_after(&self, changes: u64) {
+        lock(&self.state).changes_left = Some(changes);
+    }
+
+    /// Takes back what was planned to fail and has not yet. What has failed stays failed for whoever met it.
+    pub fn mend(&self) {
+        let mut state = lock(&self.state);
+        state.syncs_left = None;
+        state.bytes_left = None;
+        state.changes_left = None;
+    }
+
+    /// The power stays on after all. True if it had gone.
+    pub fn keep_power(&self) -> bool {
+        lock(&self.state).changes_left.take() == Some(0)
     }
 
     /// What went to one file.
@@ -142,9 +237,9 @@ impl MemoryDisk {
     pub fn corrupt(&self, file: &str, offset: usize, change: impl FnOnce(&mut [u8])) {
         let mut state = lock(&self.state);
         if let Some(file) = state.files.get_mut(file) {
-            let mut image = file.image().to_vec();
+            let mut image = file.pages().to_vec();
             change(image.get_mut(offset..).unwrap_or_default());
-            file.replace(image);
+            file.replace(&image);
         }
     }
 
@@ -152,9 +247,9 @@ impl MemoryDisk {
     pub fn truncate(&self, file: &str, length: usize) {
         let mut state = lock(&self.state);
         if let Some(file) = state.files.get_mut(file) {
-            let mut image = file.image().to_vec();
+            let mut image = file.pages().to_vec();
             image.truncate(length);
-            file.replace(image);
+            file.replace(&image);
         }
     }
 
@@ -164,7 +259,7 @@ impl MemoryDisk {
         state
             .files
             .get(file)
-            .map_or_else(Vec::new, |file| file.image().to_vec())
+            .map_or_else(Vec::new, |file| file.pages().to_vec())
     }
 
     /// All files as a reader sees them now, for [`MemoryDisk::from_images`].
@@ -172,7 +267,7 @@ impl MemoryDisk {
         let state = lock(&self.state);
         let images = state.files.iter();
         images
-            .map(|(name, file)| (name.clone(), file.image().to_vec()))
+            .map(|(name, file)| (name.clone(), file.pages().to_vec()))
             .collect()
     }
 }
@@ -197,6 +292,10 @@ impl Disk for MemoryDisk {
         Ok(Box::new(Guard(Arc::clone(&self.state))))
     }
 
+    fn committed(&self, batch: u64, row: &[u8]) {
+        lock(&self.state).note("", || Deed::Committed(batch, row.into()));
+    }
+
     fn describe(&self) -> String {
         "memory".to_owned()
     }
@@ -217,31 +316,32 @@ struct Handle {
 }
 
 impl Handle {
-    fn with<T>(&self, work: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
-        let mut state = lock(&self.state);
+    fn file<'s>(&self, state: &'s mut State) -> io::Result<&'s mut File> {
         let file = state.files.get_mut(&self.name);
-        work(file.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?)
+        file.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
 }
 
 impl StorageBackend for Handle {
     fn len(&self) -> io::Result<u64> {
-        self.with(|file| Ok(file.image().len() as u64))
+        Ok(self.file(&mut lock(&self.state))?.pages().len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.with(|file| file.read(offset, out))
+        self.file(&mut lock(&self.state))?.pages().read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.with(|file| {
-            file.set_len(len);
-            Ok(())
-        })
+        let mut state = lock(&self.state);
+        state.change()?;
+        self.file(&mut state)?.push(Op::SetLen(len as usize));
+        state.note(&self.name, || Deed::SetLen(len as usize));
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = lock(&self.state);
+        state.change()?;
         let fails = match &mut state.syncs_left {
             Some(0) => true,
             Some(left) => {
@@ -250,19 +350,19 @@ impl StorageBackend for Handle {
             }
             None => false,
         };
-        drop(state);
-        self.with(|file| {
-            file.counts.syncs += 1;
-            if fails {
-                return Err(io::Error::other("injected: sync failed"));
-            }
-            file.sync();
-            Ok(())
-        })
+        let file = self.file(&mut state)?;
+        file.counts.syncs += 1;
+        if fails {
+            return Err(io::Error::other("injected: sync failed"));
+        }
+        file.sync();
+        state.note(&self.name, || Deed::Sync);
+        Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = lock(&self.state);
+        state.change()?;
         let len = data.len() as u64;
         let is_full = match &mut state.bytes_left {
             Some(left) if *left < len => {
@@ -275,17 +375,19 @@ impl StorageBackend for Handle {
             }
             None => false,
         };
-        drop(state);
-        self.with(|file| {
-            file.counts.writes += 1;
-            if is_full {
-                return Err(io::Error::new(
-                    io::ErrorKind::StorageFull,
-                    "injected: no space left on device",
-                ));
-            }
-            file.counts.bytes_written += len;
-            file.write(offset, data)
-        })
+        let offset = usize::try_from(offset).map_err(io::Error::other)?;
+        let file = self.file(&mut state)?;
+        file.counts.writes += 1;
+        if is_full {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                "injected: no space left on device",
+            ));
+        }
+        file.counts.bytes_written += len;
+        let data: Arc<[u8]> = data.into();
+        file.push(Op::Write(offset, Arc::clone(&data)));
+        state.note(&self.name, || Deed::Write(offset, data));
+        Ok(())
     }
 }

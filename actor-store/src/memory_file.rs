@@ -2,44 +2,40 @@
 //!
 //! Owns the simulation of a page cache. Never decides when something fails.
 
-use std::io;
+use std::sync::Arc;
 
 use crate::memory_disk::{Counts, Crash};
+use crate::pages::Pages;
 
 /// What a disk writes at once or not at all.
-const SECTOR_BYTES: usize = 512;
+pub(crate) const SECTOR_BYTES: usize = 512;
 
-#[derive(Clone, Debug)]
-enum Op {
+/// Something that was done to a file and is not yet durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
     SetLen(usize),
-    Write(usize, Vec<u8>),
+    Write(usize, Arc<[u8]>),
 }
 
 impl Op {
-    fn apply(&self, image: &mut Vec<u8>) {
+    pub(crate) fn apply(&self, pages: &mut Pages) {
         match self {
-            Self::SetLen(len) => image.resize(*len, 0),
-            Self::Write(offset, data) => {
-                let end = offset + data.len();
-                if image.len() < end {
-                    image.resize(end, 0);
-                }
-                image[*offset..end].copy_from_slice(data);
-            }
+            Self::SetLen(len) => pages.resize(*len),
+            Self::Write(offset, data) => pages.write(*offset, data),
         }
     }
 
-    // Each sector of a write arrives or does not.
-    fn apply_torn(&self, image: &mut Vec<u8>, random: &mut Random) {
+    /// Each sector of a write arrives or does not.
+    pub(crate) fn apply_torn(&self, pages: &mut Pages, random: &mut Random) {
         let Self::Write(offset, data) = self else {
-            return self.apply(image);
+            return self.apply(pages);
         };
         let mut at = 0;
         while at < data.len() {
             let border = (offset + at) / SECTOR_BYTES * SECTOR_BYTES + SECTOR_BYTES;
             let end = (border - offset).min(data.len());
             if random.coin() {
-                Self::Write(offset + at, data[at..end].to_vec()).apply(image);
+                pages.write(offset + at, &data[at..end]);
             }
             at = end;
         }
@@ -49,51 +45,32 @@ impl Op {
 /// A file with a page cache.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct File {
-    cache: Vec<u8>,
-    durable: Vec<u8>,
+    cache: Pages,
+    durable: Pages,
     unsynced: Vec<Op>,
     pub(crate) counts: Counts,
 }
 
 impl File {
-    pub(crate) fn new(image: Vec<u8>) -> Self {
+    pub(crate) fn new(pages: Pages) -> Self {
         Self {
-            durable: image.clone(),
-            cache: image,
+            durable: pages.clone(),
+            cache: pages,
             ..Self::default()
         }
     }
 
-    pub(crate) fn image(&self) -> &[u8] {
+    pub(crate) fn pages(&self) -> &Pages {
         &self.cache
     }
 
-    pub(crate) fn replace(&mut self, image: Vec<u8>) {
-        self.durable.clone_from(&image);
-        self.cache = image;
+    pub(crate) fn replace(&mut self, image: &[u8]) {
+        self.durable = Pages::new(image);
+        self.cache = self.durable.clone();
         self.unsynced.clear();
     }
 
-    pub(crate) fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let bytes = usize::try_from(offset)
-            .ok()
-            .and_then(|start| self.cache.get(start..start.checked_add(out.len())?))
-            .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
-        out.copy_from_slice(bytes);
-        Ok(())
-    }
-
-    pub(crate) fn set_len(&mut self, len: u64) {
-        self.push(Op::SetLen(len as usize));
-    }
-
-    pub(crate) fn write(&mut self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let offset = usize::try_from(offset).map_err(io::Error::other)?;
-        self.push(Op::Write(offset, data.to_vec()));
-        Ok(())
-    }
-
-    fn push(&mut self, op: Op) {
+    pub(crate) fn push(&mut self, op: Op) {
         op.apply(&mut self.cache);
         self.unsynced.push(op);
     }
@@ -105,7 +82,7 @@ impl File {
     }
 
     /// What is left of the file after a crash.
-    pub(crate) fn survivor(&self, how: Crash, random: &mut Random) -> Vec<u8> {
+    pub(crate) fn survivor(&self, how: Crash, random: &mut Random) -> Pages {
         let mut image = self.durable.clone();
         match how {
             Crash::LoseUnsynced => {}

@@ -19,6 +19,7 @@ use crate::journal::{Journal, Tail, TailError};
 use crate::open_error::OpenError;
 use crate::options::Options;
 use crate::overlay::Overlay;
+use crate::slots::Slots;
 use crate::table::StoreId;
 use crate::witness::Witness;
 
@@ -33,6 +34,7 @@ pub(crate) struct Parts {
     pub(crate) journal: Journal,
     pub(crate) dialogs: Dialogs,
     pub(crate) witness: Witness,
+    pub(crate) slots: Slots,
     pub(crate) overlay: Overlay,
     pub(crate) header: Header,
     pub(crate) stop: Arc<Stop>,
@@ -95,10 +97,12 @@ pub(crate) fn open(
         watermark: 0,
         ..header
     })?;
+    let slots = Slots::open(disk.as_ref(), header.store, header.incarnation);
     Ok(Parts {
         journal,
         dialogs,
         witness,
+        slots,
         overlay: Overlay::recover(tail.last, tail.changes),
         header,
         stop,

@@ -102,6 +102,27 @@ pub enum OpenError {
         stored: u32,
         /// The version this build knows.
         known: u32,
+        /// Values of it in the store.
+        held: u64,
+    },
+    /// What is said to be an earlier version of a type is not what the store was written with.
+    TypePastDiffers {
+        /// The type.
+        name: String,
+        /// The earlier version.
+        version: u32,
+    },
+    /// A message or a continuation has another layout under its old name, while dialogs that may use it live.
+    MessageChanged {
+        /// The dialog and the method, `Checkout.pay`.
+        name: String,
+        /// Dialogs in the store that may have such messages under way.
+        held: u64,
+    },
+    /// The rows of a table have another layout.
+    TableChanged {
+        /// The table.
+        name: String,
     },
     /// The store holds a later version of a type than this build knows.
     TypeNewer {
@@ -159,17 +180,36 @@ impl fmt::Display for OpenError {
             ),
             Self::TypeChanged { name, version } => write!(
                 f,
-                "`{name}` changed since this store was written, under the same version {version}: undo the change, or let \
-                 its dialogs end with the program that wrote them and start on a new directory"
+                "`{name}` changed since this store was written, under the same version {version}: keep the old struct as \
+                 `{name}V{version}` with `impl From<{name}V{version}> for {name}` and say `version = {}, from = {name}V{version}`, \
+                 or let its dialogs end with the program that wrote them",
+                version.saturating_add(1)
             ),
             Self::TypeOlder {
                 name,
                 stored,
                 known,
+                held,
             } => write!(
                 f,
-                "this store holds version {stored} of `{name}` and this build writes version {known}, which this release \
-                 cannot make of it: let its dialogs end with the build that wrote them, or start on a new directory"
+                "this store holds version {stored} of `{name}`, {held} of it, and this build writes version {known}: keep the old \
+                 struct as `{name}V{stored}` with `impl From<{name}V{stored}> for {name}` and add \
+                 `from({stored} => {name}V{stored})`, or let its dialogs end with the build that wrote them"
+            ),
+            Self::TypePastDiffers { name, version } => write!(
+                f,
+                "version {version} of `{name}` is not what `from` says: give the old struct the fields, the names and the types \
+                 with which this store was written; a type inside it that was renamed keeps its name by `#[serde(rename = \"..\")]`"
+            ),
+            Self::MessageChanged { name, held } => write!(
+                f,
+                "`{name}` takes or gives something else than when this store was written, and {held} dialogs may have it under \
+                 way: give the new method another name and keep the old one for them"
+            ),
+            Self::TableChanged { name } => write!(
+                f,
+                "the rows of {name} changed since this store was written: undo the change, or give the new table another name \
+                 and copy what you need"
             ),
             Self::TypeNewer {
                 name,

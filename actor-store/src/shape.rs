@@ -30,9 +30,14 @@ const PALETTES: u8 = 3;
 /// All variants of all enums are probed; options, sequences and maps with one element each. Where a
 /// type's own `Deserialize` rejects every probe value, the shape covers what it asked for until then.
 pub fn shape_of<T: DeserializeOwned>() -> Shape {
+    best_shape::<T>(None)
+}
+
+fn best_shape<T: DeserializeOwned>(called: Option<&'static str>) -> Shape {
     let mut best: Option<Tracer> = None;
     for palette in 0..PALETTES {
         let mut tracer = Tracer::new(palette);
+        tracer.called = called;
         tracer.explore::<T>();
         if tracer.rejections == 0 {
             return Shape(tracer.hash);
@@ -42,6 +47,14 @@ pub fn shape_of<T: DeserializeOwned>() -> Shape {
         }
     }
     Shape(best.map_or(0, |tracer| tracer.hash))
+}
+
+/// The shape that `Past` would have if it were called as `Present` is: an earlier struct is kept under another name than the
+/// one it was written under. Only the outermost name is exchanged.
+pub fn shape_of_past<Past: DeserializeOwned, Present: DeserializeOwned>() -> Shape {
+    let mut named = Tracer::new(0);
+    named.explore::<Present>();
+    best_shape::<Past>(named.outermost)
 }
 
 /// Whether some part of `T` asks for a format that describes itself, as `flatten`, `untagged`, `tag = ".."` and dynamic values
@@ -78,6 +91,11 @@ struct Tracer {
     repeats: usize,
     has_progressed: bool,
     saw_open: bool,
+    /// What the outermost type is called, and what it is to be called instead.
+    outermost: Option<&'static str>,
+    called: Option<&'static str>,
+    /// How much was noted when this run began.
+    began_at: usize,
 }
 
 impl Tracer {
@@ -93,6 +111,9 @@ impl Tracer {
             repeats: 0,
             has_progressed: false,
             saw_open: false,
+            outermost: None,
+            called: None,
+            began_at: 0,
         }
     }
 
@@ -100,6 +121,7 @@ impl Tracer {
     fn explore<T: DeserializeOwned>(&mut self) {
         loop {
             self.has_progressed = false;
+            self.began_at = self.events;
             self.stack.clear();
             self.repeats = 0;
             if T::deserialize(Probe { tracer: self }).is_ok() {
@@ -112,6 +134,16 @@ impl Tracer {
                 return;
             }
         }
+    }
+
+    /// The same for something with a name of its own, which for the outermost may be exchanged.
+    fn note_named(&mut self, kind: &str, name: &'static str) {
+        let is_outermost = self.events == self.began_at;
+        if is_outermost {
+            self.outermost = Some(name);
+        }
+        let name = self.called.filter(|_| is_outermost).unwrap_or(name);
+        self.note(kind, name);
     }
 
     fn note(&mut self, kind: &str, name: &str) {

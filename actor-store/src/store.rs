@@ -21,6 +21,7 @@ use crate::open::{self, Parts};
 use crate::open_error::OpenError;
 use crate::options::{Options, StoreStats};
 use crate::overlay::{Frozen, Overlay};
+use crate::slots::{LastEnd, SlotBytes, Slots};
 use crate::snapshot::Snapshot;
 use crate::table::{Index, StoreId, Table, TypeRecord, Value, Write};
 use crate::type_check;
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     journal: Journal,
     dialogs: Dialogs,
     witness: Witness,
+    slots: Slots,
     overlay: Mutex<Overlay>,
     fold: Mutex<FoldState>,
     forgotten: Mutex<Forgotten>,
@@ -74,6 +76,7 @@ impl Store {
             journal,
             dialogs,
             witness,
+            slots,
             overlay,
             header,
             stop,
@@ -88,6 +91,7 @@ impl Store {
             journal,
             dialogs,
             witness,
+            slots,
             overlay: Mutex::new(overlay),
             fold: Mutex::default(),
             forgotten: Mutex::default(),
@@ -112,6 +116,28 @@ impl Store {
         self.shared.header.incarnation
     }
 
+    /// How the life before this one ended.
+    pub fn last_end(&self) -> &LastEnd {
+        self.shared.slots.last_end()
+    }
+
+    /// Says in a place of its own what a thread is about to do, and `None` once it is done: a start that follows the
+    /// death of this process finds it, see [`Store::last_end`]. Never synced.
+    pub fn say_running(&self, place: usize, content: Option<&SlotBytes>) {
+        self.shared.slots.say(place, content);
+    }
+
+    /// Says, durably, that this life ends in good order. Call it when nothing more will be committed. A store that has
+    /// stopped does not end in good order, and says nothing.
+    pub fn end_well(&self, mark: u64) -> Result<(), StoreFault> {
+        self.shared.stop.check()?;
+        let said = self.shared.slots.end_well(mark);
+        said.map_err(|cause| StoreFault::Io {
+            path: crate::slots::FILE.to_owned(),
+            cause: cause.to_string(),
+        })
+    }
+
     /// Why the store stopped, if it did.
     pub fn stopped_because(&self) -> Option<StoreFault> {
         self.shared.stop.because()
@@ -123,11 +149,16 @@ impl Store {
     }
 
     /// Compares name, version and shape of all types with those stored, and stores the new ones,
-    /// durably. Refuses a changed shape under the same version and a stored version newer than ours.
+    /// durably. Refuses a version or a layout that this build cannot read as long as `held` counts values of it: it is
+    /// asked with the type and the stored version.
     ///
     /// Call it before anything else is published: it cuts and commits a batch of its own.
-    pub fn check_types(&self, types: &[TypeRecord]) -> Result<(), OpenError> {
-        let writes = type_check::compare(self, types)?;
+    pub fn check_types(
+        &self,
+        types: &[TypeRecord],
+        held: &mut dyn FnMut(&TypeRecord, u32) -> Result<u64, OpenError>,
+    ) -> Result<(), OpenError> {
+        let writes = type_check::compare(self, types, held)?;
         self.publish(writes);
         self.commit(self.cut()).map_err(OpenError::from)
     }
@@ -171,6 +202,7 @@ impl Store {
             return Err(fault);
         }
         shared.journal.append(batch.number(), batch.row())?;
+        shared.stop.disk().committed(batch.number(), batch.row());
         shared.witness.note(batch.number());
         lock(&shared.overlay).committed(&batch);
         shared.counters.commits.fetch_add(1, Ordering::Relaxed);

@@ -145,4 +145,41 @@ pub struct TypeRecord {
     pub version: u32,
     /// Its layout, see [`crate::shape`].
     pub shape: u64,
+    /// Earlier versions that this build reads, each with the layouts it may have had.
+    pub past: Vec<(u32, u64)>,
+    /// What is written of it, which decides what may be done about a change.
+    pub kind: TypeKind,
+}
+
+/// What a stored type is to the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TypeKind {
+    /// A state: it has versions.
+    State,
+    /// A message, or what continues one: its name stands for one layout.
+    Message,
+    /// A row of the application: its table's name stands for one layout.
+    Row,
+}
+
+impl TypeRecord {
+    /// Does this build read values of that version, written with that layout?
+    ///
+    /// A version it does not name is read as the next one it does: whoever counted it up without keeping the old struct
+    /// said that nothing had changed.
+    pub fn reads(&self, version: u32, shape: u64) -> bool {
+        let as_version = self
+            .past
+            .iter()
+            .map(|(version, _)| *version)
+            .chain([self.version])
+            .filter(|known| *known >= version)
+            .min();
+        let mut known = self
+            .past
+            .iter()
+            .copied()
+            .chain([(self.version, self.shape)]);
+        as_version.is_some_and(|version| known.any(|known| known == (version, shape)))
+    }
 }

@@ -174,3 +174,48 @@ fn when_the_kth_sync_fails_nothing_of_its_batch_was_reported_committed() {
         assert_eq!(dump(&store).expect("dump"), work.committed, "sync {k}");
     }
 }
+
+#[test]
+fn what_was_running_is_known_after_a_dead_process_and_not_after_a_power_loss() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk).expect("open");
+    assert!(store.last_end().well, "there was no life before");
+    let what = |n| [n; actor_store::SLOT_BYTES];
+    store.say_running(0, Some(&what(1)));
+    store.say_running(2, Some(&what(3)));
+    store.say_running(1, Some(&what(2)));
+    store.say_running(1, None);
+    let (died, power) = (disk.crash(Crash::KeepAll), disk.crash(Crash::LoseUnsynced));
+    let after = open(&died).expect("open");
+    assert!(!after.last_end().well);
+    assert_eq!(after.last_end().running, [what(1), what(3)]);
+    drop(after);
+    let again = open(&died).expect("open");
+    assert!(
+        again.last_end().running.is_empty(),
+        "it was of the life before"
+    );
+    drop(again);
+    let after = open(&power).expect("open");
+    assert!(!after.last_end().well);
+    assert!(after.last_end().running.is_empty());
+}
+
+#[test]
+fn a_good_end_is_durable_and_speaks_of_one_life() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk).expect("open");
+    store.say_running(0, Some(&[7; actor_store::SLOT_BYTES]));
+    store.end_well(42).expect("it can be said");
+    drop(store);
+    let disk = disk.crash(Crash::LoseUnsynced);
+    let store = open(&disk).expect("open");
+    let end = store.last_end().clone();
+    assert!(end.well && end.running.is_empty());
+    assert_eq!(end.mark, Some(42));
+    drop(store);
+    assert!(!open(&disk).expect("open").last_end().well);
+    disk.corrupt("running", 3, |bytes| bytes.fill(0xa5));
+    let store = open(&disk).expect("garbage is not read");
+    assert!(store.last_end().running.is_empty());
+}

@@ -92,5 +92,8 @@ fn after_a_failed_sync_the_files_are_rewritten_once() {
         })
         .collect();
     names.sort();
-    assert_eq!(names, ["LOCK", "dialogs.redb", "journal.redb", "newest"]);
+    assert_eq!(
+        names,
+        ["LOCK", "dialogs.redb", "journal.redb", "newest", "running"]
+    );
 }

@@ -22,6 +22,10 @@ mod shop {
             port += 1;
             self.0 += p.0 + a + b + port;
         }
+        #[handler(currency)]
+        fn limit(&mut self, p: P) {
+            self.0 = p.0;
+        }
         #[handler]
         fn price(
             &self,
@@ -35,7 +39,7 @@ mod shop {
             Checkout(self.0)
         }
     }
-    #[dialog(pending = Cart, timeout = "1h")]
+    #[dialog(pending = Cart, timeout = "1h", events(currency) = P)]
     impl Checkout {
         #[handler]
         fn r#type(&mut self, other: Self) -> ::core::option::Option<Self> {
@@ -57,6 +61,13 @@ mod shop {
         }
         #[resume]
         fn remind(&self) {}
+        #[handler(currency)]
+        fn weight(&mut self, cx: &mut ::actor_core::prelude::Cx<'_, Self>, r#in: u8) {
+            cx.tell(P(r#in));
+        }
+        #[cfg(any())]
+        #[handler(currency)]
+        fn weightless(&mut self, x: Nowhere) {}
         #[handler]
         fn bye(self) {}
         #[abandoned]

@@ -63,6 +63,56 @@ mod after_with_a_version {
     }
 }
 
+/// What it says was before was something else.
+mod after_of_another {
+    use super::*;
+
+    #[derive(Default, Serialize, Deserialize)]
+    pub(crate) struct AccountV1 {
+        captured: u64,
+        cents: u64,
+    }
+
+    #[derive(Default, Serialize, Deserialize)]
+    pub(crate) struct Account(u64);
+
+    impl From<AccountV1> for Account {
+        fn from(old: AccountV1) -> Self {
+            Self(old.cents + old.captured)
+        }
+    }
+
+    #[dialog(timeout = "1 day", version = 2, from = AccountV1)]
+    impl Account {
+        #[handler]
+        pub(crate) fn capture(&mut self, cents: u64) -> u64 {
+            self.0 += cents;
+            self.0
+        }
+    }
+}
+
+/// The same state, and a message that takes something else under its old name.
+mod another_message {
+    use super::*;
+
+    #[derive(Default, Serialize, Deserialize)]
+    pub(crate) struct Account {
+        cents: u64,
+        captured: u64,
+    }
+
+    #[dialog(timeout = "1 day")]
+    impl Account {
+        #[handler]
+        pub(crate) fn capture(&mut self, cents: (u32, u32)) -> u64 {
+            self.cents += u64::from(cents.0 + cents.1);
+            self.captured += 1;
+            self.cents
+        }
+    }
+}
+
 mod untagged {
     use super::*;
 
@@ -138,10 +188,48 @@ async fn a_changed_struct_is_refused_and_the_old_program_goes_on() {
         StartError::Open(OpenError::TypeOlder { .. })
     ));
     assert!(said.contains("version 1 of `Account`"), "{said}");
+    assert!(said.contains("add `from(1 => AccountV1)`"), "{said}");
+
+    let (error, said) = refusal(open().serve::<after_of_another::Account>().start());
+    assert!(matches!(
+        error,
+        StartError::Open(OpenError::TypePastDiffers { version: 1, .. })
+    ));
+    assert!(
+        said.contains("version 1 of `Account` is not what `from` says"),
+        "{said}"
+    );
+
+    let (error, said) = refusal(open().serve::<another_message::Account>().start());
+    assert!(matches!(
+        error,
+        StartError::Open(OpenError::MessageChanged { held: 1, .. })
+    ));
+    assert!(
+        said.contains("`Account.capture`") && said.contains("another name"),
+        "{said}"
+    );
 
     let node = open().serve::<before::Account>().start().unwrap();
     let account = node.open_as::<before::Account>("a");
     assert_eq!(account.capture(1).await.unwrap(), 8);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_dialog_of_the_store_needs_any_more_may_change() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || Node::builder(dir.path());
+    let node = open().serve::<before::Account>().start().unwrap();
+    let account = node.open::<before::Account>();
+    assert_eq!(account.capture(7).await.unwrap(), 7);
+    account.dialog().close();
+    while !node.dialogs().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    node.shutdown().await.unwrap();
+    let node = open().serve::<another_message::Account>().start().unwrap();
+    let account = node.open::<another_message::Account>();
+    assert_eq!(account.capture((7, 1)).await.unwrap(), 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::fmt;
 use actor_store::codec::{self, CodecError};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{Durable, Later};
+use super::{Durable, EVENTS, Later};
 use crate::protocol::handler_id;
 
 /// A message as a handler's dispatcher gets it.
@@ -51,6 +51,13 @@ pub enum Unfit {
         /// The hash of the handler's name.
         handler: u32,
     },
+    /// A state of a version that is not known any more.
+    UnknownVersion {
+        /// The dialog's name.
+        dialog: String,
+        /// The stored version.
+        version: u32,
+    },
     /// The bytes are not of the declared type.
     Undecodable {
         /// What was to be read.
@@ -74,6 +81,10 @@ impl fmt::Display for Unfit {
                 f,
                 "`{dialog}` has no handler with id {handler:#010x}: the partner was built from another version of the dialog"
             ),
+            Self::UnknownVersion { dialog, version } => write!(
+                f,
+                "version {version} of `{dialog}` is not known: add `from({version} => ..)` with the struct as it was"
+            ),
             Self::Undecodable { what, cause } => write!(f, "{what} could not be decoded: {cause}"),
             Self::Unencodable { what, cause } => write!(f, "{what} could not be encoded: {cause}"),
         }
@@ -82,6 +93,36 @@ impl fmt::Display for Unfit {
 
 impl std::error::Error for Unfit {}
 
+/// A state as an earlier version of its type wrote it.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored<'a> {
+    pub(crate) version: u32,
+    pub(crate) bytes: &'a [u8],
+}
+
+impl Stored<'_> {
+    /// The version of what is stored, or the one it is read as.
+    pub fn version(&self) -> u32 {
+        self.version
+    }
+
+    /// The state as it was. All bytes must be used.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Unfit> {
+        codec::decode(self.bytes).map_err(|cause| Unfit::Undecodable {
+            what: format!("a stored state of version {}", self.version),
+            cause,
+        })
+    }
+
+    /// The error for a version that this dialog does not know. A start refuses a store that holds one.
+    pub fn unknown(&self, dialog: &str) -> Unfit {
+        Unfit::UnknownVersion {
+            dialog: dialog.to_owned(),
+            version: self.version,
+        }
+    }
+}
+
 /// A call on its way out: which handler, with which arguments, encoded where it was made.
 #[derive(Debug)]
 pub struct Encoded {
@@ -89,6 +130,10 @@ pub struct Encoded {
     pub(crate) name: &'static str,
     pub(crate) body: Result<Vec<u8>, CodecError>,
     pub(crate) closing: bool,
+    /// Of the handler's signature, where it is known by whoever sends: [`OpenSpec::tag`](super::OpenSpec::tag).
+    pub(crate) tag: u16,
+    /// Only the newest counts; it wants no answer.
+    pub(crate) currency: bool,
 }
 
 impl Encoded {
@@ -99,6 +144,8 @@ impl Encoded {
             name,
             body: codec::encode(args),
             closing: false,
+            tag: UNTAGGED,
+            currency: false,
         }
     }
 
@@ -109,6 +156,25 @@ impl Encoded {
         self
     }
 
+    /// The newest of its kind takes the place of older ones.
+    #[must_use]
+    pub fn currency(mut self) -> Self {
+        self.currency = true;
+        self
+    }
+
+    /// What a target says unasked.
+    pub(crate) fn event<E: Serialize>(event: &E, currency: bool) -> Self {
+        Self {
+            handler: handler_id(EVENTS),
+            name: EVENTS,
+            body: codec::encode(event),
+            closing: false,
+            tag: UNTAGGED,
+            currency,
+        }
+    }
+
     /// The plumbing's own question after first messages that want no answer.
     pub(crate) fn established() -> Self {
         Self {
@@ -116,9 +182,14 @@ impl Encoded {
             name: "established",
             body: codec::encode(&()),
             closing: false,
+            tag: UNTAGGED,
+            currency: false,
         }
     }
 }
+
+/// A message that does not say which signature its handler had; it is taken at its word.
+pub(crate) const UNTAGGED: u16 = 1;
 
 /// Handler id of the plumbing's own first question (`.established()`); no handler's name hashes to it.
 pub(crate) const ESTABLISHED: u32 = 0;

@@ -7,6 +7,7 @@ use std::{
     fmt,
     marker::PhantomData,
     panic::resume_unwind,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -14,8 +15,8 @@ use actor_store::{codec, keys::TableKey};
 use serde::Serialize;
 
 use super::{
-    Dialog, DialogRef, Durable, FromPort, Later, Outbox, Pending, ReplyTo, Step, StepFault, Table,
-    TableMut, TableRef, Timer, erased::OpenSpec, step::Command,
+    Dialog, DialogRef, Durable, Encoded, FromPort, HasEvents, Later, OpenSpec, Outbox, Pending,
+    ReplyTo, Step, StepFault, Table, TableMut, TableRef, Timer, step::Command,
 };
 use crate::protocol::DialogId;
 
@@ -127,16 +128,22 @@ impl<'a, D: Dialog> Cx<'a, D> {
     /// answers come back to this dialog's `#[resume]` methods.
     pub fn open<S: Dialog>(&mut self) -> <S::Pending as Pending>::Opening<Outbox<'_, D>> {
         let dialog = DialogId(self.step.ids.random());
+        let spec = OpenSpec::of::<S>();
         self.step.push(Command::Open {
             dialog,
-            spec: OpenSpec::of::<S>(),
+            spec: Arc::clone(&spec),
         });
-        FromPort::from_port(Outbox::new(self.step, dialog, true))
+        FromPort::from_port(Outbox::new(self.step, dialog, spec, true))
     }
 
     /// Goes on talking to a partner that this dialog opened.
     pub fn to<S: Dialog>(&mut self, partner: &DialogRef<S>) -> S::Client<Outbox<'_, D>> {
-        FromPort::from_port(Outbox::new(self.step, partner.dialog, false))
+        FromPort::from_port(Outbox::new(
+            self.step,
+            partner.dialog,
+            OpenSpec::of::<S>(),
+            false,
+        ))
     }
 
     /// Promises the answer of this message: return the first half, keep the second in the state.
@@ -154,6 +161,17 @@ impl<'a, D: Dialog> Cx<'a, D> {
         self.step.push(Command::Reply {
             request: to.request,
             value: codec::encode(&value),
+        });
+    }
+
+    /// Says something unasked to the one who opened this dialog, with the commit of this step. Heard with `.events()`;
+    /// where nobody listens it is dropped there. No effect in `#[abandoned]`: nobody is left to hear it.
+    pub fn tell(&mut self, event: D::Event)
+    where
+        D: HasEvents,
+    {
+        self.step.push(Command::Tell {
+            event: Encoded::event(&event, D::CURRENCY),
         });
     }
 

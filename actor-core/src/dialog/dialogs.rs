@@ -7,13 +7,23 @@ use std::{fmt, marker::PhantomData, time::Duration};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    Call, Contract, Cx, FromPort, Handled, HandlerInfo, PendingCx, Port, Resumed, Types, Unfit,
+    Call, Contract, Cx, FromPort, Handled, HandlerInfo, PendingCx, Port, Resumed, Stored, Types,
+    Unfit,
 };
 use crate::protocol::{Abandoned, Mode};
 
 /// A value that can be written to the store and read back: state, arguments, answers, table rows.
 pub trait Durable: Serialize + DeserializeOwned + Send + 'static {}
 impl<T: Serialize + DeserializeOwned + Send + 'static> Durable for T {}
+
+/// What becomes of a message that cannot be handled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnPoison {
+    /// The dialog ends on both sides, and the message is kept as a dead letter.
+    Fail,
+    /// The dialog stands and everything behind the message waits, for an operator or for a deadline.
+    Hold,
+}
 
 /// A durable two-party dialog, seen from the target: the state of its established stage and the handlers of its messages.
 ///
@@ -32,6 +42,9 @@ pub trait Dialog: Durable {
     type Client<P: Port>: FromPort<P>;
 
     #[doc(hidden)]
+    const __ON_POISON: OnPoison = OnPoison::Fail;
+
+    #[doc(hidden)]
     fn __handle(
         state: &mut Option<Self>,
         cx: &mut Cx<'_, Self>,
@@ -45,6 +58,11 @@ pub trait Dialog: Durable {
     ) -> Result<(), Unfit>;
     #[doc(hidden)]
     fn __abandoned(self, _cx: &mut Cx<'_, Self>, _why: Abandoned) {}
+    /// A state of an earlier version, made one of this.
+    #[doc(hidden)]
+    fn __earlier(stored: Stored<'_>) -> Result<Self, Unfit> {
+        Err(stored.unknown(Self::CONTRACT.name))
+    }
     #[doc(hidden)]
     fn __types(types: &mut Types);
 }
@@ -68,12 +86,18 @@ pub trait Pending: Durable + Default {
     #[doc(hidden)]
     const TIMEOUT: Duration;
     #[doc(hidden)]
+    const VERSION: u32;
+    #[doc(hidden)]
     const FIRST: &'static [HandlerInfo];
 
     #[doc(hidden)]
     fn __accumulate(&mut self, cx: &PendingCx<'_>, call: Call<'_>) -> Result<Handled, Unfit>;
     #[doc(hidden)]
     fn __establish(self, cx: &mut Cx<'_, Self::Established>) -> Self::Established;
+    #[doc(hidden)]
+    fn __earlier(stored: Stored<'_>) -> Result<Self, Unfit> {
+        Err(stored.unknown("pending work"))
+    }
     #[doc(hidden)]
     fn __types(types: &mut Types);
 }
@@ -102,6 +126,7 @@ impl<D: Dialog<Pending = Self> + Default> Pending for Handshake<D> {
     const MODE: Mode = Mode::Handshake;
     /// A handshake is answered by plumbing: five minutes cover a restart of the partner.
     const TIMEOUT: Duration = Duration::from_secs(300);
+    const VERSION: u32 = 1;
     const FIRST: &'static [HandlerInfo] = &[];
 
     fn __accumulate(&mut self, _: &PendingCx<'_>, call: Call<'_>) -> Result<Handled, Unfit> {

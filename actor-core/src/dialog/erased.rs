@@ -2,136 +2,18 @@
 //!
 //! Owns the passage from bytes to typed handlers and back; never decides when a handler runs.
 
-use std::{
-    any::TypeId,
-    collections::HashMap,
-    fmt,
-    sync::{Arc, LazyLock, PoisonError, RwLock},
-};
+use std::{fmt, sync::Arc};
 
-use actor_store::{
-    TypeRecord, codec,
-    keys::TableKey,
-    shape::{is_self_describing, shape_of},
-};
-use serde::de::DeserializeOwned;
+use actor_store::codec;
 
 use super::{
-    Call, Cx, Dialog, Durable, Handled, Pending, PendingCx, Resumed, StateNotes, Step, Table,
-    Unfit, noting,
+    Call, Cx, Dialog, Durable, Handled, OnPoison, OpenSpec, Pending, PendingCx, Resumed,
+    StateNotes, Step, Stored, Types, Unfit, noting,
 };
 use crate::{
-    digest::Digest,
-    protocol::{Abandoned, Mode, Timeouts},
+    coverage::{self, Rare},
+    protocol::{Abandoned, handler_id},
 };
-
-/// What an initiator needs to know of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct OpenSpec {
-    pub(crate) service: &'static str,
-    pub(crate) mode: Mode,
-    pub(crate) timeouts: Timeouts,
-    /// Fingerprint of names, versions and shapes of all messages: both sides must have the same.
-    pub(crate) contract: u64,
-}
-
-impl OpenSpec {
-    pub(crate) fn of<D: Dialog>() -> Arc<Self> {
-        static KNOWN: LazyLock<RwLock<HashMap<TypeId, Arc<OpenSpec>>>> =
-            LazyLock::new(RwLock::default);
-        let id = TypeId::of::<D>();
-        if let Some(spec) = KNOWN
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&id)
-        {
-            return Arc::clone(spec);
-        }
-        let contract = D::CONTRACT;
-        let spec = Arc::new(Self {
-            service: contract.name,
-            mode: D::Pending::MODE,
-            timeouts: Timeouts {
-                initiation: contract.initiation,
-                silence: contract.silence,
-                lifetime: contract.lifetime,
-            },
-            contract: Types::of::<D>().contract.value(),
-        });
-        KNOWN
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, Arc::clone(&spec));
-        spec
-    }
-}
-
-/// Collects what a dialog writes and says: names, versions and shapes.
-#[doc(hidden)]
-#[derive(Debug, Default)]
-pub struct Types {
-    pub(crate) records: Vec<TypeRecord>,
-    pub(crate) resources: Vec<(TypeId, &'static str)>,
-    pub(crate) tables: Vec<&'static str>,
-    /// Stored types that could never be read back.
-    pub(crate) unreadable: Vec<String>,
-    contract: Digest,
-}
-
-impl Types {
-    fn of<D: Dialog>() -> Self {
-        let mut types = Self::default();
-        types.contract.mix(D::CONTRACT.name.as_bytes());
-        types.contract.mix(&D::CONTRACT.version.to_le_bytes());
-        D::Pending::__types(&mut types);
-        D::__types(&mut types);
-        types
-    }
-
-    /// The type of a state.
-    pub fn state<T: DeserializeOwned>(&mut self, name: &str, version: u32) {
-        self.refuse_unreadable::<T>(name);
-        self.records.push(TypeRecord {
-            name: name.to_owned(),
-            version,
-            shape: shape_of::<T>().0,
-        });
-    }
-
-    /// A handler's arguments, answer and refusal.
-    pub fn handler<A: DeserializeOwned, T: DeserializeOwned, E: DeserializeOwned>(
-        &mut self,
-        name: &str,
-    ) {
-        self.contract.mix(name.as_bytes());
-        for shape in [shape_of::<A>(), shape_of::<T>(), shape_of::<E>()] {
-            self.contract.mix(&shape.0.to_le_bytes());
-        }
-    }
-
-    /// An application table.
-    pub fn table<K: TableKey, V: DeserializeOwned>(&mut self, table: Table<K, V>) {
-        self.tables.push(table.name());
-        self.refuse_unreadable::<V>(table.name());
-        self.records.push(TypeRecord {
-            name: format!("table {}", table.name()),
-            version: 1,
-            shape: shape_of::<V>().0,
-        });
-    }
-
-    fn refuse_unreadable<T: DeserializeOwned>(&mut self, name: &str) {
-        if is_self_describing::<T>() {
-            self.unreadable.push(name.to_owned());
-        }
-    }
-
-    /// A provided resource.
-    pub fn uses<R: Send + Sync + 'static>(&mut self) {
-        self.resources
-            .push((TypeId::of::<R>(), std::any::type_name::<R>()));
-    }
-}
 
 /// A dialog's state, of one type or another.
 pub(crate) trait Actor: Send {
@@ -236,12 +118,32 @@ fn round_trip<T: Durable>(bytes: &[u8], what: impl Fn() -> String) -> Result<(),
 }
 
 /// From a stored state, pending or established.
-type Decode = fn(bool, &[u8]) -> Result<Box<dyn Actor>, Unfit>;
+type Decode = fn(Half, Option<u32>, &[u8]) -> Result<Box<dyn Actor>, Unfit>;
+
+/// Which half of a dialog a state is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Half {
+    Pending,
+    Established,
+}
+
+impl Half {
+    pub(crate) fn of(pending: bool) -> Self {
+        if pending {
+            Self::Pending
+        } else {
+            Self::Established
+        }
+    }
+}
 
 /// One served dialog type.
 pub(crate) struct Service {
     pub(crate) spec: Arc<OpenSpec>,
-    pub(crate) version: u32,
+    versions: [u32; 2],
+    /// Earlier versions that are read, of the pending half and the established one.
+    earlier: [Vec<u32>; 2],
+    pub(crate) on_poison: OnPoison,
     pub(crate) types: Types,
     new: fn() -> Box<dyn Actor>,
     decode: Decode,
@@ -250,10 +152,25 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn of<D: Dialog>() -> Self {
+        let types = Types::of::<D>();
+        let earlier = |name: Option<&str>| {
+            let record = types
+                .records
+                .iter()
+                .find(|record| name == Some(record.name.as_str()));
+            let past = record.into_iter().flat_map(|record| &record.past);
+            past.map(|(version, _)| *version).collect()
+        };
+        let earlier = [
+            earlier(types.pending.as_deref()),
+            earlier(Some(D::CONTRACT.name)),
+        ];
         Self {
             spec: OpenSpec::of::<D>(),
-            version: D::CONTRACT.version,
-            types: Types::of::<D>(),
+            versions: [D::Pending::VERSION, D::CONTRACT.version],
+            earlier,
+            on_poison: D::__ON_POISON,
+            types,
             new: || {
                 Box::new(Live::<D> {
                     pending: Some(D::Pending::default()),
@@ -266,7 +183,7 @@ impl Service {
                 let handlers = contract.first.iter().chain(contract.established);
                 handlers
                     .map(|handler| handler.name)
-                    .find(|name| crate::protocol::handler_id(name) == id)
+                    .find(|name| handler_id(name) == id)
             },
         }
     }
@@ -285,8 +202,29 @@ impl Service {
         (self.new)()
     }
 
-    pub(crate) fn decode(&self, pending: bool, bytes: &[u8]) -> Result<Box<dyn Actor>, Unfit> {
-        (self.decode)(pending, bytes)
+    /// The version in which this build writes a state.
+    pub(crate) fn version(&self, half: Half) -> u32 {
+        self.versions[half as usize]
+    }
+
+    /// A stored state. One of an earlier version is made one of this; it is written as such with the next message.
+    pub(crate) fn decode(
+        &self,
+        half: Half,
+        version: u32,
+        bytes: &[u8],
+    ) -> Result<Box<dyn Actor>, Unfit> {
+        // Read as the next version that is known by name, as the start has compared it; no store holds a later one.
+        let earlier = self.earlier[half as usize]
+            .iter()
+            .copied()
+            .filter(|known| *known >= version && version < self.version(half));
+        (self.decode)(half, earlier.min(), bytes)
+    }
+
+    /// Is there a continuation of that name?
+    pub(crate) fn continues(&self, resume: u32) -> bool {
+        self.types.resumes.contains(&resume)
     }
 }
 
@@ -296,20 +234,28 @@ impl fmt::Debug for Service {
     }
 }
 
-fn decode<D: Dialog>(pending: bool, bytes: &[u8]) -> Result<Box<dyn Actor>, Unfit> {
+fn decode<D: Dialog>(
+    half: Half,
+    earlier: Option<u32>,
+    bytes: &[u8],
+) -> Result<Box<dyn Actor>, Unfit> {
     let broken = |cause| Unfit::Undecodable {
         what: format!("the stored state of `{}`", D::CONTRACT.name),
         cause,
     };
-    Ok(Box::new(if pending {
-        Live::<D> {
-            pending: Some(codec::decode(bytes).map_err(broken)?),
-            established: None,
-        }
-    } else {
-        Live::<D> {
-            pending: None,
-            established: Some(codec::decode(bytes).map_err(broken)?),
-        }
-    }))
+    let earlier = earlier.map(|version| Stored { version, bytes });
+    if earlier.is_some() {
+        coverage::sometimes(Rare::EarlierVersionRead);
+    }
+    let mut live = Live::<D> {
+        pending: None,
+        established: None,
+    };
+    match (half, earlier) {
+        (Half::Pending, None) => live.pending = Some(codec::decode(bytes).map_err(broken)?),
+        (Half::Pending, Some(earlier)) => live.pending = Some(D::Pending::__earlier(earlier)?),
+        (Half::Established, None) => live.established = Some(codec::decode(bytes).map_err(broken)?),
+        (Half::Established, Some(earlier)) => live.established = Some(D::__earlier(earlier)?),
+    }
+    Ok(Box::new(live))
 }

@@ -54,6 +54,14 @@ pub enum CallError<E = Never> {
         /// The key or the name.
         key: String,
     },
+    /// The time that [`within`](crate::Request::within) gave it has passed. The dialog goes on; the partner may have done
+    /// the work, or may do it yet.
+    Overdue {
+        /// When the message was first handed to the plumbing.
+        since: SystemTime,
+        /// How often the plumbing has said it in this life of the node.
+        attempts: u32,
+    },
     /// A value could not be encoded or the answer could not be decoded.
     Codec(String),
     /// This node has stopped, by request or because its store failed.
@@ -64,6 +72,9 @@ pub enum CallError<E = Never> {
 }
 
 /// What a sender knows about a message it sent (Helland: "before you send, after you send, after you receive the answer").
+///
+/// Of a named request on a dialog that was opened with a key everything is durable but the number of attempts: `since` is
+/// when it was said first, also by an earlier process. What is said without a name is known to its handle alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Knowledge {
@@ -73,7 +84,8 @@ pub enum Knowledge {
     InDoubt {
         /// When the message was first handed to the plumbing; `None` where the node that knew has stopped.
         since: Option<SystemTime>,
-        /// How often the plumbing has sent it.
+        /// How often the plumbing has said it, the first time included. Counted in memory: it begins anew with each life
+        /// of the node, and when a dialog that was quiet for long is brought back.
         attempts: u32,
     },
     /// Answered: now you know.
@@ -98,6 +110,10 @@ impl<E> CallError<E> {
                 in_doubt: false,
             } => Knowledge::Ended(Ending::Abandoned(why.clone())),
             Self::Closed => Knowledge::Ended(Ending::Completed),
+            Self::Overdue { since, attempts } => Knowledge::InDoubt {
+                since: Some(*since),
+                attempts: *attempts,
+            },
             Self::Abandoned { .. } | Self::NoAnswer | Self::Codec(_) | Self::Stopped { .. } => {
                 Knowledge::InDoubt {
                     since: None,
@@ -120,6 +136,7 @@ impl<E> CallError<E> {
             Self::Busy => CallError::Busy,
             Self::KeyConflict { key } => CallError::KeyConflict { key },
             Self::Codec(why) => CallError::Codec(why),
+            Self::Overdue { since, attempts } => CallError::Overdue { since, attempts },
             Self::Stopped { in_doubt } => CallError::Stopped { in_doubt },
         }
     }
@@ -158,6 +175,9 @@ impl<E: fmt::Debug> fmt::Display for CallError<E> {
             Self::KeyConflict { key } => write!(
                 f,
                 "`{key}` was used before with other contents; the first contents stand"
+            ),
+            Self::Overdue { .. } => f.write_str(
+                "no answer within the time that was given; the work may have been done, and the dialog goes on: ask again under the same name",
             ),
             Self::Codec(why) => f.write_str(why),
             Self::Stopped { in_doubt: true } => f.write_str(

@@ -10,6 +10,7 @@ mod cx;
 mod dialogs;
 mod erased;
 mod error;
+mod events;
 mod later;
 mod outbox;
 mod port;
@@ -18,17 +19,22 @@ mod request;
 mod resume;
 mod step;
 mod table;
+mod telling;
 #[cfg(feature = "test-util")]
 mod test_cx;
+mod types;
 
-pub use call::{Call, Encoded, Handled, Unfit};
-pub(crate) use call::{ESTABLISHED, Replied};
-pub use contract::{Contract, HandlerInfo, HandlerKind};
+pub use call::{Call, Encoded, Handled, Stored, Unfit};
+pub(crate) use call::{ESTABLISHED, Replied, UNTAGGED};
+pub use contract::{
+    Contract, EventInfo, Fingerprint, HandlerInfo, HandlerKind, Kept, MessageOrder,
+};
 pub use cx::{Cx, PendingCx};
-pub use dialogs::{Dialog, Durable, Handshake, Pending};
-pub use erased::Types;
-pub(crate) use erased::{Actor, OpenSpec, Service};
+pub use dialogs::{Dialog, Durable, Handshake, OnPoison, Pending};
+pub(crate) use erased::{Actor, Half, Service};
 pub use error::{Answer, CallError, Knowledge, Never};
+pub(crate) use events::{EVENTS, Reader};
+pub use events::{Events, HasEvents, Hears};
 pub use later::{Later, ReplyTo};
 pub(crate) use later::{StateNotes, noting};
 pub use outbox::Outbox;
@@ -42,5 +48,8 @@ pub use resume::{IsAnswer, Resume, Resumed, Timer};
 pub(crate) use step::{Command, Continuation, Ids, Resources, Row, Step, StepFault, TableAccess};
 pub(crate) use table::key_range;
 pub use table::{Table, TableMut, TableRef};
+pub use telling::Telling;
 #[cfg(feature = "test-util")]
 pub use test_cx::{SentMessage, TestCx};
+pub(crate) use types::OpenSpec;
+pub use types::Types;

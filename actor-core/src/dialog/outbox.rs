@@ -1,13 +1,13 @@
 //! The port of handlers: messages queued with the commit.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 
 use actor_store::codec;
 use serde::Serialize;
 
 use super::{
-    Dialog, DialogRef, Encoded, Port, Request, Resume,
-    port::Partner,
+    Dialog, DialogRef, Encoded, OpenSpec, Port, Reader, Request, Resume,
+    port::{Partner, Sealed},
     step::{Command, Continuation, Step},
 };
 use crate::protocol::DialogId;
@@ -17,6 +17,7 @@ use crate::protocol::DialogId;
 pub struct Outbox<'a, D> {
     step: &'a Step<'a>,
     dialog: DialogId,
+    spec: Arc<OpenSpec>,
     opening: bool,
     owner: PhantomData<fn() -> D>,
 }
@@ -28,25 +29,42 @@ impl<D> fmt::Debug for Outbox<'_, D> {
 }
 
 impl<'a, D> Outbox<'a, D> {
-    pub(super) fn new(step: &'a Step<'a>, dialog: DialogId, opening: bool) -> Self {
+    pub(super) fn new(
+        step: &'a Step<'a>,
+        dialog: DialogId,
+        spec: Arc<OpenSpec>,
+        opening: bool,
+    ) -> Self {
         Self {
             step,
             dialog,
+            spec,
             opening,
             owner: PhantomData,
         }
     }
 
-    fn send(&self, call: Encoded, then: Option<Continuation>) {
+    pub(super) fn send(
+        &self,
+        mut call: Encoded,
+        then: Option<Continuation>,
+        within: Option<Duration>,
+    ) {
+        call.tag = self.spec.tag(call.handler);
         self.step.push(Command::Send {
             dialog: self.dialog,
             call,
             then,
+            within,
         });
     }
 }
 
-impl<D> super::port::Sealed for Outbox<'_, D> {}
+impl<D> Sealed for Outbox<'_, D> {
+    fn listen(&self) -> Option<Arc<Reader>> {
+        None
+    }
+}
 
 impl<D> Port for Outbox<'_, D> {
     type Established<S: Dialog> = DialogRef<S>;
@@ -56,11 +74,44 @@ impl<D> Port for Outbox<'_, D> {
     }
 
     fn fork(&self) -> Self {
-        Self::new(self.step, self.dialog, self.opening)
+        Self::new(self.step, self.dialog, Arc::clone(&self.spec), self.opening)
     }
 
     fn tell(&mut self, call: Encoded) {
-        self.send(call, None);
+        self.send(call, None, None);
+    }
+}
+
+impl<D: Dialog> Outbox<'_, D> {
+    pub(super) fn listen_with<T, E, C: Serialize>(&self, resume: &Resume<D, T, E, C>, context: &C) {
+        if let Some(then) = self.continuation(resume, context, false) {
+            self.step.push(Command::Listen {
+                dialog: self.dialog,
+                name: resume.name(),
+                then,
+            });
+        }
+    }
+
+    fn continuation<T, E, C: Serialize>(
+        &self,
+        resume: &Resume<D, T, E, C>,
+        context: &C,
+        opening: bool,
+    ) -> Option<Continuation> {
+        match codec::encode(context) {
+            Ok(context) => Some(Continuation {
+                resume: resume.id(),
+                context,
+                opening,
+            }),
+            Err(cause) => {
+                let what = format!("the context of `{}`", resume.name());
+                self.step
+                    .fail(super::StepFault::Unencodable { what, cause });
+                None
+            }
+        }
     }
 }
 
@@ -72,30 +123,16 @@ impl<D: Dialog, T, E> Request<Outbox<'_, D>, T, E> {
 
     /// The same with `context` as the continuation's last argument: which leg, which line, which attempt.
     pub fn then_with<C: Serialize>(self, resume: Resume<D, T, E, C>, context: C) {
-        let (port, call, opening) = self.into_parts();
-        let context = match codec::encode(&context) {
-            Ok(context) => context,
-            Err(cause) => {
-                let what = format!("the context of `{}`", resume.name());
-                return port
-                    .step
-                    .fail(super::StepFault::Unencodable { what, cause });
-            }
-        };
-        port.send(
-            call,
-            Some(Continuation {
-                resume: resume.id(),
-                context,
-                opening,
-            }),
-        );
+        let (port, call, opening, within) = self.into_parts();
+        if let Some(then) = port.continuation(&resume, &context, opening) {
+            port.send(call, Some(then), within);
+        }
     }
 
     /// Sends the message with this step's commit and asks for no answer.
     pub fn tell(self) {
-        let (port, call, _) = self.into_parts();
-        port.send(call, None);
+        let (port, call, _, within) = self.into_parts();
+        port.send(call, None, within);
     }
 }
 

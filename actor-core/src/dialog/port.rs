@@ -2,11 +2,11 @@
 //!
 //! Owns the seam between typed clients and the node ([`Line`]); never knows what is behind it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
-use super::{Dialog, Encoded, Knowledge, Outcome};
+use super::{CallError, Dialog, Encoded, Knowledge, Outcome, Reader};
 use crate::protocol::DialogId;
 
 /// Makes a client or an opening talk through a port. Implemented by `#[dialog]`.
@@ -15,7 +15,10 @@ pub trait FromPort<P: Port>: Sized {
     fn from_port(port: P) -> Self;
 }
 
-pub(super) trait Sealed {}
+pub(super) trait Sealed {
+    /// In plain code: hears events from now on.
+    fn listen(&self) -> Option<Arc<Reader>>;
+}
 
 /// A place for messages: [`Remote`] in plain code, [`Outbox`](super::Outbox) in a handler.
 #[expect(private_bounds, reason = "sealed: the plumbing has exactly two ends")]
@@ -48,6 +51,8 @@ pub(crate) struct Sent {
     pub(crate) ask: Encoded,
     /// The name under which the answer is recorded.
     pub(crate) once: Option<String>,
+    /// How long the caller waits.
+    pub(crate) within: Option<Duration>,
     /// This is the opening of a dialog with a pending block.
     pub(crate) opening: bool,
     pub(crate) answer: oneshot::Sender<Heard>,
@@ -58,6 +63,10 @@ pub(crate) trait Line: Send + Sync {
     fn id(&self) -> DialogId;
     fn send(&self, sent: Sent);
     fn knowledge(&self) -> Knowledge;
+    /// Tells what is known of the request with this name.
+    fn knowledge_of(&self, name: String, answer: oneshot::Sender<Knowledge>);
+    /// Events go to this reader from now on.
+    fn listen(&self, reader: &Arc<Reader>);
     fn close(&self);
     fn abandon(&self, why: String);
 }
@@ -91,7 +100,13 @@ impl fmt::Debug for Remote {
     }
 }
 
-impl Sealed for Remote {}
+impl Sealed for Remote {
+    fn listen(&self) -> Option<Arc<Reader>> {
+        let reader = Arc::default();
+        self.line.listen(&reader);
+        Some(reader)
+    }
+}
 
 impl Port for Remote {
     type Established<S: Dialog> = S::Client<Self>;
@@ -136,6 +151,15 @@ impl Partner<'_, Remote> {
     /// What is known of the newest message: `NotSent`, `InDoubt`, `Answered` or `Ended`. It survives a dropped request.
     pub fn knowledge(&self) -> Knowledge {
         self.port.line.knowledge()
+    }
+
+    /// What is known of the request that was named with [`Request::once`](crate::Request::once), also after a restart and
+    /// by another handle. See [`Knowledge`] for what of it is durable.
+    pub async fn knowledge_of(&self, name: impl Into<String>) -> Result<Knowledge, CallError> {
+        let (answer, waiting) = oneshot::channel();
+        self.port.line.knowledge_of(name.into(), answer);
+        let stopped = |_| CallError::Stopped { in_doubt: true };
+        waiting.await.map_err(stopped)
     }
 
     /// Closes the dialog after what was sent. Requests that are still unanswered are answered. A dialog to which nothing

@@ -4,6 +4,7 @@ use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use actor_store::codec;
@@ -21,6 +22,7 @@ pub struct Request<P, T, E = Never> {
     port: P,
     call: Option<Encoded>,
     once: Option<String>,
+    within: Option<Duration>,
     opening: bool,
     waiting: Option<oneshot::Receiver<Heard>>,
     decode: fn(&[u8], &P) -> Result<T, codec::CodecError>,
@@ -34,6 +36,7 @@ impl<P: Port, T: DeserializeOwned, E: DeserializeOwned> Request<P, T, E> {
             port,
             call: Some(call),
             once: None,
+            within: None,
             opening: false,
             waiting: None,
             decode: |bytes, _| codec::decode(bytes),
@@ -51,6 +54,7 @@ pub fn opening<P: Port, S: Dialog, T: DeserializeOwned, E: DeserializeOwned>(
         port,
         call: Some(call),
         once: None,
+        within: None,
         opening: true,
         waiting: None,
         decode: |bytes, port| Ok((codec::decode(bytes)?, port.reach::<S>())),
@@ -64,6 +68,7 @@ pub fn established<P: Port, S: Dialog>(port: P) -> Request<P, P::Established<S>>
         port,
         call: Some(Encoded::established()),
         once: None,
+        within: None,
         opening: true,
         waiting: None,
         decode: |_, port| Ok(port.reach::<S>()),
@@ -72,9 +77,21 @@ pub fn established<P: Port, S: Dialog>(port: P) -> Request<P, P::Established<S>>
 }
 
 impl<P, T, E> Request<P, T, E> {
-    pub(super) fn into_parts(self) -> (P, Encoded, bool) {
+    /// Waits for the answer no longer than this. When it passes, the caller hears [`CallError::Overdue`], or the
+    /// continuation does: the message has been said and the work may be done, so the knowledge is `InDoubt`. The dialog
+    /// goes on; an answer that comes later is discarded, but for a named request it is recorded, and asking again under
+    /// the name finds it. A dialog that this request opens is looked for no longer either.
+    ///
+    /// The node's threads keep this time, between handlers: where the handler runs on the same node and blocks its thread,
+    /// the wait is as long as that.
+    pub fn within(mut self, time: Duration) -> Self {
+        self.within = Some(time);
+        self
+    }
+
+    pub(super) fn into_parts(self) -> (P, Encoded, bool, Option<Duration>) {
         let call = self.call.unwrap_or_else(Encoded::established);
-        (self.port, call, self.opening)
+        (self.port, call, self.opening, self.within)
     }
 }
 
@@ -120,6 +137,7 @@ impl<T, E> Future for Request<Remote, T, E> {
                 first,
                 ask: call,
                 once: this.once.take(),
+                within: this.within,
                 opening: this.opening,
                 answer,
             });

@@ -1,6 +1,10 @@
 //! Durable continuations: the `#[resume]` methods of a dialog, named so that they survive a restart.
 
-use std::{fmt, marker::PhantomData};
+use std::{
+    fmt,
+    marker::PhantomData,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use actor_store::codec;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -92,10 +96,15 @@ pub enum Outcome {
     },
     Busy,
     Codec(String),
+    /// The time for it has passed.
+    Overdue {
+        since_ms: u64,
+        attempts: u32,
+    },
 }
 
 impl Outcome {
-    pub(super) fn into_failure<E>(self) -> CallError<E> {
+    pub(crate) fn into_failure<E>(self) -> CallError<E> {
         match self {
             Self::Ok(_) | Self::Err(_) => {
                 CallError::Codec("an answer where none can be".to_owned())
@@ -111,6 +120,10 @@ impl Outcome {
             },
             Self::Busy => CallError::Busy,
             Self::Codec(why) => CallError::Codec(why),
+            Self::Overdue { since_ms, attempts } => CallError::Overdue {
+                since: UNIX_EPOCH + Duration::from_millis(since_ms),
+                attempts,
+            },
         }
     }
 }

@@ -16,7 +16,7 @@ use std::{
 use actor_store::codec::CodecError;
 use serde::{Deserialize, Serialize};
 
-use super::{Encoded, erased::OpenSpec};
+use super::{Encoded, OpenSpec};
 use crate::protocol::DialogId;
 
 /// Everything a handler can reach.
@@ -99,6 +99,19 @@ pub(crate) enum Command {
         dialog: DialogId,
         call: Encoded,
         then: Option<Continuation>,
+        within: Option<Duration>,
+    },
+    /// Said unasked to whoever opened this dialog.
+    Tell {
+        event: Encoded,
+    },
+    /// Events of a partner go here, each one.
+    Listen {
+        dialog: DialogId,
+        /// For `TestCx`, which tells who listens.
+        #[cfg_attr(not(feature = "test-util"), allow(dead_code))]
+        name: &'static str,
+        then: Continuation,
     },
     Reply {
         request: u64,

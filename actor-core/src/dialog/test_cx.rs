@@ -20,8 +20,8 @@ use actor_store::{codec, keys::TableKey};
 use serde::de::DeserializeOwned;
 
 use super::{
-    Command, Cx, Dialog, Durable, Ids, PendingCx, Resources, Row, Step, StepFault, Table,
-    TableAccess, TableRef,
+    Command, Cx, Dialog, Durable, HasEvents, Ids, PendingCx, Resources, Row, Step, StepFault,
+    Table, TableAccess, TableRef,
 };
 use crate::protocol::DialogId;
 
@@ -139,7 +139,9 @@ impl<D: Dialog> TestCx<D> {
     /// Everything that was sent to partners, in order.
     pub fn sent(&self) -> Vec<SentMessage> {
         self.pick(|command| match command {
-            Command::Send { dialog, call, then } => Some(SentMessage {
+            Command::Send {
+                dialog, call, then, ..
+            } => Some(SentMessage {
                 to: *dialog,
                 handler: call.name,
                 wants_answer: then.is_some(),
@@ -157,6 +159,25 @@ impl<D: Dialog> TestCx<D> {
                 request,
                 value: Ok(bytes),
             } => Some((*request, codec::decode(bytes).ok()?)),
+            _ => None,
+        })
+    }
+
+    /// The events that were told, in order; those that cannot be encoded are left out.
+    pub fn told(&self) -> Vec<D::Event>
+    where
+        D: HasEvents,
+    {
+        self.pick(|command| match command {
+            Command::Tell { event } => codec::decode(event.body.as_ref().ok()?).ok(),
+            _ => None,
+        })
+    }
+
+    /// The continuations that were given to events of partners, in order.
+    pub fn listens(&self) -> Vec<&'static str> {
+        self.pick(|command| match command {
+            Command::Listen { name, .. } => Some(*name),
             _ => None,
         })
     }

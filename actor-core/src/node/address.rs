@@ -77,6 +77,11 @@ pub(crate) fn inbox_key(to: Address, seq: u64) -> Vec<u8> {
     key
 }
 
+/// The body of a message that the record of its sender leaves out.
+pub(crate) fn outbox_key(of: Address, seq: u64) -> Vec<u8> {
+    inbox_key(of, seq)
+}
+
 /// A token at `slot` from random bytes: 112 random bits remain.
 pub(crate) fn token(slot: u16, mut random: [u8; 16]) -> Token {
     random[..2].copy_from_slice(&slot.to_be_bytes());

@@ -7,7 +7,7 @@ use std::{
     fmt, io,
     ops::Bound,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -15,8 +15,12 @@ use actor_store::{Disk, FileDisk, OpenError, Options, Store, StoreFault, Table, 
 
 use super::{
     Shard, ShardMsg, Shared,
+    census::Census,
     clock::{Clock, MachineClock},
+    deaths,
     ids::SystemIds,
+    letters::{LetterBook, MAX_LETTERS},
+    logical::{CLOCK_HOLD, LogicalClock},
     public::Node,
     registry::Registry,
     shard::deliveries,
@@ -24,7 +28,7 @@ use super::{
 };
 use crate::{
     dialog::{Dialog, Ids, Resources},
-    protocol::{Limits, MAX_NAME_BYTES},
+    protocol::{Limits, MAX_MESSAGE_BYTES, MAX_NAME_BYTES},
     transport::{Alone, Inbound, Member, Network, Taken, Transport},
 };
 
@@ -40,6 +44,8 @@ pub struct NodeBuilder {
     limits: Limits,
     options: Options,
     shards: usize,
+    max_letters: usize,
+    clock_hold: Duration,
     #[cfg(feature = "mutants")]
     mutant: Option<crate::protocol::Mutant>,
 }
@@ -124,6 +130,8 @@ impl NodeBuilder {
                 ..Options::default()
             },
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            max_letters: MAX_LETTERS,
+            clock_hold: CLOCK_HOLD,
             #[cfg(feature = "mutants")]
             mutant: None,
         }
@@ -183,9 +191,32 @@ impl NodeBuilder {
         self
     }
 
+    /// The largest message or answer that is sent, in bytes; 4 MiB if not said otherwise, 16 MiB at most. (First messages
+    /// to pending work are smaller: all of them together have 256 KiB.) Whoever receives takes whatever another node may
+    /// send. A message is in memory as a whole while it is handled, so keep what is larger elsewhere.
+    pub fn largest_message(mut self, bytes: usize) -> Self {
+        self.limits.max_message_bytes = bytes.min(MAX_MESSAGE_BYTES);
+        self
+    }
+
     #[doc(hidden)]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// How far the machine's clock may be ahead of the store's last commit at a start, 7 days if not said otherwise. Beyond
+    /// it the node serves and gives nothing up before [`Node::trust_clock`]: a clock that was set wrong must not end
+    /// dialogs. `Duration::MAX` believes every clock.
+    pub fn clock_hold(mut self, ahead: Duration) -> Self {
+        self.clock_hold = ahead;
+        self
+    }
+
+    /// How many dead letters are kept, 10,000 if not said otherwise and 64 MiB in any case. Above it the oldest goes, with
+    /// a line in the log.
+    pub fn keep_dead_letters(mut self, count: usize) -> Self {
+        self.max_letters = count.max(1);
         self
     }
 
@@ -255,11 +286,14 @@ impl NodeBuilder {
         }
         drop(names);
         let store = Store::open(disk, self.options, ids.random()).map_err(StartError::Open)?;
-        store.check_types(&types).map_err(StartError::Open)?;
-        #[cfg_attr(
-            not(feature = "mutants"),
-            expect(unused_mut, reason = "only a mutant is set afterwards")
-        )]
+        let mut census = Census::new(&self.registry, &store);
+        store
+            .check_types(&types, &mut |record, version| census.count(record, version))
+            .map_err(StartError::Open)?;
+        let clock =
+            LogicalClock::begin(&store, clock, self.clock_hold).map_err(StartError::Store)?;
+        let clock = Arc::new(clock);
+        let letters = LetterBook::of(&store, self.max_letters).map_err(StartError::Store)?;
         let mut shared = Shared::new(
             name,
             store,
@@ -271,6 +305,7 @@ impl NodeBuilder {
             self.transport,
             self.shards,
         );
+        shared.letters = Mutex::new(letters);
         #[cfg(feature = "mutants")]
         {
             shared.mutant = self.mutant;
@@ -320,6 +355,8 @@ const WOKEN_PER_MS: u64 = 20;
 fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
     let now = shared.clock.now_ms();
     let store = &shared.store;
+    let deaths = deaths::count(shared, now).map_err(StartError::Store)?;
+    *shared.deaths.lock().unwrap_or_else(PoisonError::into_inner) = deaths;
     for (table, key, index) in store.recovered() {
         let due = if index.busy {
             Some(now)

@@ -9,6 +9,11 @@ use std::{
 /// A source of time, in milliseconds since the epoch. Callers rely on it never going back.
 pub(crate) trait Clock: Send + Sync + fmt::Debug {
     fn now_ms(&self) -> u64;
+
+    /// What the machine's clock shows at this moment, which may have been set since.
+    fn wall_ms(&self) -> u64 {
+        self.now_ms()
+    }
 }
 
 /// The machine's clock: the wall's time at the start, then monotonic, so that a step of the wall clock is not mistaken
@@ -23,11 +28,8 @@ pub(crate) struct MachineClock {
 impl MachineClock {
     #[expect(clippy::disallowed_methods, reason = "this is the shell's one clock")]
     pub(crate) fn new() -> Self {
-        let wall = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or(Duration::ZERO);
         Self {
-            wall_ms: wall.as_millis() as u64,
+            wall_ms: wall_ms(),
             since: Instant::now(),
             last: AtomicU64::new(0),
         }
@@ -39,4 +41,16 @@ impl Clock for MachineClock {
         let now = self.wall_ms + self.since.elapsed().as_millis() as u64;
         self.last.fetch_max(now, Ordering::Relaxed).max(now)
     }
+
+    fn wall_ms(&self) -> u64 {
+        wall_ms()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the shell's one clock")]
+fn wall_ms() -> u64 {
+    let wall = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO);
+    wall.as_millis() as u64
 }

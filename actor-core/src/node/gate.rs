@@ -13,9 +13,13 @@ use std::{
 use actor_store::{Batch, Store, StoreFault, Write};
 use tokio::sync::oneshot;
 
-use super::shard::{Learned, LineState};
+use super::{
+    logical::LogicalClock,
+    notes::Notes,
+    shard::{Delivery, Learned, LineState},
+};
 use crate::{
-    dialog::Heard,
+    dialog::{Heard, Knowledge},
     protocol::{Destination, Frame},
 };
 
@@ -33,6 +37,14 @@ pub(crate) struct Output {
     pub(crate) learned: Vec<(Arc<LineState>, Learned)>,
     /// Told that everything up to this step is durable.
     pub(crate) durable: Vec<oneshot::Sender<()>>,
+    /// Told what is known, which may be of a step that is not durable yet.
+    pub(crate) known: Vec<(oneshot::Sender<Knowledge>, Knowledge)>,
+    /// Operators who hear whether there was something to try again.
+    pub(crate) retried: Vec<(oneshot::Sender<bool>, bool)>,
+    /// For endpoints of this store, while those wait for the sync as well.
+    pub(crate) local: Vec<Delivery>,
+    /// What becomes true with the commit. Waits for nothing and nobody waits for it.
+    pub(crate) notes: Notes,
 }
 
 impl Output {
@@ -41,6 +53,9 @@ impl Output {
             && self.answers.is_empty()
             && self.learned.is_empty()
             && self.durable.is_empty()
+            && self.local.is_empty()
+            && self.known.is_empty()
+            && self.retried.is_empty()
     }
 }
 
@@ -70,15 +85,17 @@ struct Queue {
 #[derive(Debug)]
 pub(crate) struct Gate {
     store: Store,
+    clock: Arc<LogicalClock>,
     queue: Mutex<Queue>,
     arrived: Condvar,
     settled: Condvar,
 }
 
 impl Gate {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store, clock: Arc<LogicalClock>) -> Self {
         Self {
             store,
+            clock,
             queue: Mutex::default(),
             arrived: Condvar::new(),
             settled: Condvar::new(),
@@ -126,6 +143,9 @@ impl Gate {
     fn cut_locked(&self, queue: &mut Queue) -> Option<Cut> {
         if queue.outputs.is_empty() {
             return None;
+        }
+        if queue.steps > 0 {
+            self.store.publish(self.clock.mark().into_iter().collect());
         }
         Some(Cut {
             batch: self.store.cut(),

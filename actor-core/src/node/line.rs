@@ -8,13 +8,15 @@ use std::{
     sync::{Arc, Weak},
 };
 
+use tokio::sync::oneshot;
+
 use super::{
     Shared,
     address::Address,
     shard::{LineState, PlainCall, PlainSpec, ShardMsg},
 };
 use crate::{
-    dialog::{Heard, Knowledge, Line, Sent},
+    dialog::{Heard, Knowledge, Line, Reader, Sent},
     protocol::DialogId,
 };
 
@@ -64,6 +66,21 @@ impl Line for NodeLine {
 
     fn knowledge(&self) -> Knowledge {
         self.state.knowledge()
+    }
+
+    fn knowledge_of(&self, name: String, answer: oneshot::Sender<Knowledge>) {
+        // Dropped where the node has stopped, which the caller hears.
+        self.post(ShardMsg::Knowledge(Arc::clone(&self.state), name, answer));
+    }
+
+    fn listen(&self, reader: &Arc<Reader>) {
+        let running = self.shared.upgrade();
+        if !running.is_some_and(|shared| shared.attend(reader)) {
+            return reader.stop();
+        }
+        self.state.listen(reader);
+        // A dialog that nothing was said to in this life of the node, or by this handle, is attached only now.
+        self.post(ShardMsg::Listen(Arc::clone(&self.state)));
     }
 
     fn close(&self) {

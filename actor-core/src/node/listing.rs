@@ -7,7 +7,10 @@ use std::{
 
 use actor_store::{StoreFault, Table};
 
-use super::{Shared, record::EndpointRecord};
+use super::{
+    Shared,
+    record::{EndpointRecord, is_current},
+};
 use crate::protocol::{DialogId, Ending, Role, Stage};
 
 /// One side of one dialog, as it was last written.
@@ -64,7 +67,12 @@ pub(super) fn list(shared: &Shared) -> Result<Vec<DialogInfo>, StoreFault> {
             age: Duration::from_millis(now.saturating_sub(record.opened_ms)),
         }
     };
-    rows.iter()
-        .map(|(_, value)| shared.decode(Table::Endpoints, value).map(info))
-        .collect()
+    // One that cannot be read must not hide the others; its shard reports it with its key.
+    let readable =
+        rows.iter()
+            .filter_map(|(_, value)| match shared.decode(Table::Endpoints, value) {
+                Err(_) if is_current(&value.bytes) => None,
+                read => Some(read.map(info)),
+            });
+    readable.collect()
 }

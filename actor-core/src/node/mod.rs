@@ -6,13 +6,20 @@
 
 mod address;
 mod builder;
+mod census;
 mod clock;
+mod deaths;
+#[cfg(feature = "test-util")]
+pub mod fuzz;
 mod gate;
+mod half_open;
 mod ids;
 mod letters;
 mod line;
 mod listing;
+mod logical;
 mod mailbox;
+mod notes;
 mod public;
 mod record;
 mod registry;
@@ -24,14 +31,14 @@ mod tables;
 mod view;
 
 pub use builder::{NodeBuilder, StartError};
-pub use letters::DeadLetter;
+pub use letters::{DeadLetter, Held, LetterError};
 pub use listing::DialogInfo;
-pub use public::{Node, ShutdownError};
+pub use public::{Node, RetryError, ShutdownError};
 pub use stats::Stats;
 pub use view::{View, ViewError};
 
 #[cfg(feature = "test-util")]
-pub(crate) use address::Address;
+pub(crate) use address::{Address, actor_key};
 pub(crate) use clock::{Clock, MachineClock};
 pub(crate) use gate::Cut;
 pub(crate) use shard::{Shard, ShardMsg};
@@ -39,5 +46,6 @@ pub(crate) use shared::Shared;
 #[cfg(feature = "test-util")]
 pub(crate) use {
     builder::{Outside, Parts},
+    notes::{Note, Ran, What},
     shell::{AHEAD_MS, Committed, SCAN_EVERY_MS, persist, release, scan},
 };

@@ -13,7 +13,7 @@ use super::{
     NodeBuilder, Shared, Stats, View, ViewError,
     address::{Address, slot_of_name},
     gate::Output,
-    letters::{self, DeadLetter},
+    letters::{self, DeadLetter, Held},
     line::NodeLine,
     listing::{self, DialogInfo},
     shard::{PlainSpec, ShardMsg},
@@ -39,6 +39,19 @@ pub struct ShutdownError {
     why: String,
 }
 
+/// Why held work is not tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RetryError {
+    /// The dialog holds nothing here: it went on, it ended, or it was never at home on this node.
+    NotHeld {
+        /// The dialog.
+        dialog: DialogId,
+    },
+    /// The node has stopped.
+    Stopped,
+}
+
 type Opening<D> = <<D as Dialog>::Pending as Pending>::Opening<Remote>;
 
 impl Node {
@@ -61,6 +74,20 @@ impl Node {
             shared,
             shell: Mutex::new(None),
         }
+    }
+
+    /// A frame arrives, from whoever wrote it: for tests of what strangers may do.
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub fn inject(&self, frame: &[u8]) {
+        self.shared.take_frame(frame);
+    }
+
+    /// Targets whose initiators have not come back, as this life counts them.
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub fn half_open(&self) -> u64 {
+        self.shared.half_open.targets()
     }
 
     /// Opens a dialog from plain code. It is volatile on this side: it lives as long as its handle and this process, and
@@ -104,6 +131,59 @@ impl Node {
     /// Messages that were given up, oldest first.
     pub fn dead_letters(&self) -> Result<Vec<DeadLetter>, StoreFault> {
         letters::list(&self.shared)
+    }
+
+    /// Deletes a dead letter that was read. One that is gone already is no error; held work is not a dead letter and stays.
+    pub async fn delete_dead_letter(&self, letter: &DeadLetter) -> Result<(), StoreFault> {
+        let delete = {
+            let book = &self.shared.letters;
+            let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
+            book.remove(&letter.key)
+        };
+        let (durable, waiting) = oneshot::channel();
+        let output = Output {
+            durable: vec![durable],
+            ..Output::default()
+        };
+        if let Some(output) = self
+            .shared
+            .gate
+            .submit(delete.into_iter().collect(), output)
+        {
+            self.shared.release(output);
+        }
+        waiting.await.map_err(|_| StoreFault::Stopped)
+    }
+
+    /// Work of dialogs with `on_poison = "hold"` that could not be handled and waits for [`Node::retry`].
+    pub fn held(&self) -> Result<Vec<Held>, StoreFault> {
+        letters::list_held(&self.shared)
+    }
+
+    /// Tries work again that a dialog holds, in its place, as if it were new: after the cause is gone, or with a program
+    /// in which it is repaired. What waits behind it follows when it succeeds; if it fails again, it is held again.
+    /// Durable when it returns; the attempt itself follows.
+    pub async fn retry(&self, dialog: DialogId) -> Result<(), RetryError> {
+        let (done, waiting) = oneshot::channel();
+        self.shared
+            .post(dialog.slot(), ShardMsg::Retry(dialog, done));
+        match waiting.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(RetryError::NotHeld { dialog }),
+            Err(_) => Err(RetryError::Stopped),
+        }
+    }
+
+    /// Does this node give nothing up, because the machine's clock was too far ahead at its start? See
+    /// [`NodeBuilder::clock_hold`].
+    pub fn is_clock_held(&self) -> bool {
+        self.shared.clock.is_held()
+    }
+
+    /// Says that the machine's clock is right, also if it was far ahead of the store's last commit at the start. What
+    /// lapsed meanwhile is given up after a grace of a minute, in which partners may still be heard.
+    pub fn trust_clock(&self) {
+        self.shared.trust_clock();
     }
 
     /// The instance's name.
@@ -202,6 +282,20 @@ impl fmt::Debug for Node {
         self.shared.fmt(f)
     }
 }
+
+impl fmt::Display for RetryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotHeld { dialog } => write!(
+                f,
+                "dialog {dialog} holds nothing on this node: see `node.held()` for those that do"
+            ),
+            Self::Stopped => f.write_str("this node has stopped; start it again and retry there"),
+        }
+    }
+}
+
+impl std::error::Error for RetryError {}
 
 impl fmt::Debug for ShutdownError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

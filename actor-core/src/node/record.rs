@@ -12,11 +12,14 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::address::Address;
 use crate::{
     dialog::{Continuation, Outcome},
-    protocol::{Abandoned, DialogId, Endpoint, Message, TimerKind},
+    protocol::{Abandoned, Backlog, DialogId, Endpoint, Message, TimerKind},
 };
 
 /// Layout of both records. Raised when they change; older layouts are read as long as they are listed here.
 const LAYOUT: u8 = 1;
+
+/// When work that is held is due: not before somebody says so.
+const HELD: u64 = u64::MAX;
 
 /// One endpoint, durable.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,6 +35,8 @@ pub(crate) struct EndpointRecord {
     pub(crate) asks: BTreeMap<u64, Ask>,
     /// Target: promised answers; true where the answer is a `Result`.
     pub(crate) promised: BTreeMap<u64, bool>,
+    /// Initiator of an actor: what hears the events of its partner, and its end.
+    pub(crate) events: Option<Continuation>,
 }
 
 /// Whose endpoint it is.
@@ -53,6 +58,12 @@ pub(crate) struct Ask {
     pub(crate) then: Option<Continuation>,
     /// Its name, and the digest of what was asked under it.
     pub(crate) name: Option<(String, u64)>,
+    /// When its continuation hears that it is too late.
+    pub(crate) until: Option<u64>,
+    pub(crate) since_ms: u64,
+    /// Rounds of its endpoint before it was said.
+    #[serde(skip)]
+    pub(crate) rounds_before: u32,
 }
 
 /// A request with a name.
@@ -61,6 +72,8 @@ pub(crate) struct Named {
     /// Of handler and arguments: the same name with other contents is an error.
     pub(crate) digest: u64,
     pub(crate) request: u64,
+    /// When it was said first.
+    pub(crate) since_ms: u64,
     pub(crate) outcome: Option<Outcome>,
 }
 
@@ -81,6 +94,8 @@ pub(crate) struct ActorRecord {
     /// How much of it stands before that piece, because it was rolled back with it; it is not blamed.
     pub(crate) ahead: u32,
     pub(crate) retry_at: u64,
+    /// How often in a row it waited for a partner that was too busy; nobody is blamed for that.
+    pub(crate) waited: u32,
     /// The dialog has ended in good order; the actor goes when its work is done.
     pub(crate) ended: bool,
 }
@@ -112,6 +127,18 @@ pub(crate) enum Work {
     Abandoned(Abandoned),
 }
 
+impl Continuation {
+    /// The continuation of events, with one of them, or with their end.
+    pub(crate) fn resumed(self, outcome: Outcome) -> Work {
+        Work::Resume {
+            resume: self.resume,
+            outcome,
+            partner: None,
+            context: self.context,
+        }
+    }
+}
+
 impl EndpointRecord {
     pub(crate) fn new(endpoint: Endpoint, owner: Owner, trace: DialogId, opened_ms: u64) -> Self {
         Self {
@@ -122,12 +149,14 @@ impl EndpointRecord {
             deadlines: BTreeMap::new(),
             asks: BTreeMap::new(),
             promised: BTreeMap::new(),
+            events: None,
         }
     }
 
     /// The first deadline, which the index knows.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        self.deadlines.values().copied().min()
+        let overdue = self.asks.values().filter_map(|ask| ask.until);
+        self.deadlines.values().copied().chain(overdue).min()
     }
 
     pub(crate) fn value(&self, busy: bool) -> Result<Value, codec::CodecError> {
@@ -142,6 +171,41 @@ impl EndpointRecord {
 }
 
 impl ActorRecord {
+    /// What was acknowledged and is put off.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let said = self.work.iter().filter_map(|work| match work {
+            Work::Message(message) => Some(message.body.len()),
+            _ => None,
+        });
+        let (from_partner, bytes) =
+            said.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
+        Backlog {
+            messages: self.work.len() as u64,
+            from_partner,
+            bytes,
+        }
+    }
+
+    /// Keeps work for later. A currency message takes the place of an older one that waits behind the failed piece, with
+    /// nothing but currency between.
+    pub(crate) fn put_off(&mut self, work: Work) {
+        let topic = |work: &Work| match work {
+            Work::Message(message) if message.currency => Some(message.handler),
+            _ => None,
+        };
+        if let Some(newer) = topic(&work) {
+            let behind = self.work.iter().enumerate().skip(self.ahead as usize + 1);
+            let older = behind
+                .rev()
+                .map_while(|(at, work)| Some((at, topic(work)?)))
+                .find(|(_, older)| *older == newer);
+            if let Some((at, _)) = older {
+                self.work.remove(at);
+            }
+        }
+        self.work.push_back(work);
+    }
+
     /// Which attempt at the next piece of work the next one is.
     pub(crate) fn attempt(&self) -> u32 {
         if self.ahead == 0 {
@@ -158,6 +222,7 @@ impl ActorRecord {
             _ => self.ahead -= 1,
         }
         self.retry_at = now;
+        self.waited = 0;
     }
 
     /// A piece of work failed, with so much before it that is to be done again.
@@ -170,9 +235,19 @@ impl ActorRecord {
         self.attempts += 1;
     }
 
+    /// Its first work failed for good and waits for an operator.
+    pub(crate) fn is_held(&self) -> bool {
+        self.retry_at == HELD && !self.work.is_empty()
+    }
+
+    pub(crate) fn hold(&mut self) {
+        self.retry_at = HELD;
+    }
+
     /// The first time something is due.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let retry = (!self.work.is_empty()).then_some(self.retry_at);
+        let waits = !self.work.is_empty() && !self.is_held();
+        let retry = waits.then_some(self.retry_at);
         self.timers
             .values()
             .map(|timer| timer.due)
@@ -209,6 +284,11 @@ pub(crate) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, codec::CodecEr
     let mut bytes = codec::encode(record)?;
     bytes.push(LAYOUT);
     Ok(bytes)
+}
+
+/// Written by a program of this layout?
+pub(crate) fn is_current(bytes: &[u8]) -> bool {
+    bytes.last() == Some(&LAYOUT)
 }
 
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {

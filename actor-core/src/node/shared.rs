@@ -5,7 +5,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -17,18 +17,23 @@ use tokio::sync::watch;
 use tracing::error;
 
 use super::{
-    address::Address,
-    clock::Clock,
+    address::{Address, token},
+    deaths::{ARMED_MS, Deaths, Running},
     gate::{Gate, Output},
+    half_open::HalfOpen,
+    letters::LetterBook,
+    logical::LogicalClock,
     mailbox::Mailbox,
+    notes::Notebook,
     record::{KeyRow, decode},
     registry::Registry,
     shard::ShardMsg,
+    shell::{AHEAD_MS, wake_due},
     stats::{Counters, add},
 };
 use crate::{
-    dialog::{Heard, Ids, Resources},
-    protocol::{Destination, DialogId, Env, Frame, Limits, Mutant, StoreId},
+    dialog::{Heard, Ids, Reader, Resources},
+    protocol::{Destination, DialogId, Env, Frame, Limits, Message, Mutant, StoreId, Token},
     transport::Transport,
 };
 
@@ -37,6 +42,9 @@ pub(crate) const MAX_UNSYNCED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Messages that wait for a shard, above which frames are dropped: the partner says them again.
 const MAX_QUEUED: usize = 100_000;
+
+/// Bytes of frames that wait for a shard, above which frames are dropped.
+const MAX_QUEUED_BYTES: u64 = 64 * 1024 * 1024;
 
 /// How long deadlines that lapsed while the node was down wait for what the partner may have said meanwhile.
 pub(crate) const GRACE: Duration = Duration::from_secs(60);
@@ -51,20 +59,35 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) resources: Resources,
     pub(crate) limits: Limits,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<LogicalClock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) mailboxes: Vec<Mailbox<ShardMsg>>,
     pub(crate) counters: Counters,
+    pub(crate) notebook: Notebook,
     pub(crate) table_lock: Mutex<()>,
     /// Keys that were asked for and are not yet written: two callers of one key must get one dialog.
     pub(crate) proposed: Mutex<std::collections::HashMap<Vec<u8>, DialogId>>,
+    /// Which dead letters there are.
+    pub(crate) letters: Mutex<LetterBook>,
+    /// What earlier processes died of.
+    pub(crate) deaths: Mutex<Deaths>,
+    /// Until then shards say what they run.
+    pub(crate) armed_until_ms: u64,
+    /// Deliveries within the store that wait for a sync.
+    held_back: AtomicU64,
     pub(crate) started_ms: u64,
+    /// Deadlines of what was opened before wait for a grace from here.
+    pub(crate) grace_from_ms: AtomicU64,
     pub(crate) send_ctr: AtomicU64,
-    pub(crate) half_open: AtomicU64,
+    pub(crate) half_open: HalfOpen,
+    /// Bytes of frames that wait for a shard.
+    queued_bytes: AtomicU64,
     /// In which way this node is wrong, if it is.
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<Mutant>,
+    /// Those who read events, to be told when the node stops.
+    readers: Mutex<Vec<Weak<Reader>>>,
     stopping: AtomicBool,
     stopped: watch::Sender<Option<String>>,
 }
@@ -80,32 +103,46 @@ impl Shared {
         registry: Registry,
         resources: Resources,
         limits: Limits,
-        clock: Arc<dyn Clock>,
+        clock: Arc<LogicalClock>,
         ids: Arc<dyn Ids>,
         transport: Arc<dyn Transport>,
         shards: usize,
     ) -> Self {
+        let started_ms = clock.now_ms();
+        let armed_until_ms = if store.last_end().well {
+            0
+        } else {
+            started_ms + ARMED_MS
+        };
         Self {
             name,
             store_id: StoreId(store.id()),
             incarnation: store.incarnation(),
-            gate: Gate::new(store.clone()),
+            gate: Gate::new(store.clone(), Arc::clone(&clock)),
             store,
             registry,
             resources,
             limits,
-            started_ms: clock.now_ms(),
+            letters: Mutex::default(),
+            deaths: Mutex::default(),
+            armed_until_ms,
+            held_back: AtomicU64::new(0),
+            started_ms,
+            grace_from_ms: AtomicU64::new(started_ms),
             clock,
             ids,
             transport,
             mailboxes: (0..shards).map(|_| Mailbox::default()).collect(),
             counters: Counters::default(),
+            notebook: Notebook::default(),
             table_lock: Mutex::new(()),
             proposed: Mutex::default(),
             send_ctr: AtomicU64::new(0),
-            half_open: AtomicU64::new(0),
+            half_open: HalfOpen::default(),
+            queued_bytes: AtomicU64::new(0),
             #[cfg(feature = "mutants")]
             mutant: None,
+            readers: Mutex::default(),
             stopping: AtomicBool::new(false),
             stopped: watch::Sender::new(None),
         }
@@ -121,6 +158,68 @@ impl Shared {
     /// Is this node to be wrong in this way?
     pub(crate) fn is_mutant(&self, mutant: Mutant) -> bool {
         self.env().is_mutant(mutant)
+    }
+
+    /// A token that no other memory has.
+    pub(crate) fn mint(&self, slot: u16) -> Token {
+        let random = self.ids.random();
+        if self.is_mutant(Mutant::StaticToken) {
+            let mut name = [0; 16];
+            let letters = self.name.bytes().chain(std::iter::repeat(0));
+            name[2..]
+                .iter_mut()
+                .zip(letters)
+                .for_each(|(to, from)| *to = from);
+            return token(slot, name);
+        }
+        token(slot, random)
+    }
+
+    /// What a node that is wrong in this way lets out of a step before it is durable.
+    pub(crate) fn let_out_early(&self, output: &mut Output) {
+        let all = self.is_mutant(Mutant::SendBeforeCommit);
+        if !all && !self.is_mutant(Mutant::AckBeforeCommit) {
+            return;
+        }
+        let early = |(_, frame): &mut (_, Frame)| all || frame.messages.is_empty();
+        for (destination, frame) in output.frames.extract_if(.., early) {
+            self.transmit(&destination, frame);
+        }
+    }
+
+    /// What earlier processes died of, at home on this shard.
+    pub(crate) fn deaths_of(&self, shard: usize) -> Deaths {
+        let deaths = self.deaths.lock().unwrap_or_else(PoisonError::into_inner);
+        let home = |running: &Running| usize::from(running.actor.slot()) % self.mailboxes.len();
+        let here = deaths.iter().filter(|(running, _)| home(running) == shard);
+        here.map(|(running, deaths)| (*running, *deaths)).collect()
+    }
+
+    /// While shards say what they run, messages within the store wait for the sync of their step as frames do: a process
+    /// that dies of one must not forget who sent it, or the count would begin anew under another id each time.
+    pub(crate) fn holds_back(&self, now: u64, deliveries: usize) -> bool {
+        // Those of before go first.
+        let holds = now < self.armed_until_ms || self.held_back.load(Ordering::SeqCst) > 0;
+        if holds {
+            self.held_back
+                .fetch_add(deliveries as u64, Ordering::SeqCst);
+        }
+        holds
+    }
+
+    /// Somebody says that the machine's clock is right: what lapsed meanwhile is given up after a grace.
+    pub(crate) fn trust_clock(&self) {
+        if !self.clock.trust() {
+            return;
+        }
+        let now = self.clock.now_ms();
+        self.grace_from_ms.store(now, Ordering::SeqCst);
+        for mailbox in &self.mailboxes {
+            drop(mailbox.push(ShardMsg::Rearm));
+        }
+        if let Err(fault) = wake_due(self, now + AHEAD_MS) {
+            self.fail(&fault);
+        }
     }
 
     /// The mailbox of the shard where `slot` is at home.
@@ -147,7 +246,10 @@ impl Shared {
                     .dst_token
                     .map_or_else(|| frame.dialog.slot(), |token| token.slot());
                 // A frame may always be lost; a queue must not grow without end while the disk is slow.
-                if self.mailbox(slot).len() < MAX_QUEUED {
+                let weight = weight(&frame);
+                let queued = self.queued_bytes.load(Ordering::Relaxed) + weight;
+                if self.mailbox(slot).len() < MAX_QUEUED && queued <= MAX_QUEUED_BYTES {
+                    self.queued_bytes.fetch_add(weight, Ordering::Relaxed);
                     self.post(slot, ShardMsg::Frame(Box::new(frame)));
                 }
             }
@@ -158,8 +260,15 @@ impl Shared {
         }
     }
 
+    /// A frame that waited is being handled.
+    pub(crate) fn frame_taken(&self, frame: &Frame) {
+        self.queued_bytes
+            .fetch_sub(weight(frame), Ordering::Relaxed);
+    }
+
     /// Lets an output out. Its step is durable.
-    pub(crate) fn release(&self, output: Output) {
+    pub(crate) fn release(&self, mut output: Output) {
+        self.notebook.durable(&mut output.notes);
         for (destination, frame) in output.frames {
             self.transmit(&destination, frame);
         }
@@ -169,6 +278,16 @@ impl Shared {
         for (answer, heard) in output.answers {
             // The caller may have gone: its answer is discarded, nothing else changes.
             drop(answer.send(heard));
+        }
+        for delivery in output.local {
+            self.post(delivery.to.slot, ShardMsg::Local(delivery));
+            self.held_back.fetch_sub(1, Ordering::SeqCst);
+        }
+        for (answer, known) in output.known {
+            let _ = answer.send(known);
+        }
+        for (operator, held) in output.retried {
+            let _ = operator.send(held);
         }
         for waiter in output.durable {
             let _ = waiter.send(());
@@ -218,6 +337,26 @@ impl Shared {
         for mailbox in &self.mailboxes {
             mailbox.close();
         }
+        for reader in self
+            .readers()
+            .drain(..)
+            .filter_map(|reader| reader.upgrade())
+        {
+            reader.stop();
+        }
+    }
+
+    fn readers(&self) -> MutexGuard<'_, Vec<Weak<Reader>>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This reader hears when the node stops. False if it has been told to.
+    pub(crate) fn attend(&self, reader: &Arc<Reader>) -> bool {
+        let mut readers = self.readers();
+        readers.retain(|known| known.strong_count() > 0);
+        readers.push(Arc::downgrade(reader));
+        // Under the lock: who comes after the stop is not forgotten by it.
+        !self.is_stopping()
     }
 
     /// Drops everything that waits here without doing it. Whoever waits for an answer hears that the node stopped.
@@ -288,6 +427,16 @@ impl Shared {
             detail,
         }
     }
+}
+
+/// What a decoded frame takes in memory, about.
+fn weight(frame: &Frame) -> u64 {
+    let bodies: usize = frame
+        .messages
+        .iter()
+        .map(|message| message.body.len())
+        .sum();
+    (size_of::<Frame>() + frame.messages.len() * size_of::<Message>() + bodies) as u64
 }
 
 /// Tells the callers of an output that its commit failed.

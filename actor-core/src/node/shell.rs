@@ -17,6 +17,8 @@ use std::{
 use actor_store::FoldProgress;
 use tracing::debug;
 
+use crate::coverage::{self, Rare};
+
 use super::{Cut, Shard, Shared, gate::Output, shard::Who, stats::add};
 
 /// The running threads of a node.
@@ -70,6 +72,10 @@ impl Shell {
         self.fold.ring();
         if let Some(folder) = self.folder.take() {
             let _ = folder.join();
+        }
+        if !shared.has_failed() {
+            // Where it cannot be said, the next start is merely careful.
+            let _ = shared.store.end_well(shared.clock.now_ms());
         }
     }
 }
@@ -170,7 +176,7 @@ pub(crate) fn persist(shared: &Shared, cut: Cut) -> Option<Committed> {
     let ticket = cut.ticket();
     let Cut {
         batch,
-        outputs,
+        mut outputs,
         steps,
         ..
     } = cut;
@@ -181,11 +187,20 @@ pub(crate) fn persist(shared: &Shared, cut: Cut) -> Option<Committed> {
     )]
     let begun = std::time::Instant::now();
     if let Err(fault) = shared.gate.commit(batch) {
+        coverage::row(31);
+        let notes = outputs.iter_mut().map(|output| &mut output.notes);
+        shared.notebook.in_doubt(notes);
         outputs.into_iter().for_each(super::shared::refuse);
         shared.fail(&fault);
         return None;
     }
+    for output in &mut outputs {
+        shared.notebook.durable(&mut output.notes);
+    }
     if !empty {
+        if steps > 1 {
+            coverage::sometimes(Rare::CommitOfMany);
+        }
         add(&shared.counters.commits, 1);
         let micros = begun.elapsed().as_micros() as u64;
         debug!(target: "actor_core::gate", batch = steps, bytes, micros, "committed");

@@ -51,6 +51,8 @@ counters! {
     abandoned,
     /// Dialogs put aside with a dead letter.
     quarantined,
+    /// Dialogs whose work was held for an operator.
+    held,
 }
 
 pub(crate) fn add(counter: &AtomicU64, n: u64) {

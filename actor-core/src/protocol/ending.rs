@@ -64,6 +64,8 @@ pub enum Abandoned {
     PartnerReplaced,
     /// One of the two memories went back in time (row 23).
     PartnerRolledBack,
+    /// One of the two stores is alive twice: a copy of it runs beside it (P12).
+    StoreCloned,
     /// A message failed here too often (row 30).
     Poisoned,
     /// One of our messages failed at the partner too often; what it said.
@@ -74,6 +76,10 @@ pub enum Abandoned {
     NotServed(String),
     /// Everyone asked was too busy until the initiation deadline.
     Busy,
+    /// Our record of the dialog cannot be read any more; which one.
+    Damaged(String),
+    /// The partner's record of the dialog cannot be read any more; what it said.
+    PartnerDamaged(String),
 }
 
 impl fmt::Display for Abandoned {
@@ -85,7 +91,7 @@ impl fmt::Display for Abandoned {
             Self::ByPartner(why) => write!(f, "given up by the partner: {why}"),
             Self::PartnerTimedOut => f.write_str("the partner waited for us as long as agreed; open a new dialog"),
             Self::PartnerGone => {
-                f.write_str("the partner's process or handle is gone; a partner opened with a key would have survived")
+                f.write_str("the partner lived in memory only and is gone, with its process or its handle; what must survive is opened under a key, and is no volatile dialog")
             }
             Self::NeverReached => f.write_str(
                 "nobody answered before the initiation deadline; certainly nothing happened, so opening again is safe",
@@ -99,10 +105,15 @@ impl fmt::Display for Abandoned {
             Self::PartnerRolledBack => f.write_str(
                 "one of the two stores went back in time (restored from an older copy?); reconcile, then open a new dialog",
             ),
+            Self::StoreCloned => f.write_str(
+                "one of the two stores runs twice, as a copy of itself; stop both, keep one, give the other a new directory, then open a new dialog",
+            ),
             Self::Poisoned => f.write_str("a message failed here too often; see the dead letter, fix the handler, open a new dialog"),
             Self::PartnerPoisoned(why) => write!(f, "a message failed at the partner and was put aside: {why}; see its dead letters"),
             Self::Incompatible(why) => write!(f, "the partner speaks another contract: {why}; deploy matching versions"),
             Self::NotServed(why) => write!(f, "the partner does not serve this name: {why}; serve it there or fix the route"),
+            Self::Damaged(what) => write!(f, "{what}; everything else goes on: check what the partner did, or restore the store from a backup"),
+            Self::PartnerDamaged(what) => write!(f, "the partner lost its side of this dialog ({what}); check what it did, then open a new dialog"),
             Self::Busy => f.write_str("everyone asked was too busy; certainly nothing happened, so opening again is safe"),
         }
     }
@@ -138,8 +149,12 @@ pub enum FaultCode {
     Replaced,
     /// The sender's partner no longer remembers the dialog.
     Amnesia,
+    /// The store of one of the two is alive twice.
+    Cloned,
     /// A code of a newer version.
     Unknown(u8),
+    /// The sender's record of the dialog cannot be read any more.
+    Damaged,
 }
 
 impl FaultCode {
@@ -159,6 +174,8 @@ impl FaultCode {
             Self::RolledBack => 11,
             Self::Replaced => 12,
             Self::Amnesia => 13,
+            Self::Damaged => 14,
+            Self::Cloned => 15,
             Self::Unknown(byte) => byte,
         }
     }
@@ -179,6 +196,8 @@ impl FaultCode {
             11 => Self::RolledBack,
             12 => Self::Replaced,
             13 => Self::Amnesia,
+            14 => Self::Damaged,
+            15 => Self::Cloned,
             other => Self::Unknown(other),
         }
     }
@@ -196,7 +215,9 @@ impl FaultCode {
             Self::Incompatible => Abandoned::Incompatible(detail),
             Self::NotServed => Abandoned::NotServed(detail),
             Self::Busy => Abandoned::Busy,
+            Self::Damaged => Abandoned::PartnerDamaged(detail),
             Self::RolledBack => Abandoned::PartnerRolledBack,
+            Self::Cloned => Abandoned::StoreCloned,
             // The sender lost *us*: seen from here, the two memories no longer fit.
             Self::Replaced | Self::Amnesia => Abandoned::PartnerAmnesia,
         })
@@ -214,8 +235,10 @@ impl FaultCode {
             Self::NotServed => Abandoned::NotServed(detail.to_owned()),
             Self::Busy => Abandoned::Busy,
             Self::RolledBack => Abandoned::PartnerRolledBack,
+            Self::Cloned => Abandoned::StoreCloned,
             Self::Replaced => Abandoned::PartnerReplaced,
             Self::Amnesia => Abandoned::PartnerAmnesia,
+            Self::Damaged => Abandoned::Damaged(detail.to_owned()),
             Self::Abandoned | Self::PartnerGone | Self::Unknown(_) => {
                 Abandoned::ByUs(detail.to_owned())
             }
@@ -239,7 +262,9 @@ impl Ending {
                 Abandoned::Silence | Abandoned::NeverReached => FaultCode::TimedOut,
                 Abandoned::Lifetime => FaultCode::Lifetime,
                 Abandoned::Poisoned => FaultCode::Poisoned,
+                Abandoned::Damaged(_) => FaultCode::Damaged,
                 Abandoned::PartnerRolledBack => FaultCode::RolledBack,
+                Abandoned::StoreCloned => FaultCode::Cloned,
                 Abandoned::PartnerReplaced => FaultCode::Replaced,
                 Abandoned::PartnerAmnesia => FaultCode::Amnesia,
                 _ => FaultCode::Abandoned,

@@ -41,6 +41,13 @@ pub enum FrameKind {
     },
     /// "Are you there?"
     Ping,
+    /// A part of the one message it carries, whose body is that part.
+    Part {
+        /// Where it lies in the whole body.
+        offset: u32,
+        /// How long the whole body is.
+        total: u32,
+    },
 }
 
 /// Why a frame met nobody.
@@ -61,6 +68,22 @@ pub struct FrameFlags {
     pub established: bool,
     /// The sender's endpoint has ended; this is what acknowledges a FAULT.
     pub ended: bool,
+}
+
+/// How far beyond [`Frame::ack`] its sender listens (P8). Nothing of it is durable: the newest frame decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Window {
+    /// Numbers above `ack` that are taken in; 0: none, whatever they hold.
+    pub messages: u32,
+    /// Bytes of bodies above `ack` that are taken in. The first message above `ack` is taken however long it is.
+    pub bytes: u32,
+}
+
+impl Window {
+    /// Does it let anything through?
+    pub fn is_open(self) -> bool {
+        self.messages > 0 && self.bytes > 0
+    }
 }
 
 /// One frame. `dst_token` is `None` exactly in frames that initiate; no other frame ever creates anything (P2).
@@ -88,6 +111,11 @@ pub struct Frame {
     pub send_ctr: u64,
     /// The highest message consumed in order, durably.
     pub ack: u64,
+    /// Messages above `ack` that are here but not consumed: bit `n` is number `ack + 1 + n`. They lie in memory only, so
+    /// the sender may spare itself their repetition and must not forget them (M9).
+    pub sack: u64,
+    /// What the sender still takes from its partner; only in frames that name the partner's token.
+    pub window: Option<Window>,
     /// One-bit facts about the sender.
     pub flags: FrameFlags,
     /// Fingerprint of the contract the sender speaks.

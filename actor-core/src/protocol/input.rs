@@ -30,8 +30,21 @@ pub enum Input {
     Restarted,
     /// The directory's answer to [`super::Effects::locate`], or its news of a change.
     Located(Location),
+    /// What the application has been handed and has not done yet: it waits for another attempt (P8).
+    Backlog(Backlog),
     /// The transaction's last input: make frames of what is to be said.
     Flush,
+}
+
+/// Work that was acknowledged and is put off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Backlog {
+    /// Pieces of work.
+    pub messages: u64,
+    /// Those of them that the partner said: over these no silence is counted.
+    pub from_partner: u64,
+    /// Bytes of their bodies.
+    pub bytes: usize,
 }
 
 /// The directory about the store we are bound to.
@@ -81,6 +94,8 @@ pub struct LocalOpen {
     pub token: Token,
     /// The initiator lives in memory only (H4).
     pub volatile: bool,
+    /// How long the dialog may last, in milliseconds, 0 if nobody said; the node's business.
+    pub ttl_ms: u64,
     /// Trace id of the work it belongs to; the node's business.
     pub trace: [u8; 16],
     /// The life of the store in which the dialog was opened.

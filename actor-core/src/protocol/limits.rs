@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::ids::StoreId;
 use super::mutant::Mutant;
 
-/// Largest body of one message, in bytes.
-pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+/// Largest body of one message that anybody may allow, in bytes; see [`Limits::max_message_bytes`].
+pub const MAX_MESSAGE_BYTES: usize = 16 * 1024 * 1024;
+
+/// Largest body that travels in one piece, in bytes. A larger one travels in parts of this size.
+pub const MAX_WHOLE_BYTES: usize = 256 * 1024;
 
 /// The deadlines of the contract; both endpoints know the same values (H10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -32,12 +35,26 @@ pub struct Limits {
     pub max_retry_established: Duration,
     /// How long an ended endpoint is remembered, and how long a goodbye is waited for (P13, M8).
     pub linger: Duration,
+    /// Largest body of a message that is said, in bytes; at most [`MAX_MESSAGE_BYTES`]. What a partner says may be as long
+    /// as anybody may allow.
+    pub max_message_bytes: usize,
     /// Messages in flight per direction, and messages held out of order.
     pub window: u64,
     /// Messages waiting for an acknowledgement before `send` is refused as busy.
     pub max_outbox_messages: usize,
     /// Bytes waiting for an acknowledgement before `send` is refused as busy.
     pub max_outbox_bytes: usize,
+    /// Messages that may wait for their handlers before the partner is asked to wait. (What is held out of order, and what
+    /// an actor puts off because a handler failed or a partner is busy.)
+    pub max_backlog_messages: u64,
+    /// Bytes that may wait for their handlers before the partner is asked to wait.
+    pub max_backlog_bytes: usize,
+    /// Targets of a node whose initiators, elsewhere, have not come back; above it openings are refused as busy.
+    pub max_half_open: u64,
+    /// The same, of initiators in one store.
+    pub max_half_open_per_peer: u64,
+    /// Bytes of pending work and messages that those targets may take on disk.
+    pub max_half_open_bytes: u64,
     /// Messages that may be said before the first answer (P6).
     pub max_initiation_messages: u64,
     /// Bytes that may be said before the first answer (P6); one frame must hold them all.
@@ -51,9 +68,15 @@ impl Default for Limits {
             max_retry_initiating: Duration::from_secs(60),
             max_retry_established: Duration::from_secs(30),
             linger: Duration::from_secs(600),
+            max_message_bytes: 4 * 1024 * 1024,
             window: 64,
             max_outbox_messages: 1024,
             max_outbox_bytes: 4 * 1024 * 1024,
+            max_backlog_messages: 1024,
+            max_backlog_bytes: 4 * 1024 * 1024,
+            max_half_open: 100_000,
+            max_half_open_per_peer: 10_000,
+            max_half_open_bytes: 16 * 1024 * 1024,
             max_initiation_messages: 64,
             max_initiation_bytes: 256 * 1024,
         }

@@ -47,6 +47,11 @@ impl MessageKind {
         matches!(self, Self::AnswerOk | Self::AnswerErr | Self::NoAnswer)
     }
 
+    /// Is it nothing for the application?
+    pub fn is_empty(self) -> bool {
+        self == Self::Empty
+    }
+
     /// May a message of this kind be superseded by a newer one? What waits for an answer, or is one, may not.
     pub(crate) fn may_be_currency(self) -> bool {
         matches!(self, Self::Tell | Self::Event)
@@ -80,11 +85,28 @@ pub struct Message {
     pub re: u64,
     /// [`handler_id`] of the handler's name.
     pub handler: u32,
-    /// Version of the body's type.
+    /// Two bytes of the handler's signature, by which its receiver knows whether it has the same; 0 and 1 say nothing.
     pub version: u16,
     /// The encoded arguments or answer.
     #[serde(with = "body")]
     pub body: Arc<[u8]>,
+}
+
+impl Message {
+    /// What no application may ever see; only a wrong implementation makes one.
+    pub(crate) fn of_an_acknowledgement(seq: u64) -> Self {
+        Self {
+            seq,
+            after: seq.saturating_sub(1),
+            currency: false,
+            fin: false,
+            kind: MessageKind::Tell,
+            re: 0,
+            handler: ESTABLISHED_HANDLER,
+            version: 0,
+            body: [].into(),
+        }
+    }
 }
 
 impl fmt::Debug for Message {
@@ -122,7 +144,7 @@ pub struct Outgoing {
     pub re: u64,
     /// [`handler_id`] of the handler's name.
     pub handler: u32,
-    /// Version of the body's type.
+    /// Two bytes of the handler's signature.
     pub version: u16,
     /// The encoded arguments or answer.
     pub body: Arc<[u8]>,

@@ -50,11 +50,11 @@ pub use codec::{
 };
 pub use effects::{Destination, Durability, Effects, Notice, TimerKind, TimerOp};
 pub use ending::{Abandoned, Ending, FaultCode};
-pub use endpoint::{Carrier, Endpoint, Mode, Peer, SendRefusal, Stage};
-pub use frame::{Frame, FrameFlags, FrameKind, ResetReason};
+pub use endpoint::{Carrier, Endpoint, Mode, Peer, Received, SendRefusal, Stage};
+pub use frame::{Frame, FrameFlags, FrameKind, ResetReason, Window};
 pub use ids::{DialogId, EndpointKey, Role, StoreId, Token};
-pub use input::{Input, LocalItem, LocalOpen, Location};
-pub use limits::{Env, Limits, MAX_MESSAGE_BYTES, Timeouts};
+pub use input::{Backlog, Input, LocalItem, LocalOpen, Location};
+pub use limits::{Env, Limits, MAX_MESSAGE_BYTES, MAX_WHOLE_BYTES, Timeouts};
 pub use message::{ESTABLISHED_HANDLER, Message, MessageKind, Outgoing, handler_id};
 pub use mutant::Mutant;
 pub use stateless::{refuse, reject};

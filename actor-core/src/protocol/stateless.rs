@@ -1,5 +1,7 @@
 //! Answers that need no memory: to frames that found no endpoint, and to frames that will not get one.
 
+use crate::coverage;
+
 use super::ending::FaultCode;
 use super::frame::{Frame, FrameFlags, FrameKind, ResetReason};
 use super::ids::Token;
@@ -11,7 +13,9 @@ const NOBODY: Token = Token([0; 16]);
 /// initiating frame (it names nobody by design), and for the answers made here (nobody would hear it). The answer goes to
 /// [`Frame::reply_to`].
 pub fn reject(frame: &Frame) -> Option<Frame> {
-    reset(frame, ResetReason::UnknownEndpoint)
+    let reset = reset(frame, ResetReason::UnknownEndpoint)?;
+    coverage::row(19);
+    Some(reset)
 }
 
 /// Refuses an initiating frame without creating anything: not served, busy, another contract. The answer names no
@@ -61,6 +65,8 @@ fn answer(frame: &Frame, kind: FrameKind) -> Frame {
         incarnation: 0,
         send_ctr: 0,
         ack: 0,
+        sack: 0,
+        window: None,
         flags: FrameFlags::default(),
         contract: frame.contract,
         ttl_ms: 0,

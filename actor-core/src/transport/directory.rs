@@ -79,6 +79,17 @@ impl Directory {
         }
     }
 
+    /// The members of a pool that are up, but this one.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn pool_without(&self, service: &str, name: &str) -> Vec<String> {
+        let up = |other: &&String| {
+            let entry = self.nodes.get(*other);
+            other.as_str() != name && entry.is_some_and(|entry| entry.inbound.is_some())
+        };
+        let pool = self.services.get(service);
+        pool.into_iter().flatten().filter(up).cloned().collect()
+    }
+
     pub(crate) fn serves(&self, service: &str) -> bool {
         self.services.contains_key(service)
     }

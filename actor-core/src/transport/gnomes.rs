@@ -16,6 +16,15 @@ pub struct Gnomes {
 }
 
 impl Gnomes {
+    /// The worst that a test should expect: a third is lost, half comes twice, and hardly anything in order.
+    pub const HOSTILE: Self = Self {
+        seed: 0x60d5,
+        lose: 0.3,
+        repeat: 0.5,
+        reorder: 6,
+        delay: Duration::from_millis(400),
+    };
+
     /// A calm network with the seed of later mischief.
     pub fn seeded(seed: u64) -> Self {
         Self {

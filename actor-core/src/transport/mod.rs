@@ -7,6 +7,8 @@ mod gnomes;
 mod memory;
 
 pub use gnomes::Gnomes;
+#[cfg(feature = "test-util")]
+pub(crate) use gnomes::HoldBack;
 pub(crate) use gnomes::Mischief;
 pub use memory::{FrameEvent, Network};
 

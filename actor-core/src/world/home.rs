@@ -4,13 +4,15 @@ use std::{rc::Rc, sync::Arc};
 
 use actor_store::{Crash, MemoryDisk, Options};
 
+use super::{
+    Name,
+    clock::{SeededIds, VirtualClock},
+    steps::{LifeClock, Off},
+    wire::Wire,
+};
 use crate::{
-    Node, NodeBuilder,
+    Node, NodeBuilder, StartError,
     node::{Committed, Cut, Outside, Parts, SCAN_EVERY_MS, Shard, Shared},
-    world::{
-        clock::{SeededIds, VirtualClock},
-        wire::Wire,
-    },
 };
 
 /// Where a planned crash strikes.
@@ -32,14 +34,16 @@ pub(super) struct Plan {
 
 /// Endpoints and actors a shard keeps in memory: so few that most of them are read back for each message.
 const CELLS: usize = 3;
+/// Shards of each node.
+const SHARDS: usize = 2;
 
 /// What the gate's thread would be doing.
 #[derive(Debug, Default)]
 pub(super) enum Gate {
     #[default]
     Idle,
-    /// A sync is on its way, for this many more steps.
-    Writing(Cut, u32),
+    /// A sync is on its way, for this many more steps, and at least until then.
+    Writing(Cut, u32, u64),
     Durable(Committed),
 }
 
@@ -49,84 +53,148 @@ pub(super) struct Life {
     pub(super) shared: Arc<Shared>,
     pub(super) shards: Vec<Shard>,
     pub(super) gate: Gate,
+    /// On the node's clock.
     pub(super) next_scan: u64,
+}
+
+/// Whether what a seed draws happens to a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exposed {
+    Yes,
+    /// It stands for the world outside: its frames are lost as anybody's, its process and disk are well.
+    NetworkOnly,
+}
+
+/// How a start ended.
+pub(super) enum Begun {
+    /// It runs, in this life.
+    Runs(u64),
+    /// It died while it opened its store.
+    Died,
 }
 
 /// A node's place: what is there whether it runs or not.
 pub(super) struct Home {
+    pub(super) name: Name,
     build: Rc<dyn Fn(NodeBuilder) -> NodeBuilder>,
+    pub(super) exposed: Exposed,
     pub(super) disk: MemoryDisk,
     pub(super) life: Option<Life>,
     pub(super) plan: Option<Plan>,
     /// When it starts again by itself.
     pub(super) start_at: Option<u64>,
+    /// The next start dies after this many changes of its files.
+    pub(super) dies_in_recovery: Option<u64>,
+    /// How long each sync takes.
+    pub(super) sync_ms: u64,
     pub(super) commits: u64,
+    /// How far the machine's clock is off.
+    pub(super) off: Off,
 }
 
 impl Home {
-    pub(super) fn new(build: Rc<dyn Fn(NodeBuilder) -> NodeBuilder>) -> Self {
+    pub(super) fn new(
+        name: Name,
+        exposed: Exposed,
+        build: Rc<dyn Fn(NodeBuilder) -> NodeBuilder>,
+    ) -> Self {
         Self {
+            name,
             build,
+            exposed,
             disk: MemoryDisk::new(),
             life: None,
             plan: None,
             start_at: None,
+            dies_in_recovery: None,
+            sync_ms: 0,
             commits: 0,
+            off: Off::default(),
         }
     }
 
     pub(super) fn life(&self) -> &Life {
-        self.life.as_ref().expect("the node is running")
+        match &self.life {
+            Some(life) => life,
+            None => panic!("`{}` is down: `restart` it, or let time pass", self.name),
+        }
     }
 
-    /// Starts on the disk as it is. The incarnation.
+    /// Its life, if its store works.
+    pub(super) fn running(&self) -> Option<&Life> {
+        self.life.as_ref().filter(|life| !life.shared.has_failed())
+    }
+
+    /// Starts on the disk as it is.
     pub(super) fn begin(
         &mut self,
-        name: &str,
         clock: &Arc<VirtualClock>,
         ids: &Arc<SeededIds>,
         wire: &Arc<Wire>,
-    ) -> u64 {
+    ) -> Begun {
+        self.start_at = None;
+        let dies = self.dies_in_recovery.take();
+        if let Some(changes) = dies {
+            self.disk.lose_power_after(changes);
+        }
+        let life = self.open(clock, ids, wire);
+        let died = dies.is_some() && self.disk.keep_power();
+        match life {
+            // The store may have gone away under what was opened.
+            Ok(life) if died => {
+                life.die();
+                Begun::Died
+            }
+            Ok(life) => {
+                let incarnation = life.shared.incarnation;
+                self.life = Some(life);
+                Begun::Runs(incarnation)
+            }
+            Err(_) if died => Begun::Died,
+            Err(cause) => panic!("`{}` does not start: {cause}", self.name),
+        }
+    }
+
+    fn open(
+        &self,
+        clock: &Arc<VirtualClock>,
+        ids: &Arc<SeededIds>,
+        wire: &Arc<Wire>,
+    ) -> Result<Life, StartError> {
         let options = Options {
             cache_bytes: 256 * 1024,
             fold_records: 200,
             fold_chunk: 40,
             ..Options::default()
         };
+        let name: &str = &self.name;
         let builder = Node::builder(name)
             .name(name)
-            .shards(2)
+            .shards(SHARDS)
             .store_options(options);
         let wire = Arc::clone(wire);
         let builder = (self.build)(builder.transport(wire));
         let outside = Outside {
             disk: Arc::new(self.disk.clone()),
-            clock: Arc::<VirtualClock>::clone(clock),
+            clock: Arc::new(LifeClock::new(clock, &self.off)),
             ids: Arc::<SeededIds>::clone(ids),
         };
-        let Parts { shared, mut shards } = match builder.assemble(outside) {
-            Ok(parts) => parts,
-            Err(cause) => panic!("`{name}` does not start: {cause}"),
-        };
-        if let Err(cause) = shared.join_network() {
-            panic!("`{name}` does not join: {cause}");
-        }
+        let Parts { shared, mut shards } = builder.assemble(outside)?;
+        shared.notebook.open();
+        shared.join_network()?;
         for shard in &mut shards {
             shard.keep(CELLS);
         }
-        let incarnation = shared.incarnation;
         // The start has looked at the index already.
         let next_scan = shared.started_ms + SCAN_EVERY_MS;
         let node = Arc::new(Node::stepped(Arc::clone(&shared)));
-        self.start_at = None;
-        self.life = Some(Life {
+        Ok(Life {
             node,
             shared,
             shards,
             gate: Gate::Idle,
             next_scan,
-        });
-        incarnation
+        })
     }
 
     /// Counts a commit towards the planned crash. Set if it strikes at this one.
@@ -151,6 +219,11 @@ impl Home {
 }
 
 impl Life {
+    /// When it is so late for this node, in the world's time.
+    pub(super) fn in_the_world(&self, due: u64, now: u64) -> u64 {
+        now + due.saturating_sub(self.shared.clock.now_ms())
+    }
+
     /// Whoever waits in this process hears that it stopped; nobody else hears anything.
     pub(super) fn die(self) {
         drop(self.shards);

@@ -1,49 +1,57 @@
 //! The loop: which step comes next, and when time passes.
 
 use std::{
-    cell::RefCell,
     future::Future,
-    pin::{Pin, pin},
-    rc::Rc,
+    pin::pin,
     sync::{
-        Arc,
+        Arc, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, Wake, Waker},
+    task::{Context, Poll, Waker},
 };
 
 use actor_store::Crash;
 
-use super::{Event, Order, World, clock::next, home::Gate, home::Moment};
-use crate::node::{AHEAD_MS, SCAN_EVERY_MS, persist, release, scan};
+use super::{
+    Event, Fault, Order, World,
+    clock::next,
+    death::unless_dead,
+    home::{Begun, Exposed, Gate, Home, Life, Moment},
+    ledger::Violation,
+    tasks::Flag,
+    weather::Weather,
+};
+use crate::node::{AHEAD_MS, Note, SCAN_EVERY_MS, persist, release, scan};
 
 /// How long a node that crashed by plan stays down, in milliseconds.
 const DOWN_MS: u64 = 1000;
 /// Steps without which no future should have to do.
 const MAX_STEPS: u64 = 3_000_000;
 
-/// Something that can happen now.
-#[derive(Debug, Clone)]
-enum Step {
-    Turn(String, usize),
-    Cut(String),
+/// Something that can happen now, to a node by its index.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Step {
+    Turn(usize, usize),
+    Cut(usize),
     /// A sync that goes on.
-    Write(String),
-    Release(String),
-    Fold(String),
+    Write(usize),
+    Release(usize),
+    Fold(usize),
     Deliver,
 }
 
 impl World {
     /// One step of those that can happen now. False if there is none.
     pub fn step(&mut self) -> bool {
-        self.poll_tasks(false);
-        let mut steps = self.possible();
-        // A sync in progress is no reason to call the world busy if it is the only thing there is.
-        let Some(at) = self.choose(steps.len()) else {
+        self.tasks.poll();
+        let mut steps = std::mem::take(&mut self.possible);
+        steps.clear();
+        self.possible(&mut steps);
+        let chosen = self.choose(steps.len()).map(|at| steps[at]);
+        self.possible = steps;
+        let Some(step) = chosen else {
             return false;
         };
-        let step = steps.swap_remove(at);
         self.steps += 1;
         self.take(step);
         true
@@ -63,71 +71,66 @@ impl World {
         Some((number % among as u64) as usize)
     }
 
-    fn possible(&self) -> Vec<Step> {
-        let mut steps = Vec::new();
-        for (name, home) in &self.homes {
-            let Some(life) = home.life.as_ref().filter(|life| !life.shared.has_failed()) else {
+    fn possible(&self, steps: &mut Vec<Step>) {
+        let now = self.clock.now();
+        for (index, home) in self.homes.iter().enumerate() {
+            let Some(life) = home.running() else {
                 continue;
             };
-            for (index, shard) in life.shards.iter().enumerate() {
-                if shard.is_ready() {
-                    steps.push(Step::Turn(name.clone(), index));
+            for (shard, machine) in life.shards.iter().enumerate() {
+                if machine.is_ready() {
+                    steps.push(Step::Turn(index, shard));
                 }
             }
             match &life.gate {
-                Gate::Idle if !life.shared.gate.is_idle() => steps.push(Step::Cut(name.clone())),
-                Gate::Idle => {}
-                Gate::Writing(..) => steps.push(Step::Write(name.clone())),
-                Gate::Durable(_) => steps.push(Step::Release(name.clone())),
+                Gate::Idle if !life.shared.gate.is_idle() => steps.push(Step::Cut(index)),
+                Gate::Writing(_, _, until) if *until <= now => steps.push(Step::Write(index)),
+                Gate::Idle | Gate::Writing(..) => {}
+                Gate::Durable(_) => steps.push(Step::Release(index)),
             }
             if life.shared.store.wants_fold() {
-                steps.push(Step::Fold(name.clone()));
+                steps.push(Step::Fold(index));
             }
         }
         if self.wire.is_ready() {
             steps.push(Step::Deliver);
         }
-        steps
     }
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::Turn(node, shard) => {
-                let life = self.life(&node);
-                if let Err(fault) = life.shards[shard].turn() {
-                    life.shared.fail(&fault);
+            Step::Turn(index, shard) => {
+                let life = self.life(index);
+                match unless_dead(|| life.shards[shard].turn()) {
+                    Some(Ok(_)) => {}
+                    Some(Err(fault)) => life.shared.fail(&fault),
+                    None => return self.crash_for_a_while_as(index, Crash::KeepAll),
                 }
-                self.note(Event::Turn {
-                    node: node.clone(),
-                    shard,
-                });
-                self.after(&node);
+                let node = self.homes[index].name.clone();
+                self.note(Event::Turn { node, shard });
+                self.observe(index);
+                self.after(index);
             }
-            Step::Cut(node) => {
-                let wait = self.sync_steps;
-                let life = self.life(&node);
-                if let Some(cut) = life.shared.gate.cut() {
-                    let ticket = cut.ticket();
-                    life.gate = Gate::Writing(cut, wait);
-                    self.note(Event::Cut { node, ticket });
-                }
-            }
-            Step::Write(node) => self.write(&node),
-            Step::Release(node) => {
-                let life = self.life(&node);
+            Step::Cut(index) => self.cut(index),
+            Step::Write(index) => self.write(index),
+            Step::Release(index) => {
+                let life = self.life(index);
                 if let Gate::Durable(committed) = std::mem::take(&mut life.gate) {
                     let ticket = committed.ticket();
                     release(&life.shared, committed);
+                    let node = self.homes[index].name.clone();
                     self.note(Event::Release { node, ticket });
+                    self.observe(index);
                 }
             }
-            Step::Fold(node) => {
-                let life = self.life(&node);
+            Step::Fold(index) => {
+                let life = self.life(index);
                 if let Err(fault) = life.shared.store.fold_step(false) {
                     life.shared.fail(&fault);
                 }
-                self.note(Event::Fold { node: node.clone() });
-                self.after(&node);
+                let node = self.homes[index].name.clone();
+                self.note(Event::Fold { node });
+                self.after(index);
             }
             Step::Deliver => {
                 if let Some((frame, to)) = self.wire.deliver() {
@@ -137,12 +140,26 @@ impl World {
         }
     }
 
-    fn write(&mut self, node: &str) {
-        let life = self.life(node);
+    fn cut(&mut self, index: usize) {
+        let (steps, now) = (self.sync_steps, self.clock.now());
+        let slow = self.drawn(index, Fault::SlowDisk, "slow sync");
+        let home = &mut self.homes[index];
+        let takes = home.sync_ms + slow.map_or(0, |(mut dice, most)| 1 + dice.below(most));
+        let Some(life) = &mut home.life else { return };
+        if let Some(cut) = life.shared.gate.cut() {
+            let ticket = cut.ticket();
+            life.gate = Gate::Writing(cut, steps, now + takes);
+            let node = home.name.clone();
+            self.note(Event::Cut { node, ticket });
+        }
+    }
+
+    fn write(&mut self, index: usize) {
+        let life = self.life(index);
         let cut = match std::mem::take(&mut life.gate) {
-            Gate::Writing(cut, 0) => cut,
-            Gate::Writing(cut, left) => {
-                life.gate = Gate::Writing(cut, left - 1);
+            Gate::Writing(cut, 0, _) => cut,
+            Gate::Writing(cut, left, until) => {
+                life.gate = Gate::Writing(cut, left - 1, until);
                 return;
             }
             other => {
@@ -154,87 +171,195 @@ impl World {
         let strikes = if empty {
             None
         } else {
-            self.home_mut(node).strikes()
+            self.commit_faults(index)
         };
         if strikes == Some(Moment::BeforeCommit) {
-            return self.crash_for_a_while(node);
+            return self.crash_for_a_while(index);
         }
-        let life = self.life(node);
+        let life = self.life(index);
         if let Some(committed) = persist(&life.shared, cut) {
             life.gate = Gate::Durable(committed);
-            if !empty {
-                self.home_mut(node).commits += 1;
-            }
-            self.note(Event::Commit {
-                node: node.to_owned(),
-                ticket,
-            });
+            self.homes[index].commits += u64::from(!empty);
+            let node = self.homes[index].name.clone();
+            self.note(Event::Commit { node, ticket });
         }
+        self.observe(index);
         if strikes == Some(Moment::AfterCommit) {
-            return self.crash_for_a_while(node);
+            return self.crash_for_a_while(index);
         }
-        self.after(node);
+        self.after(index);
     }
 
-    fn crash_for_a_while(&mut self, node: &str) {
-        self.crash_with(node, Crash::KeepSome(self.turn));
+    /// What happens to this commit, by plan or drawn.
+    fn commit_faults(&mut self, index: usize) -> Option<Moment> {
+        if let Some(moment) = self.homes[index].strikes() {
+            return Some(moment);
+        }
+        if self
+            .drawn(index, Fault::FailedSync, "failed sync")
+            .is_some()
+        {
+            self.homes[index].disk.fail_sync_at(1);
+        } else if let Some((mut dice, bytes)) = self.drawn(index, Fault::FullDisk, "full disk") {
+            self.homes[index].disk.fail_write_after(dice.below(bytes));
+        }
+        let (mut dice, _) = self.drawn(index, Fault::Crash, "crash at a commit")?;
+        Some(if dice.coin() {
+            Moment::BeforeCommit
+        } else {
+            Moment::AfterCommit
+        })
+    }
+
+    /// Does it strike this node now?
+    fn drawn(
+        &mut self,
+        index: usize,
+        fault: Fault,
+        what: &str,
+    ) -> Option<(super::clock::Dice, u64)> {
+        if self.homes[index].exposed == Exposed::NetworkOnly {
+            return None;
+        }
+        self.weather(|weather| weather.strikes(fault, what))?
+    }
+
+    pub(super) fn weather<T>(&self, ask: impl FnOnce(&mut Weather) -> T) -> Option<T> {
+        let weather = self.weather.as_ref()?;
+        Some(ask(&mut weather
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// What is left of a disk whose process dies now.
+    fn how_it_dies(&mut self, index: usize) -> Crash {
+        if self.weather.is_none() {
+            return Crash::KeepSome(self.turn);
+        }
+        match self.drawn(index, Fault::PowerLoss, "power loss") {
+            None => Crash::KeepAll,
+            Some((mut dice, _)) => match dice.below(4) {
+                0 => Crash::LoseUnsynced,
+                1 => Crash::TearLast(dice.any()),
+                _ => Crash::KeepSome(dice.any()),
+            },
+        }
+    }
+
+    fn crash_for_a_while(&mut self, index: usize) {
+        let how = self.how_it_dies(index);
+        self.crash_for_a_while_as(index, how);
+    }
+
+    fn crash_for_a_while_as(&mut self, index: usize, how: Crash) {
+        self.die(index, how);
         let at = self.clock.now() + DOWN_MS;
-        self.home_mut(node).start_at = Some(at);
+        self.homes[index].start_at = Some(at);
+    }
+
+    pub(super) fn die(&mut self, index: usize, how: Crash) {
+        let node = self.homes[index].name.clone();
+        self.note(Event::Crash { node: node.clone() });
+        self.homes[index].crash(how);
+        self.wire.forget_node(&node);
     }
 
     /// A node whose store failed loses its shards, as their threads would end.
-    fn after(&mut self, node: &str) {
-        let life = self.life(node);
+    fn after(&mut self, index: usize) {
+        let life = self.life(index);
         if !life.shards.is_empty() && life.shared.has_failed() {
             life.shards.clear();
             life.gate = Gate::Idle;
             life.shared.die();
-            let why = self.failure(node).unwrap_or_default();
-            self.note(Event::Stopped {
-                node: node.to_owned(),
-                why,
-            });
+            let why = life.shared.failure().borrow().clone().unwrap_or_default();
+            let node = self.homes[index].name.clone();
+            self.note(Event::Stopped { node, why });
             if self.supervised {
-                self.crash_for_a_while(node);
+                self.crash_for_a_while(index);
             }
         }
     }
 
-    fn life(&mut self, node: &str) -> &mut super::home::Life {
-        self.home_mut(node)
+    /// Reads the notes of a node that has just done something, and what it has sent.
+    fn observe(&mut self, index: usize) {
+        let Some(life) = &self.homes[index].life else {
+            return;
+        };
+        let notes = life.shared.notebook.take();
+        let mut wrong = None;
+        for note in &notes {
+            if let Note::Tried(ran) = note {
+                let node = self.homes[index].name.clone();
+                let run = ran.into();
+                self.note(Event::Handler { node, run });
+            }
+            self.side_ended(index, note);
+            wrong = wrong.or(self.ledger.enter(index, note).err());
+        }
+        let (mut sent, first) = (Vec::new(), self.frames_seen);
+        self.wire.each_from(first, |frame, record| {
+            sent.push(frame);
+            let said = &record.frame;
+            let checked = self.ledger.said(said.dialog, said.src_token, said.ack);
+            // A copy from the past says what was true then, and a RESET speaks for nobody.
+            wrong = wrong.take().or(checked.err());
+        });
+        self.frames_seen += sent.len();
+        for frame in sent {
+            self.note(Event::Send { frame });
+        }
+        if let Some(violation) = wrong {
+            self.fail(&violation);
+        }
+    }
+
+    /// Ends the run: this must never be.
+    pub(super) fn fail(&mut self, violation: &Violation) -> ! {
+        self.focus.push(violation.dialog);
+        panic!("dialog {}: {}", violation.dialog, violation.what);
+    }
+
+    fn life(&mut self, index: usize) -> &mut Life {
+        self.homes[index]
             .life
             .as_mut()
             .expect("only a node that runs has steps")
     }
 
-    pub(super) fn begin(&mut self, name: &str) {
-        let (clock, ids, wire) = (
-            Arc::clone(&self.clock),
-            Arc::clone(&self.ids),
-            Arc::clone(&self.wire),
-        );
-        let incarnation = self.home_mut(name).begin(name, &clock, &ids, &wire);
-        self.note(Event::Start {
-            node: name.to_owned(),
-            incarnation,
-        });
+    pub(super) fn begin(&mut self, index: usize) {
+        if let Some((mut dice, most)) = self.drawn(index, Fault::ClockStep, "clock step") {
+            let by = 1 + dice.below(most).cast_signed();
+            let name = self.homes[index].name.clone();
+            self.step_clock(&name, if dice.coin() { by } else { -by });
+        }
+        if self.homes[index].commits > 0
+            && let Some((mut dice, most)) =
+                self.drawn(index, Fault::CrashInRecovery, "crash in recovery")
+        {
+            self.homes[index].dies_in_recovery = Some(dice.below(most));
+        }
+        let (clock, ids, wire) = (&self.clock, &self.ids, &self.wire);
+        let begun = self.homes[index].begin(clock, ids, wire);
+        let node = self.homes[index].name.clone();
+        match begun {
+            Begun::Runs(incarnation) => self.note(Event::Start { node, incarnation }),
+            Begun::Died => {
+                self.wire.forget_node(&node);
+                self.note(Event::CrashInRecovery { node });
+                let how = self.how_it_dies(index);
+                let at = self.clock.now() + DOWN_MS;
+                let home = &mut self.homes[index];
+                home.disk = home.disk.crash(how);
+                home.start_at = Some(at);
+            }
+        }
     }
 
     /// The next time at which something happens by itself.
     fn next_due(&self) -> Option<u64> {
-        let mut due: Vec<u64> = self.wire.next_due().into_iter().collect();
-        for home in self.homes.values() {
-            due.extend(home.start_at);
-            let Some(life) = home.life.as_ref().filter(|life| !life.shared.has_failed()) else {
-                continue;
-            };
-            due.extend(life.shards.iter().filter_map(crate::node::Shard::next_due));
-            // As the folder's thread does it: once a minute, and well before the time.
-            let row = life.shared.store.next_due().ok().flatten();
-            due.extend(row.map(|row| row.saturating_sub(AHEAD_MS).max(life.next_scan)));
-            due.extend((life.shared.store.overlay_bytes() > 0).then_some(life.next_scan));
-        }
-        due.into_iter().min()
+        let now = self.clock.now();
+        let homes = self.homes.iter().filter_map(|home| home.next_due(now));
+        homes.chain(self.wire.next_due()).min()
     }
 
     /// Time goes on to `now`.
@@ -243,33 +368,28 @@ impl World {
         let now = self.clock.now();
         self.note(Event::Time { now_ms: now });
         self.wire.pass();
-        let starting: Vec<String> = self
-            .homes
-            .iter()
-            .filter(|(_, home)| home.start_at.is_some_and(|at| at <= now))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in starting {
-            self.begin(&name);
-        }
-        let mut failed = Vec::new();
-        for (name, home) in &mut self.homes {
-            let Some(life) = home.life.as_mut().filter(|life| !life.shared.has_failed()) else {
-                continue;
-            };
-            let row = life.shared.store.next_due().ok().flatten();
-            let soon = row.is_some_and(|row| row <= now + AHEAD_MS);
-            if now >= life.next_scan && (soon || life.shared.store.overlay_bytes() > 0) {
-                life.next_scan = now + SCAN_EVERY_MS;
-                if let Err(fault) = scan(&life.shared, now) {
-                    life.shared.fail(&fault);
-                    failed.push(name.clone());
-                }
+        for index in 0..self.homes.len() {
+            if self.homes[index].start_at.is_some_and(|at| at <= now) {
+                self.begin(index);
             }
         }
-        for name in failed {
-            self.after(&name);
+        for index in 0..self.homes.len() {
+            if self.homes[index].scan() {
+                self.after(index);
+            }
         }
+    }
+
+    /// The next thing that is due until then, and everything that follows. False if there is nothing.
+    pub(super) fn pass_one(&mut self, until: u64) -> bool {
+        self.tasks.poll_all();
+        self.settle();
+        let due = self.next_due().filter(|due| *due <= until);
+        if let Some(due) = due {
+            self.set_time(due);
+            self.settle();
+        }
+        due.is_some()
     }
 
     /// Everything up to `until`.
@@ -306,179 +426,59 @@ impl World {
             if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return output;
             }
-            self.poll_tasks(true);
+            self.tasks.poll_all();
             if self.step() {
                 continue;
             }
             match self.next_due().filter(|due| *due <= until) {
                 Some(due) => self.set_time(due),
                 None => panic!(
-                    "nothing can happen any more, and the future is not ready:\n{}",
-                    self.state()
+                    "nothing can happen any more, and the future is not ready: {}",
+                    self.standing()
                 ),
             }
         }
     }
-
-    fn poll_tasks(&mut self, all: bool) {
-        self.tasks.poll(all);
-    }
-
-    /// Where everything stands, for a failed test.
-    pub fn state(&self) -> String {
-        let mut lines = vec![format!(
-            "at {} ms after {} steps",
-            self.clock.now(),
-            self.steps
-        )];
-        for (name, home) in &self.homes {
-            match &home.life {
-                None => lines.push(format!("{name}: down")),
-                Some(life) => {
-                    lines.push(format!(
-                        "{name}: {:?} {:?}",
-                        life.shared.counters.read(),
-                        self.failure(name)
-                    ));
-                    for dialog in life.node.dialogs().into_iter().flatten() {
-                        lines.push(format!("    {dialog:?}"));
-                    }
-                }
-            }
-        }
-        let frames = self.frames();
-        lines.extend(
-            frames
-                .iter()
-                .rev()
-                .take(12)
-                .rev()
-                .map(|frame| format!("{frame:?}")),
-        );
-        lines.join("\n")
-    }
 }
 
-struct Flag(AtomicBool);
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-}
-
-type Running = (Arc<Flag>, Pin<Box<dyn Future<Output = ()>>>);
-
-/// Futures that run beside others.
-#[derive(Default)]
-pub(super) struct Tasks {
-    running: Vec<Option<Running>>,
-}
-
-/// A future that was started.
-pub struct Task<T> {
-    index: usize,
-    output: Rc<RefCell<Slot<T>>>,
-}
-
-struct Slot<T> {
-    value: Option<T>,
-    waker: Option<Waker>,
-}
-
-impl<T> Clone for Task<T> {
-    fn clone(&self) -> Self {
-        Self {
-            index: self.index,
-            output: Rc::clone(&self.output),
-        }
-    }
-}
-
-impl<T> Task<T> {
-    pub(super) fn index(&self) -> usize {
-        self.index
-    }
-
-    /// Is it ready?
-    pub fn is_done(&self) -> bool {
-        self.output.borrow().value.is_some()
-    }
-
-    /// What it came to, if it is ready; once.
-    pub fn take(&self) -> Option<T> {
-        self.output.borrow_mut().value.take()
-    }
-
-    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<T> {
-        let mut slot = self.output.borrow_mut();
-        if let Some(value) = slot.value.take() {
-            return Poll::Ready(value);
-        }
-        slot.waker = Some(cx.waker().clone());
-        Poll::Pending
-    }
-}
-
-impl<T> std::fmt::Debug for Task<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Task({}, {})",
-            self.index,
-            if self.is_done() { "done" } else { "running" }
-        )
-    }
-}
-
-impl Tasks {
-    pub(super) fn add<F: Future<Output: 'static> + 'static>(
-        &mut self,
-        future: F,
-    ) -> Task<F::Output> {
-        let output = Rc::new(RefCell::new(Slot {
-            value: None,
-            waker: None,
-        }));
-        let slot = Rc::clone(&output);
-        let running = async move {
-            let value = future.await;
-            let mut slot = slot.borrow_mut();
-            slot.value = Some(value);
-            if let Some(waker) = slot.waker.take() {
-                waker.wake();
-            }
-        };
-        self.running.push(Some((
-            Arc::new(Flag(AtomicBool::new(true))),
-            Box::pin(running),
-        )));
-        Task {
-            index: self.running.len() - 1,
-            output,
-        }
-    }
-
-    pub(super) fn cancel(&mut self, index: usize) {
-        self.running[index] = None;
-    }
-
-    fn poll(&mut self, all: bool) {
-        for place in &mut self.running {
-            let Some((flag, future)) = place else {
-                continue;
+impl Home {
+    /// The next time, on the world's clock, at which something happens here by itself.
+    fn next_due(&self, now: u64) -> Option<u64> {
+        let life = self.running().into_iter().filter_map(|life| {
+            let store = &life.shared.store;
+            let shards = life.shards.iter().filter_map(crate::node::Shard::next_due);
+            // As the folder's thread does it: once a minute, and well before the time.
+            let row = store.next_due().ok().flatten();
+            let row = row.map(|row| row.saturating_sub(AHEAD_MS).max(life.next_scan));
+            let fold = (store.overlay_bytes() > 0).then_some(life.next_scan);
+            let sync = match life.gate {
+                Gate::Writing(_, _, until) => Some(until),
+                _ => None,
             };
-            if !flag.0.swap(false, Ordering::SeqCst) && !all {
-                continue;
-            }
-            let waker = Waker::from(Arc::clone(flag));
-            if future
-                .as_mut()
-                .poll(&mut Context::from_waker(&waker))
-                .is_ready()
-            {
-                *place = None;
+            let own = shards.chain(row).chain(fold);
+            own.map(|due| life.in_the_world(due, now)).chain(sync).min()
+        });
+        life.chain(self.start_at).min()
+    }
+
+    /// Looks at the index of deadlines if it is time. True if the store failed.
+    fn scan(&mut self) -> bool {
+        let Some(life) = self.life.as_mut().filter(|life| !life.shared.has_failed()) else {
+            return false;
+        };
+        let now = life.shared.clock.now_ms();
+        if now < life.next_scan {
+            return false;
+        }
+        let row = life.shared.store.next_due().ok().flatten();
+        let soon = row.is_some_and(|row| row <= now + AHEAD_MS);
+        if soon || life.shared.store.overlay_bytes() > 0 {
+            life.next_scan = now + SCAN_EVERY_MS;
+            if let Err(fault) = scan(&life.shared, now) {
+                life.shared.fail(&fault);
+                return true;
             }
         }
+        false
     }
 }

@@ -1,7 +1,7 @@
 //! What a partner holds: `CartOpening` with the first messages, `CheckoutClient` with those of the established dialog.
 
 use proc_macro2::TokenStream;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::{Ident, Type};
 
 use super::{allowances, generated_name, heard, here};
@@ -27,6 +27,7 @@ pub(crate) fn opening(dialog: &DialogImpl, established: &Type) -> TokenStream {
     let docs = format!(
         "The first messages of a dialog, as `{ident}` takes them. One that wants an answer ends the opening."
     );
+    let events = events(dialog, &established);
     let must_use = "an opening is nothing yet: end it with a message that wants an answer, or with `.established()`";
     let methods = quote! {
         #(#methods)*
@@ -35,6 +36,8 @@ pub(crate) fn opening(dialog: &DialogImpl, established: &Type) -> TokenStream {
         pub fn established(self) -> #private::Request<#port, #port::Established<#established>> {
             #private::established::<#port, #established>(self.port)
         }
+
+        #events
     };
     holder(
         dialog,
@@ -58,6 +61,8 @@ pub(crate) fn client(dialog: &DialogImpl) -> TokenStream {
         .iter()
         .map(|handler| message(dialog, handler));
     let docs = format!("An established `{ident}`, as its partner talks to it.");
+    let self_ty = dialog.self_ty.to_token_stream();
+    let events = events(dialog, &self_ty);
     let methods = quote! {
         #(#methods)*
 
@@ -65,6 +70,8 @@ pub(crate) fn client(dialog: &DialogImpl) -> TokenStream {
         pub fn dialog(&self) -> #private::Partner<'_, #port> {
             #private::Partner::new(&self.port)
         }
+
+        #events
     };
     let default = quote! { = #private::Remote };
     holder(
@@ -74,6 +81,24 @@ pub(crate) fn client(dialog: &DialogImpl) -> TokenStream {
         &default,
         &methods,
     )
+}
+
+/// On every client, so that the compiler can say what a dialog without events lacks; not where a handler has the name.
+fn events(dialog: &DialogImpl, established: &TokenStream) -> Option<TokenStream> {
+    let DialogImpl { private, port, .. } = dialog;
+    let mut handlers = dialog.handlers.iter();
+    if handlers.any(|handler| handler.method.name == "events") {
+        return None;
+    }
+    Some(quote! {
+        /// What the partner says unasked, from now on.
+        pub fn events(&self) -> #private::Events<#port, #established>
+        where
+            #port: #private::Hears<#established>,
+        {
+            #private::Events::new(#private::Port::fork(&self.port))
+        }
+    })
 }
 
 /// A struct around a port.
@@ -142,11 +167,12 @@ fn first_message(dialog: &DialogImpl, handler: &Handler, established: &TokenStre
     } = &handler.method;
     let (parameters, call) = parts(dialog, handler);
     if matches!(handler.reply, Reply::Nothing) {
+        let currency = handler.currency.then(|| quote! { .currency() });
         return quote! {
             #(#cfgs)*
             #(#docs)*
             #vis fn #ident(mut self, #parameters) -> Self {
-                #private::Port::tell(&mut self.port, #call);
+                #private::Port::tell(&mut self.port, #call #currency);
                 self
             }
         };
@@ -171,6 +197,15 @@ fn message(dialog: &DialogImpl, handler: &Handler) -> TokenStream {
         ..
     } = &handler.method;
     let (parameters, call) = parts(dialog, handler);
+    if handler.currency {
+        return quote! {
+            #(#cfgs)*
+            #(#docs)*
+            #vis fn #ident(&self, #parameters) -> #private::Telling<#port> {
+                #private::Telling::new(#private::Port::fork(&self.port), #call)
+            }
+        };
+    }
     let (ok, err) = heard(dialog, handler);
     // At the user's own `self`, where the compiler says that a closing message takes the client away.
     let this = Ident::new("self", handler.self_span);

@@ -5,10 +5,12 @@ use quote::{ToTokens, quote};
 use syn::{Type, spanned::Spanned};
 
 use super::{
-    allowances, arm, duration, generated_name, here, infos, pass_context, resume, types_of,
+    allowances, arm, duration, earlier, generated_name, here, infos, order, pass_context, resume,
+    types_of,
 };
 use crate::{
     ast::{Abandoned, DialogImpl, Handler},
+    attr::{Events, OnPoison},
     signature::Receiver,
     types,
 };
@@ -77,8 +79,15 @@ pub(crate) fn frame<'a>(
         port,
         name,
         version,
+        accepts,
         ..
     } = dialog;
+    let earlier = earlier(dialog);
+    let kept = if dialog.volatile {
+        quote! { Volatile }
+    } else {
+        quote! { Durable }
+    };
     let client = generated_name(dialog, "Client");
     // At the user's type, where the compiler says that a handshake needs its `Default`.
     let handshake = || types::place(quote! { #private::Handshake<Self> }, self_ty.span());
@@ -87,6 +96,9 @@ pub(crate) fn frame<'a>(
         duration(dialog.timeout_millis),
         duration(dialog.lifetime_millis),
     );
+    let on_poison = (dialog.on_poison == OnPoison::Hold).then(|| {
+        quote! { const __ON_POISON: #private::OnPoison = #private::OnPoison::Hold; }
+    });
     let allow = allowances();
     let (state, cx, call, resumed, why, types_arg) = (
         here("state"),
@@ -96,6 +108,7 @@ pub(crate) fn frame<'a>(
         here("why"),
         here("types"),
     );
+    let (events_info, events) = events(dialog);
     let abandoned = abandoned.map(|(abandoned, body)| {
         let cfgs = &abandoned.method.cfgs;
         quote! {
@@ -120,13 +133,18 @@ pub(crate) fn frame<'a>(
                 #private::Contract {
                     name: #name,
                     version: #version,
+                    kept: #private::Kept::#kept,
+                    accepts: &[#(#accepts),*],
+                    fingerprint: #private::Fingerprint::of::<Self>(),
                     first: __first::<Self>(),
                     established: #established,
+                    events: #events_info,
                     initiation: __initiation::<Self>(),
                     silence: #silence,
                     lifetime: #lifetime,
                 }
             };
+            #on_poison
             type Pending = #pending;
             type Client<#port: #private::Port> = #client<#port>;
 
@@ -148,9 +166,38 @@ pub(crate) fn frame<'a>(
 
             #(#abandoned)*
 
+            #earlier
+
             fn __types(#types_arg: &mut #private::Types) {
                 #types
             }
         }
+
+        #events
     }
+}
+
+/// What the target says unasked: its entry in the contract, and the trait that lets it.
+fn events(dialog: &DialogImpl) -> (TokenStream, TokenStream) {
+    let none = quote! { ::core::option::Option::None };
+    let DialogImpl {
+        private, self_ty, ..
+    } = dialog;
+    let Some(Events { ty, currency }) = &dialog.events else {
+        return (none, TokenStream::new());
+    };
+    let (name, order) = (types::render(ty), order(private, *currency));
+    let info = quote! {
+        ::core::option::Option::Some(#private::EventInfo { name: #name, order: #order })
+    };
+    let allow = allowances();
+    let has_events = quote! {
+        #[automatically_derived]
+        #allow
+        impl #private::HasEvents for #self_ty {
+            type Event = #ty;
+            const CURRENCY: bool = #currency;
+        }
+    };
+    (info, has_events)
 }

@@ -9,7 +9,7 @@ pub(crate) mod pending;
 mod resume;
 
 use proc_macro2::{Literal, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Ident, spanned::Spanned};
 
 pub(crate) use client::{client, opening};
@@ -96,12 +96,22 @@ pub(crate) fn infos(dialog: &DialogImpl) -> TokenStream {
             Receiver::Read => quote! { Read },
             Receiver::Take => quote! { Close },
         };
+        let order = order(private, handler.currency);
         quote! {
             #(#cfgs)*
-            #private::HandlerInfo { name: #name, kind: #private::HandlerKind::#kind, signature: #signature }
+            #private::HandlerInfo { name: #name, kind: #private::HandlerKind::#kind, order: #order, signature: #signature }
         }
     });
     quote! { &[#(#infos),*] }
+}
+
+/// Whether each message counts or the newest.
+pub(crate) fn order(private: &TokenStream, currency: bool) -> TokenStream {
+    if currency {
+        quote! { #private::MessageOrder::Currency }
+    } else {
+        quote! { #private::MessageOrder::History }
+    }
 }
 
 fn written(handler: &Handler) -> String {
@@ -166,8 +176,15 @@ pub(crate) fn types_of(dialog: &DialogImpl) -> TokenStream {
         let Named { name, cfgs, .. } = &handler.method;
         let args = args_type(dialog, handler);
         let (ok, err) = heard(dialog, handler);
-        quote! { #(#cfgs)* #types.handler::<#args, #ok, #err>(#name); }
+        let currency = handler
+            .currency
+            .then(|| quote! { #(#cfgs)* #types.currency(#name); });
+        quote! { #(#cfgs)* #types.handler::<#args, #ok, #err>(#name); #currency }
     });
+    let events = dialog
+        .events
+        .as_ref()
+        .map(|_| quote! { #types.events::<Self>(); });
     let uses = dialog
         .uses
         .iter()
@@ -176,12 +193,53 @@ pub(crate) fn types_of(dialog: &DialogImpl) -> TokenStream {
         .tables
         .iter()
         .map(|table| quote_spanned! {table.span()=> #types.table(#table); });
+    let resumes = dialog.resumes.iter().map(|resume| {
+        let Named { name, cfgs, .. } = &resume.method;
+        let context = resume
+            .context
+            .as_ref()
+            .map_or_else(|| quote! { () }, ToTokens::to_token_stream);
+        if let Some(answer) = &resume.answer {
+            quote! { #(#cfgs)* #types.resume::<#answer, #context>(#name); }
+        } else {
+            quote! { #(#cfgs)* #types.timer::<#context>(#name); }
+        }
+    });
     let (name, version) = (&dialog.name, dialog.version);
+    let past = dialog.past.iter().map(
+        |(version, ty)| quote_spanned! {ty.span()=> #types.past::<#ty, Self>(#name, #version); },
+    );
     quote! {
         #types.state::<Self>(#name, #version);
+        #(#past)*
         #(#handlers)*
+        #(#resumes)*
+        #events
         #(#uses)*
         #(#tables)*
+    }
+}
+
+/// How a state of an earlier version is read: the method, or nothing where there was none.
+pub(crate) fn earlier(dialog: &DialogImpl) -> TokenStream {
+    if dialog.past.is_empty() {
+        return TokenStream::new();
+    }
+    let private = &dialog.private;
+    let stored = here("stored");
+    let name = &dialog.name;
+    let arms = dialog.past.iter().map(|(version, ty)| {
+        quote_spanned! {ty.span()=>
+            #version => ::core::result::Result::Ok(<Self as ::core::convert::From<#ty>>::from(#stored.read::<#ty>()?)),
+        }
+    });
+    quote! {
+        fn __earlier(#stored: #private::Stored<'_>) -> ::core::result::Result<Self, #private::Unfit> {
+            match #stored.version() {
+                #(#arms)*
+                _ => ::core::result::Result::Err(#stored.unknown(#name)),
+            }
+        }
     }
 }
 

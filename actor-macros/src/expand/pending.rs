@@ -3,7 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{allowances, arm, duration, generated_name, here, infos, pass_context, types_of};
+use super::{
+    allowances, arm, duration, earlier, generated_name, here, infos, pass_context, types_of,
+};
 use crate::{
     ast::{DialogImpl, Establish},
     types,
@@ -45,8 +47,10 @@ pub(crate) fn frame(
         private,
         self_ty,
         port,
+        version,
         ..
     } = dialog;
+    let earlier = earlier(dialog);
     let opening = generated_name(dialog, "Opening");
     let timeout = duration(dialog.timeout_millis);
     let allow = allowances();
@@ -59,6 +63,7 @@ pub(crate) fn frame(
             type Opening<#port: #private::Port> = #opening<#port>;
             const MODE: #private::Mode = #private::Mode::Pending;
             const TIMEOUT: ::core::time::Duration = #timeout;
+            const VERSION: u32 = #version;
             const FIRST: &'static [#private::HandlerInfo] = #first;
 
             fn __accumulate(
@@ -72,6 +77,8 @@ pub(crate) fn frame(
             fn __establish(self, #cx: &mut #private::Cx<'_, #established>) -> #established {
                 #establish
             }
+
+            #earlier
 
             fn __types(#types_arg: &mut #private::Types) {
                 #types

@@ -100,14 +100,12 @@ fn arguments_are_known_by_name() {
         r#"timeout = "1h", timeout = "2h""#,
         &["`timeout` is given twice"],
     );
+    arguments(
+        r#"timeout = "1h", events(newest) = Progress"#,
+        &["each of them, or currency, the newest: write `events = Progress`"],
+    );
     arguments(r#"timeout = "1h", version = 0"#, &["from 1 up"]);
     arguments(r#"timeout = "1h", name = """#, &["1 to 255 bytes"]);
-    for later in ["volatile", "events = Progress", "from = CounterV1"] {
-        arguments(
-            &format!("timeout = \"1h\", {later}"),
-            &["belongs to a later step of this library", "leave it out"],
-        );
-    }
     let cart = format!("impl Cart {{ #[handler] fn a(&self) {{}} {ESTABLISH} }}");
     one(
         r#"pending, timeout = "1h", name = "Cart""#,
@@ -115,10 +113,75 @@ fn arguments_are_known_by_name() {
         &["move `name` there"],
     );
     one(
+        r#"pending, timeout = "1h", events = Progress"#,
+        &cart,
+        &["move `events` to the established block"],
+    );
+    one(
+        r#"pending, timeout = "1h", on_poison = "hold""#,
+        "impl Cart { #[handler] fn count(&self) -> u8 { 0 } #[establish] fn establish(self) -> Checkout { x } }",
+        &["move `on_poison` to the established block"],
+    );
+    arguments(
+        r#"timeout = "1h", on_poison = "skip""#,
+        &["ends its dialog", "waits for an operator"],
+    );
+    one(
         r#"pending, timeout = "1h", lifetime = "1 year""#,
         &cart,
         &["move `lifetime` to the established block"],
     );
+}
+
+#[test]
+fn earlier_versions_are_earlier_and_a_volatile_dialog_has_none() {
+    for (args, said) in [
+        ("from = CounterV1", "count up, `version = 2`"),
+        ("version = 1, from = CounterV1", "count up, `version = 2`"),
+        ("from(1 => CounterV1)", "count up, `version = 2`"),
+        (
+            "version = 2, from(2 => CounterV1)",
+            "version 2 is not before version 2",
+        ),
+        (
+            "version = 3, from(1 => A, 1 => B)",
+            "version 1 is given twice",
+        ),
+        (
+            "version = 2, from(0 => A)",
+            "versions are whole numbers from 1 up",
+        ),
+        (
+            "version = 3, from(1 => CounterV1, CounterV2)",
+            "say which version it was: `from(1 => CheckoutV1, 2 => CheckoutV2)`",
+        ),
+        (
+            "accepts(0x1_0000_0000_0000_0000)",
+            "a fingerprint has 64 bits",
+        ),
+        ("volatile, version = 2", "a volatile dialog is never stored"),
+        (
+            "volatile, version = 2, from = CounterV1",
+            "a volatile dialog is never stored",
+        ),
+        (
+            "volatile, from = CounterV1",
+            "a volatile dialog is never stored",
+        ),
+    ] {
+        arguments(&format!("timeout = \"1h\", {args}"), &[said]);
+    }
+    let cart = format!("impl Cart {{ #[handler] fn a(&self) {{}} {ESTABLISH} }}");
+    for (args, said) in [
+        ("volatile", "move `volatile` there"),
+        ("accepts(1)", "move `accepts` there"),
+    ] {
+        one(
+            &format!("pending, timeout = \"1h\", {args}"),
+            &cart,
+            &[said],
+        );
+    }
 }
 
 #[test]
@@ -232,6 +295,11 @@ fn names_are_the_wire_identity() {
     established(
         "#[handler] fn dialog(&self) {}",
         &["`dialog` is the plumbing's own word"],
+    );
+    one(
+        r#"timeout = "1h", events = Progress"#,
+        "impl Counter { #[handler] fn events(&self) {} }",
+        &["`events` is the plumbing's own word"],
     );
     pending(
         "#[handler] fn established(&self) {}",

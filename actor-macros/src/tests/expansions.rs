@@ -35,7 +35,7 @@ impl Checkout {
 }
 "#;
 
-const CHECKOUT_ARGS: &str = r#"pending = Cart, timeout = "2 days", lifetime = "1 year", version = 2, uses(Catalog, Stripe), tables(LEDGER)"#;
+const CHECKOUT_ARGS: &str = r#"pending = Cart, timeout = "2 days", lifetime = "1 year", on_poison = "hold", version = 3, from(1 => CheckoutV1, 2 => v2::Checkout), accepts(0x1f), uses(Catalog, Stripe), tables(LEDGER)"#;
 
 #[test]
 fn a_dialog_without_pending_work() {
@@ -50,6 +50,25 @@ fn pending_work() {
 #[test]
 fn an_established_dialog() {
     expect_file!["snapshots/checkout.rs"].assert_eq(&generated(CHECKOUT_ARGS, CHECKOUT));
+}
+
+#[test]
+fn a_volatile_dialog() {
+    expect_file!["snapshots/volatile.rs"]
+        .assert_eq(&generated(r#"timeout = "1h", volatile"#, COUNTER));
+}
+
+#[test]
+fn a_dialog_in_which_both_speak() {
+    let tracker = "impl Tracker {
+        /// Where it is.
+        #[handler(currency)] pub fn position(&mut self, at: Position) { self.at = at; }
+        #[handler] pub fn ship(&mut self, cx: &mut Cx<'_, Self>) { cx.tell(Progress::Shipped); }
+    }";
+    expect_file!["snapshots/tracker.rs"].assert_eq(&generated(
+        r#"timeout = "1h", events(currency) = Progress"#,
+        tracker,
+    ));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What an expansion looks like, and what it says of every mistake.
 
+mod dialog_tests;
 mod errors;
 mod expansions;
 mod signatures;

@@ -88,6 +88,20 @@ fn who_closes_has_answered() {
 }
 
 #[test]
+fn a_superseded_value_is_owed_nothing_and_ends_nothing() {
+    for answer in ["u8", "()", "Result<u8, u8>"] {
+        established(
+            &format!("#[handler(currency)] fn a(&mut self) -> {answer} {{ x }}"),
+            &["a value that is superseded is never answered"],
+        );
+    }
+    established(
+        "#[handler(currency)] fn a(self) {}",
+        &["cannot end the dialog: take `&mut self`"],
+    );
+}
+
+#[test]
 fn continuations_are_named_once_and_answer_nobody() {
     established(
         "#[resume] fn a(self) {}",
@@ -131,8 +145,12 @@ fn helper_attributes_stand_alone() {
         &["keep one of its helper attributes"],
     );
     established(
-        "#[handler(currency)] fn a(&mut self) {}",
-        &["`currency` belong to a later step"],
+        "#[handler(newest)] fn a(&mut self) {}",
+        &["the one option", "`#[handler(currency)]`"],
+    );
+    established(
+        "#[resume(currency)] fn a(&mut self) {}",
+        &["the one option", "`#[handler(currency)]`"],
     );
     established(
         "#[effect] async fn charge(fx: Effect) {}",

@@ -121,7 +121,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Rejected> {
-        self.tracer.note("unit struct", name);
+        self.tracer.note_named("unit struct", name);
         visitor.visit_unit()
     }
 
@@ -130,7 +130,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, Rejected> {
-        self.tracer.note("newtype", name);
+        self.tracer.note_named("newtype", name);
         self.within(std::any::type_name::<V::Value>(), |probe| {
             visitor.visit_newtype_struct(probe)
         })
@@ -157,7 +157,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         len: usize,
         visitor: V,
     ) -> Result<V::Value, Rejected> {
-        self.tracer.note("tuple struct", name);
+        self.tracer.note_named("tuple struct", name);
         self.tracer.note("tuple", &len.to_string());
         self.within(std::any::type_name::<V::Value>(), |probe| {
             probe.elements(len, &[], visitor)
@@ -180,7 +180,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Rejected> {
-        self.tracer.note("struct", name);
+        self.tracer.note_named("struct", name);
         self.within(std::any::type_name::<V::Value>(), |probe| {
             probe.elements(fields.len(), fields, visitor)
         })
@@ -192,7 +192,7 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Rejected> {
-        self.tracer.note("enum", name);
+        self.tracer.note_named("enum", name);
         let type_name = std::any::type_name::<V::Value>();
         let is_outermost = !self.tracer.stack.contains(&type_name);
         self.within(type_name, |probe| {

@@ -197,3 +197,51 @@ fn shapes_are_on_disk_and_stay_what_they_are() {
 
 const GOLDEN_TRIP: u64 = 6_263_627_904_853_095_450;
 const GOLDEN_LINES: u64 = 924_784_306_567_470_362;
+
+mod kept {
+    use super::*;
+
+    #[derive(Deserialize)]
+    #[allow(dead_code)]
+    pub(super) struct FlatV1 {
+        pub(super) cents: u64,
+    }
+
+    pub(super) mod flat {
+        use super::*;
+
+        #[derive(Deserialize)]
+        #[allow(dead_code)]
+        pub(in super::super) struct Flat {
+            pub(in super::super) cents: u64,
+        }
+    }
+
+    pub(super) mod now {
+        use super::*;
+
+        #[derive(Deserialize)]
+        #[allow(dead_code)]
+        pub(in super::super) struct Flat {
+            pub(in super::super) euros: u32,
+        }
+    }
+}
+
+#[test]
+fn an_earlier_struct_is_found_under_its_new_name_and_only_the_outermost_name_is_exchanged() {
+    assert_ne!(shape_of::<kept::FlatV1>(), shape_of::<kept::flat::Flat>());
+    assert_eq!(
+        shape_of_past::<kept::FlatV1, kept::now::Flat>(),
+        shape_of::<kept::flat::Flat>()
+    );
+    // Under its own name it is found as well.
+    assert_eq!(
+        shape_of_past::<kept::flat::Flat, kept::now::Flat>(),
+        shape_of::<kept::flat::Flat>()
+    );
+    assert_ne!(
+        shape_of_past::<kept::FlatV1, kept::now::Flat>(),
+        shape_of::<kept::now::Flat>()
+    );
+}

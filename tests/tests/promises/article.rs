@@ -157,7 +157,7 @@ fn a_target_that_lost_one_record_makes_its_initiator_fail_with_a_typed_outcome()
     let other = world.open_as::<Counter>("initiator", "other");
     assert_eq!(world.run(counter.increment()).unwrap(), 1);
     assert_eq!(world.run(other.increment()).unwrap(), 1);
-    world.forget("target", counter.dialog().id());
+    world.forget_dialog("target", counter.dialog().id());
     let answer = world.run(counter.increment());
     assert!(
         matches!(

@@ -133,7 +133,7 @@ fn an_answer_or_a_state_that_is_too_large_says_so_and_leaves_nothing_behind() {
             matches!(why, CallError::TooLarge { bytes, limit } if bytes > limit)
                 && why.knowledge() == Knowledge::NotSent
         };
-        let why = world.run(large.show(300 * 1024)).unwrap_err();
+        let why = world.run(large.show(5 * 1024 * 1024)).unwrap_err();
         assert!(too_large(&why), "{why:?}");
         let why = world.run(large.grow(2 * 1024 * 1024)).unwrap_err();
         assert!(too_large(&why), "{why:?}");

@@ -13,12 +13,13 @@ use tokio::sync::oneshot;
 
 use super::{
     Learned, LineState, PlainCall, PlainSpec, Shard,
-    commands::not_sent,
+    cells::Waiter,
+    commands::{millis, not_sent},
     names::{Name, Recorded, forget_first},
     txn::Txn,
 };
 use crate::{
-    dialog::{Encoded, Heard, Knowledge, Outcome, Sent},
+    dialog::{Encoded, Heard, Knowledge, Never, OpenSpec, Outcome, Sent},
     digest::Digest,
     node::{
         address::Address,
@@ -40,7 +41,7 @@ struct Batch {
 
 impl Batch {
     /// Refused whole, before anything of it is said: half an opening would be another one.
-    fn refusal(&self, limits: &Limits) -> Option<Outcome> {
+    fn refusal(&self, limits: &Limits, pending: bool) -> Option<Outcome> {
         let all = || {
             self.tells
                 .iter()
@@ -51,7 +52,11 @@ impl Batch {
             let (bytes, limit) = (bytes as u64, limit as u64);
             (bytes > limit).then_some(Outcome::TooLarge { bytes, limit })
         };
-        let longest = outcome(all().max().unwrap_or(0), MAX_MESSAGE_BYTES);
+        let most = limits.max_message_bytes.min(MAX_MESSAGE_BYTES);
+        let longest = outcome(all().max().unwrap_or(0), most);
+        if !pending {
+            return longest;
+        }
         let together = || outcome(all().sum(), limits.max_initiation_bytes);
         let (count, most) = (all().count() as u64, limits.max_initiation_messages);
         let many = || {
@@ -89,21 +94,26 @@ impl Shard {
             first,
             ask,
             once,
+            within,
             opening,
             answer,
         } = sent;
-        let batch = batch(first, ask).map_err(|(name, cause)| {
+        let until = within.map(|time| txn.now.saturating_add(millis(time)));
+        let batch = batch(&spec.open, first, ask).map_err(|(name, cause)| {
             Outcome::Codec(format!(
                 "the arguments of `{name}` could not be encoded: {cause}"
             ))
         });
-        let batch = match batch.and_then(|batch| match batch.refusal(&self.shared.limits) {
+        // Only pending work must be said in one frame; after a handshake messages wait for their turn.
+        let pending = opening && spec.open.mode == Mode::Pending;
+        let limits = &self.shared.limits;
+        let batch = match batch.and_then(|batch| match batch.refusal(limits, pending) {
             Some(refusal) => Err(refusal),
             None => Ok(batch),
         }) {
             Ok(batch) => batch,
             Err(outcome) => {
-                refuse(txn, answer, outcome);
+                settle(txn, answer, outcome);
                 return Ok(());
             }
         };
@@ -122,8 +132,9 @@ impl Shard {
                     txn.output.answers.push((answer, Heard::Outcome(outcome)));
                     return Ok(());
                 }
-                Recorded::Running(request) => {
-                    self.wait_for(txn, &line, request, answer);
+                Recorded::Running(request, since_ms) => {
+                    let waiter = Waiter { answer, until };
+                    self.wait_for(txn, &line, (request, since_ms), waiter);
                     return Ok(());
                 }
                 Recorded::Conflict => {
@@ -136,23 +147,28 @@ impl Shard {
                 }
             }
         }
+        if let Some(damaged) = self.damage_of(address) {
+            settle(txn, answer, damaged);
+            return Ok(());
+        }
         if exists && self.is_orphan(address)? {
             // Nothing is sent that nobody here could take; the dialog waits for a program that serves it again.
-            refuse(txn, answer, Outcome::NoRoute(spec.open.service.to_owned()));
+            settle(txn, answer, Outcome::NoRoute(spec.open.service.to_owned()));
             return Ok(());
         }
         if !exists {
             // Ended and forgotten: a handle never opens its dialog twice.
             if let Knowledge::Ended(ending) = line.knowledge() {
-                refuse(txn, answer, not_sent(Some(&ending)));
+                settle(txn, answer, not_sent(Some(&ending)));
                 return Ok(());
             }
-            if let Err(outcome) = self.open_line(txn, &spec, address)? {
-                refuse(txn, answer, outcome);
+            if let Err(outcome) = self.open_line(txn, &spec, address, within)? {
+                settle(txn, answer, outcome);
                 return Ok(());
             }
         }
-        self.speak(txn, address, batch, name.as_ref(), answer, &line)
+        let waiter = Waiter { answer, until };
+        self.speak(txn, address, batch, name.as_ref(), waiter, &line)
     }
 
     /// Brings the dialog of a handle into memory. A key whose dialog certainly never reached anybody is opened anew: only
@@ -210,13 +226,14 @@ impl Shard {
         txn: &mut Txn<'_>,
         spec: &PlainSpec,
         address: Address,
+        within: Option<Duration>,
     ) -> Result<Result<(), Outcome>, StoreFault> {
         let owner = if spec.key.is_some() {
             Owner::Keyed
         } else {
             Owner::Volatile
         };
-        let opened = self.open_initiator(txn, address, &spec.open, owner)?;
+        let opened = self.open_initiator(txn, address, &spec.open, owner, within)?;
         if let (Ok(()), Some(key)) = (&opened, &spec.key) {
             let row = encode(&KeyRow::new(address)).map_err(super::txn::encoding)?;
             txn.writes.push(Write {
@@ -234,7 +251,7 @@ impl Shard {
         address: Address,
         batch: Batch,
         name: Option<&Name>,
-        answer: oneshot::Sender<Heard>,
+        waiter: Waiter,
         line: &Arc<LineState>,
     ) -> Result<(), StoreFault> {
         let Batch {
@@ -245,28 +262,38 @@ impl Shard {
         } = batch;
         for tell in tells {
             if let Err(outcome) = self.say(txn, address, tell, false, Ask::default())? {
-                refuse(txn, answer, outcome);
+                settle(txn, waiter.answer, outcome);
                 return Ok(());
             }
         }
         let name = name.map(Name::to_text);
         let record = Ask {
-            then: None,
             name: name.clone().map(|name| (name, digest)),
+            ..Ask::default()
         };
+        let is_told = ask.kind == MessageKind::Tell;
         let request = match self.say(txn, address, ask, closing, record)? {
             Ok(request) => request,
             Err(outcome) => {
-                refuse(txn, answer, outcome);
+                settle(txn, waiter.answer, outcome);
                 return Ok(());
             }
         };
-        self.wait_for(txn, line, request, answer);
+        if is_told {
+            // Nobody answers it: that it is taken over is all there is to know.
+            if let Some(cell) = self.endpoints.get_mut(&address) {
+                cell.attach(line);
+            }
+            settle(txn, waiter.answer, Outcome::Ok(Vec::new()));
+            return Ok(());
+        }
+        self.wait_for(txn, line, (request, txn.now), waiter);
         match name {
             Some(name) => {
                 let named = Named {
                     digest,
                     request,
+                    since_ms: txn.now,
                     outcome: None,
                 };
                 self.record_name(txn, address, name, named)
@@ -280,22 +307,69 @@ impl Shard {
         &mut self,
         txn: &mut Txn<'_>,
         line: &Arc<LineState>,
-        request: u64,
-        answer: oneshot::Sender<Heard>,
+        (request, since_ms): (u64, u64),
+        waiter: Waiter,
     ) {
         let Some(cell) = self.endpoints.get_mut(&line.address()) else {
             return;
         };
-        cell.waiters.entry(request).or_default().push(answer);
+        let hurries = waiter.until.is_some();
+        cell.waiters.entry(request).or_default().push(waiter);
         cell.attach(line);
-        let since = UNIX_EPOCH + Duration::from_millis(txn.now);
+        let since = UNIX_EPOCH + Duration::from_millis(since_ms);
         let said = (Arc::clone(line), Learned::Said(request, since));
         txn.output.learned.push(said);
+        if hurries {
+            self.arm_endpoint(line.address());
+        }
+    }
+
+    /// What is known of a named request, from what is written.
+    pub(super) fn on_knowledge(
+        &mut self,
+        line: &LineState,
+        name: String,
+        answer: oneshot::Sender<Knowledge>,
+    ) -> Result<(), StoreFault> {
+        let address = line.address();
+        self.ensure_endpoint(address)?;
+        let known = match self.damage_of(address) {
+            Some(damaged) => damaged.into_failure::<Never>().knowledge(),
+            None => self.knowledge_of(address, &Name::Once(name).to_text())?,
+        };
+        let mut txn = Txn::new(self.shared.clock.now_ms());
+        txn.output.known.push((answer, known));
+        self.commit(txn).map(drop)
     }
 
     pub(super) fn on_dropped(&mut self, line: &LineState) -> Result<(), StoreFault> {
         let why = "its handle was dropped".to_owned();
         self.end_line(line.address(), Input::Abandon(FaultCode::PartnerGone, why))
+    }
+
+    /// A dialog that does not exist yet is attached with its first message, before anything can be heard of it.
+    pub(super) fn on_listen(&mut self, line: &Arc<LineState>) -> Result<(), StoreFault> {
+        self.ensure_endpoint(line.address())?;
+        let (ending, outcome) = match (self.endpoints.get_mut(&line.address()), line.knowledge()) {
+            (Some(cell), _) => {
+                cell.attach(line);
+                let Some(ending) = cell.record.endpoint.ending().cloned() else {
+                    return Ok(());
+                };
+                let outcome = self.ending_outcome(line.address(), &ending);
+                (ending, outcome)
+            }
+            // Ended and forgotten.
+            (None, Knowledge::Ended(ending)) => {
+                let outcome = not_sent(Some(&ending));
+                (ending, outcome)
+            }
+            (None, _) => return Ok(()),
+        };
+        let mut txn = Txn::new(self.shared.clock.now_ms());
+        let learned = Learned::Ended(ending, outcome);
+        txn.output.learned.push((Arc::clone(line), learned));
+        self.commit(txn).map(drop)
     }
 
     pub(super) fn on_close(&mut self, line: &LineState) -> Result<(), StoreFault> {
@@ -324,23 +398,30 @@ impl Shard {
     }
 }
 
-fn refuse(txn: &mut Txn<'_>, answer: oneshot::Sender<Heard>, outcome: Outcome) {
+fn settle(txn: &mut Txn<'_>, answer: oneshot::Sender<Heard>, outcome: Outcome) {
     txn.output.answers.push((answer, Heard::Outcome(outcome)));
 }
 
-fn batch(first: Vec<Encoded>, ask: Encoded) -> Result<Batch, (&'static str, CodecError)> {
+fn batch(
+    spec: &OpenSpec,
+    first: Vec<Encoded>,
+    ask: Encoded,
+) -> Result<Batch, (&'static str, CodecError)> {
     let mut digest = Digest::default();
     let closing = ask.closing;
     let mut outgoing = |call: Encoded, kind| {
         let body = call.body.map_err(|cause| (call.name, cause))?;
+        let tag = spec.tag(call.handler);
         digest.mix(&call.handler.to_le_bytes());
+        // The recorded answer of another signature is not an answer to this.
+        digest.mix(&tag.to_le_bytes());
         digest.mix(&body);
         Ok(Outgoing {
             kind,
-            currency: false,
+            currency: call.currency,
             re: 0,
             handler: call.handler,
-            version: 1,
+            version: tag,
             body: body.into(),
         })
     };
@@ -348,7 +429,12 @@ fn batch(first: Vec<Encoded>, ask: Encoded) -> Result<Batch, (&'static str, Code
         .into_iter()
         .map(|call| outgoing(call, MessageKind::Tell))
         .collect::<Result<_, _>>()?;
-    let ask = outgoing(ask, MessageKind::Ask)?;
+    let kind = if ask.currency {
+        MessageKind::Tell
+    } else {
+        MessageKind::Ask
+    };
+    let ask = outgoing(ask, kind)?;
     Ok(Batch {
         tells,
         ask,

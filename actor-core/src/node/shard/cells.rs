@@ -4,18 +4,19 @@
 //! any time between transactions and read back; only volatile endpoints live here alone.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
 };
 
 use actor_store::{StoreFault, Table};
 use tokio::sync::oneshot;
 
-use super::{LineState, Shard, Who, txn::Txn};
+use super::{LineState, Shard, Who, half_open::VOLATILE_BYTES, txn::Txn};
 use crate::{
-    dialog::{Actor, Heard, Service},
+    coverage::{self, Rare},
+    dialog::{Actor, Heard, Outcome, Service},
     node::{
-        address::{Address, actor_key},
+        address::{Address, actor_key, outbox_key},
         record::{ActorRecord, EndpointRecord, Named, Owner},
         shell::SCAN_EVERY_MS,
     },
@@ -29,11 +30,20 @@ pub(super) const MAX_CELLS: usize = 16_384;
 /// memory only, and dropping it would cost a retry for each message.
 const TALKING_MS: u64 = 1000;
 
+/// A caller in plain code, and until when it waits.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) answer: oneshot::Sender<Heard>,
+    pub(super) until: Option<u64>,
+}
+
 /// An endpoint in memory.
 pub(super) struct EndpointCell {
     pub(super) record: EndpointRecord,
     /// Callers in plain code that wait for an answer, by request.
-    pub(super) waiters: BTreeMap<u64, Vec<oneshot::Sender<Heard>>>,
+    pub(super) waiters: BTreeMap<u64, Vec<Waiter>>,
+    /// How often something was said again since this cell is in memory.
+    pub(super) rounds: u32,
     /// Named requests of a volatile dialog.
     pub(super) named: BTreeMap<String, Named>,
     /// Handles in plain code that are told what is known.
@@ -42,8 +52,12 @@ pub(super) struct EndpointCell {
     pub(super) retry_at: Option<u64>,
     /// This cell's entry among the shard's deadlines.
     pub(super) armed: Option<u64>,
+    /// Messages of its outbox whose bodies lie in rows of their own.
+    pub(super) rows: BTreeSet<u64>,
     /// Something changed that need not be durable yet.
     pub(super) unwritten: bool,
+    /// It has no record in the store.
+    pub(super) memory_only: bool,
     pub(super) used: u64,
 }
 
@@ -57,24 +71,68 @@ pub(super) struct ActorCell {
     pub(super) used: u64,
     /// Its record is to be deleted.
     pub(super) gone: bool,
+    /// It has no record in the store. One that was stored before its dialog became volatile keeps its record.
+    pub(super) memory_only: bool,
+}
+
+impl ActorCell {
+    pub(super) fn new(service: Arc<Service>, record: ActorRecord, used: u64) -> Self {
+        Self {
+            service,
+            record,
+            live: None,
+            armed: None,
+            used,
+            gone: false,
+            memory_only: false,
+        }
+    }
+
+    pub(super) fn is_volatile(&self) -> bool {
+        self.memory_only
+    }
 }
 
 impl EndpointCell {
     pub(super) fn new(record: EndpointRecord, used: u64) -> Self {
         Self {
+            memory_only: record.owner == Owner::Volatile,
             record,
             waiters: BTreeMap::new(),
+            rounds: 0,
             named: BTreeMap::new(),
             lines: Vec::new(),
             retry_at: None,
             armed: None,
+            rows: BTreeSet::new(),
             unwritten: false,
             used,
         }
     }
 
+    /// When a caller or a continuation has waited long enough, at the earliest.
+    fn overdue_at(&self) -> Option<u64> {
+        let callers = self.waiters.values().flatten();
+        callers.filter_map(|waiter| waiter.until).min()
+    }
+
+    /// What is known of a request that is not answered.
+    pub(super) fn doubt(&self, request: u64) -> Option<(u64, u32)> {
+        let ask = self.record.asks.get(&request)?;
+        Some((
+            ask.since_ms,
+            1 + self.rounds - ask.rounds_before.min(self.rounds),
+        ))
+    }
+
+    /// What is heard of a request whose time has passed.
+    pub(super) fn overdue_outcome(&self, request: u64) -> Outcome {
+        let (since_ms, attempts) = self.doubt(request).unwrap_or_default();
+        Outcome::Overdue { since_ms, attempts }
+    }
+
     pub(super) fn is_volatile(&self) -> bool {
-        self.record.owner == Owner::Volatile
+        self.memory_only
     }
 
     /// Lives in memory alone and has something left to do. An ended volatile dialog that nobody must be told of is not
@@ -131,26 +189,56 @@ impl Shard {
             cell.used = used;
             return Ok(true);
         }
-        let Some(value) = self
-            .shared
-            .store
-            .get(Table::Endpoints, &address.to_bytes())?
-        else {
-            return Ok(false);
+        let remembered = self.memory.endpoint(&address);
+        let memory_only = remembered.is_some();
+        let (record, bytes) = if let Some(record) = remembered {
+            (record, VOLATILE_BYTES)
+        } else {
+            let key = address.to_bytes();
+            let who = Who::Endpoint(address);
+            match self.load::<EndpointRecord>(Table::Endpoints, &key, who)? {
+                Some(loaded) => loaded,
+                None => return Ok(false),
+            }
         };
-        let record: EndpointRecord = self.shared.decode(Table::Endpoints, &value)?;
         let mut cell = EndpointCell::new(record, used);
+        cell.memory_only = memory_only;
+        if !memory_only {
+            self.unstow(address, &mut cell)?;
+        }
         let effects = cell
             .record
             .endpoint
             .step(Input::Restarted, &self.shared.env());
         self.endpoints.insert(address, cell);
+        self.recount_half_open(address, bytes as u64);
         self.apply_timers(address, &effects.timers);
         self.arm_endpoint(address);
         Ok(true)
     }
 
-    /// A volatile initiator of an earlier life of this store is gone for good; its target learns it at the first
+    /// Bodies that the record leaves out.
+    fn unstow(&self, address: Address, cell: &mut EndpointCell) -> Result<(), StoreFault> {
+        let endpoint = &mut cell.record.endpoint;
+        cell.rows = endpoint.stowed().map(|message| message.seq).collect();
+        for seq in &cell.rows {
+            let row = self
+                .shared
+                .store
+                .get(Table::Outbox, &outbox_key(address, *seq))?;
+            let Some(row) = row else {
+                let detail = format!(
+                    "the body of message {seq} of {} is gone",
+                    address.key.dialog
+                );
+                return Err(self.shared.damaged(Table::Outbox, detail));
+            };
+            endpoint.unstow(*seq, row.bytes);
+        }
+        Ok(())
+    }
+
+    /// A volatile partner of an earlier life of this store is gone for good; the other side learns it at the first
     /// occasion.
     pub(super) fn lost_partner(&self, address: Address) -> Option<LocalItem> {
         let endpoint = &self.endpoints.get(&address)?.record.endpoint;
@@ -159,6 +247,9 @@ impl Shard {
             && endpoint
                 .volatile_partner()
                 .is_some_and(|life| life != self.shared.incarnation);
+        if lost {
+            coverage::sometimes(Rare::VolatilePartnerLost);
+        }
         lost.then(|| LocalItem::Fault {
             seq: endpoint.recv_next(),
             code: FaultCode::PartnerGone,
@@ -173,44 +264,69 @@ impl Shard {
             cell.used = used;
             return Ok(!cell.gone);
         }
-        let Some(value) = self.shared.store.get(Table::Actors, &actor_key(actor))? else {
-            return Ok(false);
+        let remembered = self.memory.actor(&actor);
+        let memory_only = remembered.is_some();
+        let record: ActorRecord = if let Some(record) = remembered {
+            record
+        } else {
+            let key = actor_key(actor);
+            let who = Who::Actor(actor);
+            match self.load::<ActorRecord>(Table::Actors, &key, who)? {
+                Some((record, _)) => record,
+                None => return Ok(false),
+            }
         };
-        let record: ActorRecord = self.shared.decode(Table::Actors, &value)?;
         let Some(service) = self.shared.registry.get(&record.service).cloned() else {
             // Served when it was written: it waits for a program that serves it again, or for its deadline.
             tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");
             return Ok(false);
         };
-        self.actors.insert(
-            actor,
-            ActorCell {
-                service,
-                record,
-                live: None,
-                armed: None,
-                used,
-                gone: false,
-            },
-        );
+        let mut cell = ActorCell::new(service, record, used);
+        cell.memory_only = memory_only;
+        self.actors.insert(actor, cell);
         self.arm_actor(actor);
         Ok(true)
     }
 
-    /// Rolls a transaction back: its cells are read again from what the store last got.
-    pub(super) fn forget(&mut self, txn: &Txn<'_>) {
+    /// Rolls a transaction back: its cells are read again from what the store last got. What had come in frames before it
+    /// began is still here.
+    ///
+    /// One that was to say something again is read at once and does so at its time: otherwise a step that fails again
+    /// and again because its partner is busy would keep the partner from ever hearing why.
+    pub(super) fn forget(&mut self, txn: &mut Txn<'_>) -> Result<(), StoreFault> {
+        let mut talking = Vec::new();
         for address in &txn.endpoints {
-            if self
-                .endpoints
-                .get(address)
-                .is_some_and(|cell| !cell.is_volatile())
-            {
+            let Some(cell) = self.endpoints.get(address) else {
+                continue;
+            };
+            if cell.record.owner != Owner::Volatile {
+                let attempt = cell.record.endpoint.attempt();
+                talking.extend(cell.retry_at.map(|at| (*address, at, attempt)));
                 self.remove_endpoint(*address);
             }
         }
         for actor in &txn.actors {
             self.remove_actor(*actor);
         }
+        for (address, at, attempt) in talking {
+            if self.ensure_endpoint(address)?
+                && let Some(cell) = self.endpoints.get_mut(&address)
+                && let Some(retry_at) = &mut cell.retry_at
+            {
+                cell.record.endpoint.resume(attempt);
+                *retry_at = at;
+                self.arm_endpoint(address);
+            }
+        }
+        for (address, received) in std::mem::take(&mut txn.received) {
+            if self.ensure_endpoint(address)?
+                && let Some(cell) = self.endpoints.get_mut(&address)
+                && !cell.is_volatile()
+            {
+                cell.record.endpoint.restore(received);
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn remove_endpoint(&mut self, address: Address) {
@@ -244,18 +360,21 @@ impl Shard {
                 due.remove(&(at, who));
             }
         };
+        let memory = &mut self.memory;
         self.endpoints.retain(|address, cell| {
             let kept = cell.used >= horizon
                 || !cell.waiters.is_empty()
+                || cell.lines().any(|line| line.listens())
                 || cell.is_needed()
                 || cell.is_talking(now);
             if !kept {
+                memory.drop_endpoint(address);
                 drop_entry(cell.armed, Who::Endpoint(*address));
             }
             kept
         });
         self.actors.retain(|actor, cell| {
-            let kept = cell.used >= horizon;
+            let kept = cell.used >= horizon || cell.is_volatile();
             if !kept {
                 drop_entry(cell.armed, Who::Actor(*actor));
             }
@@ -288,15 +407,18 @@ impl Shard {
         let Some(cell) = self.endpoints.get(&address) else {
             return;
         };
-        let deadlines = cell
-            .record
-            .deadlines
-            .values()
-            .map(|due| self.patient(cell.record.opened_ms, *due))
-            .min();
-        if let Some(due) = deadlines.into_iter().chain(cell.retry_at).min() {
+        let due = [self.deadline_of(cell), cell.overdue_at(), cell.retry_at];
+        if let Some(due) = due.into_iter().flatten().min() {
             self.arm(due, Who::Endpoint(address));
         }
+    }
+
+    /// The first deadline of its record, as late as it counts; none while the clock is not believed.
+    pub(super) fn deadline_of(&self, cell: &EndpointCell) -> Option<u64> {
+        let record = &cell.record;
+        let counts = !self.gives_nothing_up() || record.endpoint.ending().is_some();
+        let due = record.deadline().filter(|_| counts)?;
+        Some(self.patient(record.opened_ms, due))
     }
 
     pub(super) fn arm_actor(&mut self, actor: DialogId) {

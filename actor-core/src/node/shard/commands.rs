@@ -7,19 +7,19 @@ use tracing::{debug, error};
 
 use super::{
     Shard,
-    cells::EndpointCell,
+    cells::{ActorCell, EndpointCell},
     handler::{Failed, Retry},
     txn::Txn,
 };
 use crate::{
-    dialog::{Command, Continuation, Encoded, OpenSpec, Outcome, Replied},
+    dialog::{Command, Continuation, Encoded, OpenSpec, Outcome, Replied, UNTAGGED},
     node::{
-        address::{Address, token},
+        address::Address,
         record::{AppTimer, Ask, EndpointRecord, Owner, Work},
     },
     protocol::{
         Abandoned, Carrier, DialogId, Ending, Endpoint, FaultCode, Input, MAX_MESSAGE_BYTES,
-        Message, MessageKind, Outgoing, SendRefusal,
+        Message, MessageKind, Outgoing, SendRefusal, Timeouts, TimerKind,
     },
 };
 
@@ -36,9 +36,14 @@ impl Shard {
                 txn.opens.insert(dialog, spec);
                 Ok(())
             }
-            Command::Send { dialog, call, then } => {
-                self.send_to_partner(txn, actor, dialog, call, then)
-            }
+            Command::Send {
+                dialog,
+                call,
+                then,
+                within,
+            } => self.send_to_partner(txn, actor, dialog, call, then, within),
+            Command::Tell { event } => self.tell_event(txn, actor, event),
+            Command::Listen { dialog, then, .. } => self.listen(txn, actor, dialog, then),
             Command::Reply { request, value } => self.keep_promise(txn, own, request, value),
             Command::Arm {
                 timer,
@@ -153,10 +158,11 @@ impl Shard {
         kind: MessageKind,
         body: Vec<u8>,
     ) -> Result<(), StoreFault> {
-        let (kind, body) = if body.len() > MAX_MESSAGE_BYTES {
+        let limit = self.shared.limits.max_message_bytes.min(MAX_MESSAGE_BYTES);
+        let (kind, body) = if body.len() > limit {
             error!(
                 target: "actor_core::dialog", dialog = %own.key.dialog, request, bytes = body.len(),
-                "an answer is longer than {MAX_MESSAGE_BYTES} bytes: its caller hears `NoAnswer`"
+                "an answer is longer than {limit} bytes: its caller hears `NoAnswer`"
             );
             (MessageKind::NoAnswer, Vec::new())
         } else {
@@ -170,7 +176,7 @@ impl Shard {
             currency: false,
             re: request,
             handler: 0,
-            version: 1,
+            version: UNTAGGED,
             body: body.into(),
         };
         self.input(txn, own, Input::Send(outgoing))
@@ -199,6 +205,7 @@ impl Shard {
         dialog: DialogId,
         call: Encoded,
         then: Option<Continuation>,
+        within: Option<Duration>,
     ) -> Result<(), StoreFault> {
         let address = Address::initiator(dialog, actor.slot());
         let refused = match call.body {
@@ -210,10 +217,21 @@ impl Shard {
                 txn,
                 actor,
                 address,
-                call.handler,
-                body,
+                Outgoing {
+                    kind: if then.is_some() {
+                        MessageKind::Ask
+                    } else {
+                        MessageKind::Tell
+                    },
+                    currency: call.currency,
+                    re: 0,
+                    handler: call.handler,
+                    version: call.tag,
+                    body: body.into(),
+                },
                 call.closing,
                 then.as_ref(),
+                within,
             )?,
         };
         match (refused, then) {
@@ -258,6 +276,7 @@ impl Shard {
                 why: format!("too many messages wait for the partner of `{handler}`"),
                 retry: Retry::Patient,
                 code: FaultCode::Poisoned,
+                running: None,
             });
             return Ok(());
         }
@@ -273,44 +292,49 @@ impl Shard {
         txn: &mut Txn<'_>,
         actor: DialogId,
         address: Address,
-        handler: u32,
-        body: Vec<u8>,
+        outgoing: Outgoing,
         closing: bool,
         then: Option<&Continuation>,
+        within: Option<Duration>,
     ) -> Result<Option<Outcome>, StoreFault> {
         if let Some(outcome) = txn.broken.get(&address.key.dialog).cloned() {
             return Ok(Some(outcome));
         }
-        if !self.ensure_endpoint(address)? {
-            let Some(spec) = txn.opens.get(&address.key.dialog).cloned() else {
-                return Ok(Some(Outcome::Closed));
-            };
-            if let Err(outcome) = self.open_initiator(txn, address, &spec, Owner::Child(actor))? {
-                return Ok(Some(outcome));
-            }
-            if let Some(cell) = self.actors.get_mut(&actor) {
-                cell.record.children.insert(address.key.dialog);
-            }
+        if let Some(outcome) = self.open_child(txn, actor, address, within)? {
+            return Ok(Some(outcome));
         }
-        let kind = if then.is_some() {
-            MessageKind::Ask
-        } else {
-            MessageKind::Tell
-        };
-        let outgoing = Outgoing {
-            kind,
-            currency: false,
-            re: 0,
-            handler,
-            version: 1,
-            body: body.into(),
-        };
+        let until = within.map(|time| txn.now.saturating_add(millis(time)));
         let ask = Ask {
             then: then.cloned(),
-            name: None,
+            until: until.filter(|_| then.is_some()),
+            ..Ask::default()
         };
         self.say(txn, address, outgoing, closing, ask)
             .map(Result::err)
+    }
+
+    /// The initiator of a partner to whom the first thing is said, if it is not there yet. Why there is none, if so.
+    pub(super) fn open_child(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+        address: Address,
+        within: Option<Duration>,
+    ) -> Result<Option<Outcome>, StoreFault> {
+        if self.ensure_endpoint(address)? {
+            return Ok(None);
+        }
+        let Some(spec) = txn.opens.get(&address.key.dialog).cloned() else {
+            return Ok(Some(Outcome::Closed));
+        };
+        let owner = Owner::Child(actor);
+        if let Err(outcome) = self.open_initiator(txn, address, &spec, owner, within)? {
+            return Ok(Some(outcome));
+        }
+        if let Some(cell) = self.actors.get_mut(&actor) {
+            cell.record.children.insert(address.key.dialog);
+        }
+        Ok(None)
     }
 
     /// A new initiator, looking for a partner here or on the network.
@@ -320,6 +344,7 @@ impl Shard {
         address: Address,
         spec: &Arc<OpenSpec>,
         owner: Owner,
+        within: Option<Duration>,
     ) -> Result<Result<(), Outcome>, StoreFault> {
         let carrier = if self.shared.registry.get(spec.service).is_some() {
             Carrier::Local
@@ -329,25 +354,62 @@ impl Shard {
             return Ok(Err(Outcome::NoRoute(spec.service.to_owned())));
         };
         let trace = self.trace_of(&owner, address.key.dialog);
-        let token = token(address.slot, self.shared.ids.random());
+        let timeouts = self.cascade(&owner, spec.timeouts, within, txn.now);
+        // What a volatile dialog opens dies with it.
+        let volatile = match &owner {
+            Owner::Child(parent) => self.actors.get(parent).is_some_and(ActorCell::is_volatile),
+            owner => *owner == Owner::Volatile,
+        };
+        let token = self.shared.mint(address.slot);
         let (endpoint, effects) = Endpoint::initiate(
             address.key.dialog,
             token,
             spec.service,
             spec.mode,
             carrier,
-            spec.timeouts,
+            timeouts,
             spec.contract,
-            owner == Owner::Volatile,
+            volatile,
             &self.shared.env(),
         );
+        let endpoint = if carrier == Carrier::Local && spec.is_volatile() {
+            endpoint.with_volatile_target(&self.shared.env())
+        } else {
+            endpoint
+        };
         let used = self.next_use();
-        self.endpoints.insert(
-            address,
-            EndpointCell::new(EndpointRecord::new(endpoint, owner, trace, txn.now), used),
-        );
+        let record = EndpointRecord::new(endpoint, owner, trace, txn.now);
+        let mut cell = EndpointCell::new(record, used);
+        cell.memory_only = volatile;
+        self.endpoints.insert(address, cell);
         self.absorb(txn, address, effects)?;
         Ok(Ok(()))
+    }
+
+    /// A subcontracted dialog lasts no longer than the one that opened it, and is looked for no longer than its first
+    /// request may wait.
+    fn cascade(
+        &self,
+        owner: &Owner,
+        timeouts: Timeouts,
+        within: Option<Duration>,
+        now: u64,
+    ) -> Timeouts {
+        let parent = match owner {
+            Owner::Child(parent) => self.endpoints.get(&Address::target(*parent)),
+            _ => None,
+        };
+        let until = parent.and_then(|cell| cell.record.deadlines.get(&TimerKind::Lifetime));
+        let left = until.map(|until| Duration::from_millis(until.saturating_sub(now)));
+        let lifetime = timeouts.lifetime.min(left.unwrap_or(Duration::MAX));
+        Timeouts {
+            lifetime,
+            initiation: timeouts
+                .initiation
+                .min(lifetime)
+                .min(within.unwrap_or(Duration::MAX)),
+            ..timeouts
+        }
     }
 
     /// A subcontracted dialog belongs to the work of the one that opened it; any other begins its own.
@@ -374,12 +436,23 @@ impl Shard {
         let endpoint = &cell.record.endpoint;
         let bytes = outgoing.body.len();
         if let Err(refusal) = endpoint.can_take(&outgoing, &self.shared.limits) {
-            return Ok(Err(refusal_outcome(refusal, bytes, endpoint.ending())));
+            let limit = endpoint.message_limit(&self.shared.limits);
+            return Ok(Err(refusal_outcome(
+                refusal,
+                bytes,
+                limit,
+                endpoint.ending(),
+            )));
         }
         let request = endpoint.send_next();
         let wants_answer = outgoing.kind == MessageKind::Ask;
         self.input(txn, address, Input::Send(outgoing))?;
         if wants_answer && let Some(cell) = self.endpoints.get_mut(&address) {
+            let ask = Ask {
+                since_ms: txn.now,
+                rounds_before: cell.rounds,
+                ..ask
+            };
             cell.record.asks.insert(request, ask);
         }
         if closing {
@@ -389,11 +462,21 @@ impl Shard {
     }
 }
 
-fn refusal_outcome(refusal: SendRefusal, bytes: usize, ending: Option<&Ending>) -> Outcome {
+/// Milliseconds, as many as there are.
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn refusal_outcome(
+    refusal: SendRefusal,
+    bytes: usize,
+    limit: usize,
+    ending: Option<&Ending>,
+) -> Outcome {
     match refusal {
         SendRefusal::TooLarge => Outcome::TooLarge {
             bytes: bytes as u64,
-            limit: MAX_MESSAGE_BYTES as u64,
+            limit: limit as u64,
         },
         SendRefusal::Closed => not_sent(ending),
         _ => Outcome::Busy,

@@ -29,14 +29,31 @@ impl Shard {
         address: Address,
         input: Input,
     ) -> Result<(), StoreFault> {
+        if matches!(input, Input::Consume) && self.holds_back(address)? {
+            return Ok(());
+        }
         let shared = std::sync::Arc::clone(&self.shared);
         let Some(cell) = self.endpoints.get_mut(&address) else {
             return Ok(());
         };
-        txn.endpoints.insert(address);
+        if txn.endpoints.insert(address)
+            && let Some(received) = cell.record.endpoint.received()
+        {
+            txn.received.insert(address, received);
+        }
         let before = cell.record.endpoint.recv_next();
         let effects = cell.record.endpoint.step(input, &shared.env());
-        let consumed = before..cell.record.endpoint.recv_next();
+        let EndpointKey { dialog, role } = address.key;
+        let token = cell.record.endpoint.token();
+        txn.output.notes.consumed(
+            dialog,
+            role,
+            token,
+            before..cell.record.endpoint.recv_next(),
+        );
+        // What was superseded before a message never had a row.
+        let delivered = effects.deliver.as_ref().map(|message| message.seq);
+        let consumed = delivered.unwrap_or(before)..cell.record.endpoint.recv_next();
         if cell.record.endpoint.carrier() == Carrier::Local && cell.stores_rows() {
             for seq in consumed {
                 txn.delete(Table::Inbox, inbox_key(address, seq));
@@ -63,16 +80,24 @@ impl Shard {
         let stored = cell.stores_rows();
         let partner = partner_address(cell);
         let trace = cell.record.trace.0;
+        let left = cell.record.deadlines.get(&TimerKind::Lifetime).copied();
+        let left = left.or_else(|| lifetime(&effects.timers, txn.now));
+        // How long the dialog may last at all, as both sides shall count it.
+        let ttl_ms = left.map_or(0, |until| until.saturating_sub(txn.now).max(1));
         txn.output
             .frames
             .extend(effects.frames.into_iter().map(|(to, mut frame)| {
                 frame.trace = trace;
+                if frame.dst_token.is_none() {
+                    frame.ttl_ms = ttl_ms;
+                }
                 (to, frame)
             }));
         if let Some(partner) = partner {
             txn.local.extend(effects.local.into_iter().map(|mut item| {
                 if let LocalItem::Open(open) = &mut item {
                     open.trace = trace;
+                    open.ttl_ms = ttl_ms;
                 }
                 (partner, item, stored)
             }));
@@ -147,6 +172,12 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         if address.key.role == Role::Target {
             if message.kind != MessageKind::Empty {
+                if let Some(cell) = self.endpoints.get(&address) {
+                    let token = cell.record.endpoint.token();
+                    txn.output
+                        .notes
+                        .accepted(address.key.dialog, token, message.seq);
+                }
                 txn.work
                     .push_back((address.key.dialog, Work::Message(message)));
             }
@@ -156,11 +187,35 @@ impl Shard {
             MessageKind::AnswerOk => Outcome::Ok(message.body.to_vec()),
             MessageKind::AnswerErr => Outcome::Err(message.body.to_vec()),
             MessageKind::NoAnswer => no_answer(&message.body),
-            MessageKind::Empty | MessageKind::Tell | MessageKind::Ask | MessageKind::Event => {
+            MessageKind::Event => {
+                self.hear_event(txn, address, message);
                 return Ok(());
             }
+            MessageKind::Empty | MessageKind::Tell | MessageKind::Ask => return Ok(()),
         };
         self.answered(txn, address, message.re, outcome)
+    }
+
+    /// To those who listen, with this commit. Without a listener it is dropped here: it was consumed like any message,
+    /// so it holds up neither what comes after it nor its sender (M11).
+    fn hear_event(&mut self, txn: &mut Txn<'_>, address: Address, message: Message) {
+        let Some(cell) = self.endpoints.get(&address) else {
+            return;
+        };
+        if let (Some(then), Owner::Child(parent)) = (&cell.record.events, &cell.record.owner) {
+            let resume = then.clone().resumed(Outcome::Ok(message.body.to_vec()));
+            txn.work.push_back((*parent, resume));
+            return;
+        }
+        let readers = cell.lines().filter(|line| line.listens());
+        let before = txn.output.learned.len();
+        txn.output.learned.extend(readers.map(|line| {
+            let event = std::sync::Arc::clone(&message.body);
+            (line, Learned::Event(event, message.currency))
+        }));
+        if txn.output.learned.len() == before {
+            debug!(target: "actor_core::dialog", dialog = %address.key.dialog, seq = message.seq, "an event that nobody reads");
+        }
     }
 
     /// A request of this initiator has its outcome: record it, tell who waits.
@@ -183,7 +238,7 @@ impl Shard {
         for waiter in cell.waiters.remove(&request).unwrap_or_default() {
             txn.output
                 .answers
-                .push((waiter, Heard::Outcome(outcome.clone())));
+                .push((waiter.answer, Heard::Outcome(outcome.clone())));
         }
         if let (Some(then), Owner::Child(parent)) = (ask.then, &cell.record.owner) {
             let partner = then.opening.then_some(address.key.dialog);
@@ -199,6 +254,7 @@ impl Shard {
             let named = Named {
                 digest,
                 request,
+                since_ms: ask.since_ms,
                 outcome: Some(outcome),
             };
             self.record_name(txn, address, name, named)?;
@@ -217,7 +273,6 @@ impl Shard {
         match notice {
             Notice::Bound => debug!(target: "actor_core::dialog", %dialog, "bound"),
             Notice::Confirmed => {
-                txn.half_open -= 1;
                 txn.work.push_back((dialog, Work::Establish));
             }
             Notice::Established => debug!(target: "actor_core::dialog", %dialog, "established"),
@@ -230,7 +285,8 @@ impl Shard {
             Notice::Retransmit { messages, attempt } => {
                 add(&counters.retransmitted, messages as u64);
                 debug!(target: "actor_core::dialog", %dialog, messages, attempt, "retransmit");
-                if let Some(cell) = self.endpoints.get(&address) {
+                if let Some(cell) = self.endpoints.get_mut(&address) {
+                    cell.rounds = cell.rounds.saturating_add(1);
                     let learned = cell.lines().map(|line| (line, Learned::SaidAgain));
                     txn.output.learned.extend(learned);
                 }
@@ -246,6 +302,17 @@ impl Shard {
         }
         Ok(())
     }
+}
+
+/// When the lifetime ends that is only now to begin.
+fn lifetime(timers: &[TimerOp], now: u64) -> Option<u64> {
+    timers.iter().find_map(|timer| match timer {
+        TimerOp::Arm(TimerKind::Lifetime, after) => {
+            let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+            Some(now.saturating_add(after))
+        }
+        _ => None,
+    })
 }
 
 /// Why there is no answer: it was forgotten, or it was too large and its step rolled back.

@@ -1,7 +1,7 @@
 //! Endings: who is told, what is dropped, which partners of a finished actor are let go.
 
 use actor_store::StoreFault;
-use tracing::info;
+use tracing::{error, info};
 
 use super::{Learned, Shard, txn::Txn};
 use crate::{
@@ -24,11 +24,19 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         let dialog = address.key.dialog;
         txn.dirty.insert(address);
+        if let Some(cell) = self.endpoints.get(&address) {
+            let service = cell.record.endpoint.service();
+            let notes = &mut txn.output.notes;
+            notes.ended(dialog, address.key.role, service, ending);
+        }
         let counters = &self.shared.counters;
         match ending {
             Ending::Abandoned(why) => {
                 add(&counters.abandoned, 1);
                 info!(target: "actor_core::dialog", %dialog, role = ?address.key.role, %why, "abandoned");
+                if *why == Abandoned::StoreCloned {
+                    self.note_copy(address);
+                }
             }
             Ending::Discarded => {
                 add(&counters.discarded_pending, 1);
@@ -42,34 +50,39 @@ impl Shard {
         }
     }
 
+    /// A partner's store is alive twice, or ours is said to be.
+    fn note_copy(&self, address: Address) {
+        let cell = self.endpoints.get(&address);
+        if let Some(peer) = cell.and_then(|cell| cell.record.endpoint.peer()) {
+            error!(
+                target: "actor_core::node", store = %peer.store, node = %peer.node, dialog = %address.key.dialog,
+                "two instances run with copies of one store: stop both, keep one, give the other a new directory"
+            );
+        }
+    }
+
     fn initiator_ended(
         &mut self,
         txn: &mut Txn<'_>,
         address: Address,
         ending: &Ending,
     ) -> Result<(), StoreFault> {
-        // Before anything was established nothing permanent can have happened, however it ended.
-        let cell = self.endpoints.get(&address);
-        let in_doubt = cell.is_some_and(|cell| cell.record.endpoint.was_established());
-        let outcome = match ending {
-            Ending::Abandoned(Abandoned::NeverReached) => Outcome::NeverReached,
-            Ending::Abandoned(why) => Outcome::Abandoned {
-                why: why.clone(),
-                in_doubt,
-            },
-            _ => Outcome::Closed,
-        };
+        let outcome = self.ending_outcome(address, ending);
         self.fail_unanswered(txn, address, &outcome)?;
-        let Some(cell) = self.endpoints.get(&address) else {
+        let Some(cell) = self.endpoints.get_mut(&address) else {
             return Ok(());
         };
         let learned = cell
             .lines()
-            .map(|line| (line, Learned::Ended(ending.clone())));
+            .map(|line| (line, Learned::Ended(ending.clone(), outcome.clone())));
         txn.output.learned.extend(learned);
+        let listener = cell.record.events.take();
         let Owner::Child(parent) = cell.record.owner else {
             return Ok(());
         };
+        if let Some(then) = listener {
+            txn.work.push_back((parent, then.resumed(outcome)));
+        }
         // The parent may have been dropped from memory long ago; it must not remember this child for ever.
         if self.ensure_actor(parent)?
             && let Some(parent_cell) = self.actors.get_mut(&parent)
@@ -79,6 +92,21 @@ impl Shard {
             txn.dirty_actors.insert(parent);
         }
         Ok(())
+    }
+
+    /// The end of a dialog, as one who waits at its initiator hears it.
+    pub(super) fn ending_outcome(&self, address: Address, ending: &Ending) -> Outcome {
+        // Before anything was established nothing permanent can have happened, however it ended.
+        let cell = self.endpoints.get(&address);
+        let in_doubt = cell.is_some_and(|cell| cell.record.endpoint.was_established());
+        match ending {
+            Ending::Abandoned(Abandoned::NeverReached) => Outcome::NeverReached,
+            Ending::Abandoned(why) => Outcome::Abandoned {
+                why: why.clone(),
+                in_doubt,
+            },
+            _ => Outcome::Closed,
+        }
     }
 
     /// What is still unanswered never will be.
@@ -108,9 +136,7 @@ impl Shard {
         let Some(cell) = self.actors.get(&actor) else {
             return Ok(());
         };
-        if cell.record.pending {
-            txn.half_open -= 1;
-        }
+        let held = cell.record.is_held();
         match ending {
             // Pending work is dropped without a word: nothing of it ever happened.
             Ending::Abandoned(why) if !cell.record.pending => {
@@ -123,7 +149,7 @@ impl Shard {
             }
             // A goodbye ends the talking, not the work that was taken over: a message that waits for another attempt was
             // acknowledged, and its sender will not say it again.
-            _ if !cell.record.work.is_empty() => {
+            _ if !cell.record.work.is_empty() && !held => {
                 txn.actors.insert(actor);
                 txn.dirty_actors.insert(actor);
                 if let Some(cell) = self.actors.get_mut(&actor) {
@@ -148,6 +174,7 @@ impl Shard {
         txn.dirty_actors.insert(actor);
         cell.gone = true;
         cell.live = None;
+        let held = cell.record.is_held();
         for child in std::mem::take(&mut cell.record.children) {
             let address = Address::initiator(child, actor.slot());
             if !self.ensure_endpoint(address)? {
@@ -166,6 +193,9 @@ impl Shard {
                 Input::Close
             };
             self.input(txn, address, input)?;
+        }
+        if held {
+            self.bury_held(txn, actor)?;
         }
         Ok(())
     }

@@ -1,25 +1,23 @@
 //! Frames from other nodes: to the endpoint they name, to a new target, or refused without a trace.
 
-use std::sync::atomic::Ordering;
+use std::{sync::Arc, time::Duration};
 
 use actor_store::StoreFault;
 
-use super::{Shard, cells::EndpointCell, txn::Txn};
+use super::{Shard, Who, cells::EndpointCell, txn::Txn};
 use crate::{
+    coverage::{self, Rare},
+    dialog::Service,
     node::{
-        address::{Address, token},
+        address::Address,
         record::{EndpointRecord, Owner},
         stats::add,
     },
     protocol::{
-        Carrier, Destination, DialogId, Endpoint, FaultCode, Frame, Input, Role, Stage, refuse,
-        reject,
+        Carrier, Destination, DialogId, Endpoint, FaultCode, Frame, FrameKind, Input, Message,
+        Mutant, Role, Stage, Timeouts, Token, refuse, reject,
     },
 };
-
-/// Targets that hold pending work of initiators who have not come back, at most; above it openings are refused without
-/// creating anything.
-pub(super) const MAX_HALF_OPEN: u64 = 100_000;
 
 impl Shard {
     pub(super) fn on_frame(&mut self, frame: Frame) -> Result<(), StoreFault> {
@@ -31,7 +29,12 @@ impl Shard {
         };
         if !self.ensure_endpoint(address)? {
             return match frame.dst_token {
+                Some(token) if self.shared.is_mutant(Mutant::AmnesiaAccept) => {
+                    self.start_over(address, token, &frame)
+                }
                 Some(_) => self.reply(&frame, reject(&frame)),
+                // Nothing begins in the place of something that cannot be read.
+                None if self.damaged.contains_key(&Who::Endpoint(address)) => Ok(()),
                 None => self.on_opening(address, &frame),
             };
         }
@@ -43,7 +46,9 @@ impl Shard {
             shard.input(txn, address, Input::Frame(frame.clone()))?;
             shard.consume(txn, address)
         })?;
-        self.consume_rest(address, &frame)
+        self.consume_rest(address, &frame)?;
+        self.dismiss_half_open(address);
+        Ok(())
     }
 
     /// Its actor is of a service that this program does not serve: messages and answers for it are left to be said
@@ -70,6 +75,9 @@ impl Shard {
             return Ok(false);
         }
         let key = crate::node::address::actor_key(actor);
+        if self.damaged.contains_key(&Who::Actor(actor)) {
+            return Ok(false);
+        }
         Ok(self
             .shared
             .store
@@ -124,44 +132,77 @@ impl Shard {
 
     fn on_opening(&mut self, address: Address, frame: &Frame) -> Result<(), StoreFault> {
         let Some(service) = self.shared.registry.get(&frame.service).cloned() else {
+            coverage::sometimes(Rare::OpeningNotServed);
             let detail = format!(
                 "`{}` is not served by `{}`",
                 frame.service, self.shared.name
             );
             return self.reply(frame, Some(refuse(frame, FaultCode::NotServed, detail)));
         };
-        if frame.contract != service.spec.contract {
+        let unknown = |message: &Message| !service.spec.understands(message);
+        if !service.spec.admits(frame.contract) || frame.messages.iter().any(unknown) {
             let detail = format!(
-                "`{}` has other messages on `{}` than where it was opened",
-                frame.service, self.shared.name
+                "`{}` has other messages on `{}`, {:#018x}, than where it was opened, {:#018x}; if all of those are understood \
+                 there, add `accepts({:#018x})`",
+                frame.service,
+                self.shared.name,
+                service.spec.contract,
+                frame.contract,
+                frame.contract
             );
             return self.reply(frame, Some(refuse(frame, FaultCode::Incompatible, detail)));
         }
-        if self.shared.half_open.load(Ordering::Relaxed) >= MAX_HALF_OPEN {
-            return self.reply(
-                frame,
-                Some(refuse(
-                    frame,
-                    FaultCode::Busy,
-                    "too many dialogs wait for their initiators",
-                )),
-            );
+        if let Some(refusal) = self.refuse_flood(frame) {
+            return self.reply(frame, Some(refusal));
         }
+        self.accept(address, self.shared.mint(address.slot), frame, &service)
+    }
+
+    /// A wrong rule: whoever is not known here begins anew, under the token that it was called by.
+    fn start_over(
+        &mut self,
+        address: Address,
+        token: Token,
+        frame: &Frame,
+    ) -> Result<(), StoreFault> {
+        let is_for_us = frame.to == Role::Target && frame.kind == FrameKind::Data;
+        let shared = Arc::clone(&self.shared);
+        let mut services = shared.registry.all();
+        let Some(service) =
+            services.find(|service| is_for_us && service.spec.contract == frame.contract)
+        else {
+            return self.reply(frame, reject(frame));
+        };
+        let opening = Frame {
+            dst_token: None,
+            ..frame.clone()
+        };
+        self.accept(address, token, &opening, service)?;
+        self.on_frame(frame.clone())
+    }
+
+    fn accept(
+        &mut self,
+        address: Address,
+        token: Token,
+        frame: &Frame,
+        service: &Arc<Service>,
+    ) -> Result<(), StoreFault> {
         self.transact(&|shard, txn| {
-            let token = token(address.slot, shard.shared.ids.random());
             let (endpoint, effects) = Endpoint::accept(
                 frame.clone(),
                 token,
                 service.spec.mode,
-                service.spec.timeouts,
+                shortened(service.spec.timeouts, frame.ttl_ms),
                 &shard.shared.env(),
             );
-            shard.new_target(txn, address, endpoint, &service, DialogId(frame.trace));
-            txn.half_open += 1;
+            shard.new_target(txn, address, endpoint, service, DialogId(frame.trace));
             shard.absorb(txn, address, effects)?;
             shard.consume(txn, address)
         })?;
-        self.consume_rest(address, frame)
+        self.consume_rest(address, frame)?;
+        self.dismiss_half_open(address);
+        Ok(())
     }
 
     /// The record of a new target and of its actor, which starts as pending work.
@@ -170,22 +211,15 @@ impl Shard {
         txn: &mut Txn<'_>,
         address: Address,
         endpoint: Endpoint,
-        service: &std::sync::Arc<crate::dialog::Service>,
+        service: &Arc<Service>,
         trace: DialogId,
     ) {
         let used = self.next_use();
         let record = EndpointRecord::new(endpoint, Owner::Target, trace, txn.now);
-        self.endpoints
-            .insert(address, EndpointCell::new(record, used));
+        let mut cell = EndpointCell::new(record, used);
+        cell.memory_only = service.spec.is_volatile();
+        self.endpoints.insert(address, cell);
         self.new_actor(txn, address.key.dialog, service);
-    }
-
-    /// Counts targets whose initiators have not come back.
-    pub(super) fn half_open(&self, by: i64) {
-        let counter = &self.shared.half_open;
-        let _ = counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
-            Some(n.saturating_add_signed(by))
-        });
     }
 
     /// An answer to a frame that touches no record; it still queues behind what this node has not committed yet.
@@ -199,5 +233,18 @@ impl Shard {
         let mut txn = Txn::new(self.shared.clock.now_ms());
         txn.output.frames.push((to, answer));
         self.commit(txn).map(drop)
+    }
+}
+
+/// A dialog lasts no longer than its initiator says it may.
+pub(super) fn shortened(timeouts: Timeouts, ttl_ms: u64) -> Timeouts {
+    if ttl_ms == 0 {
+        return timeouts;
+    }
+    let left = Duration::from_millis(ttl_ms);
+    Timeouts {
+        initiation: timeouts.initiation.min(left),
+        lifetime: timeouts.lifetime.min(left),
+        ..timeouts
     }
 }

@@ -12,13 +12,17 @@ use std::{
 use actor_store::StoreFault;
 use tracing::{debug_span, error, warn};
 
-use super::{cells::ActorCell, txn::Txn};
+use super::{
+    cells::ActorCell,
+    trouble::{MAX_HELD_BYTES, MAX_HELD_WORK},
+    txn::Txn,
+};
 use crate::{
     dialog::{
-        Actor, Call, Command, ESTABLISHED, Handled, Replied, Resumed, Service, StateNotes, Step,
-        StepFault, Unfit,
+        Actor, Call, Command, ESTABLISHED, Half, Handled, Replied, Resumed, Service, StateNotes,
+        Step, StepFault, Unfit,
     },
-    node::{Shared, record::Work, stats::add, tables::StepTables},
+    node::{Shared, deaths::Running, record::Work, stats::add, tables::StepTables},
     protocol::{DialogId, FaultCode, MAX_MESSAGE_BYTES, Message, MessageKind},
 };
 
@@ -33,6 +37,8 @@ pub(super) struct Failed {
     pub(super) why: String,
     pub(super) retry: Retry,
     pub(super) code: FaultCode,
+    /// What ran, if it is known.
+    pub(super) running: Option<Running>,
 }
 
 /// Whether failed work is worth another attempt.
@@ -44,6 +50,10 @@ pub(super) enum Retry {
     Patient,
     /// A message of another version, a missing resource: it would fail the same way again.
     Never,
+    /// More waits behind held work than may.
+    Overfull,
+    /// It was tried as often as work is, and took the process along: so many attempts.
+    Exhausted(u32),
 }
 
 /// What a handler that returned wants.
@@ -75,6 +85,7 @@ pub(super) fn run<'l>(
     cell: &mut ActorCell,
     actor: DialogId,
     work: &Work,
+    deaths: u32,
 ) -> Result<Result<Done, Failed>, StoreFault> {
     let service = Arc::clone(&cell.service);
     let stored = &cell.record;
@@ -83,14 +94,14 @@ pub(super) fn run<'l>(
     let decoded = guarded(shared, actor, || match ready {
         Some(live) => Ok(live),
         None if stored.pending && stored.state.is_empty() => Ok(service.start()),
-        None => service.decode(stored.pending, &stored.state),
+        None => service.decode(Half::of(stored.pending), stored.version, &stored.state),
     });
     let mut live = match decoded {
         Ok(Ok(live)) => live,
         Ok(Err(unfit)) => return Ok(Err(Failed::unfit(actor, &unfit))),
         Err(failed) => return Ok(Err(failed)),
     };
-    let attempt = cell.record.attempt();
+    let attempt = cell.record.attempt() + deaths;
     let (request, seq, handler) = match work {
         Work::Message(message) => {
             let request = (message.kind == MessageKind::Ask).then_some(message.seq);
@@ -137,14 +148,15 @@ pub(super) fn run<'l>(
     let gone = live.is_gone();
     let wrote = handled.as_ref().is_none_or(|handled| handled.wrote);
     let reply = handled.map(|handled| handled.reply);
+    let limit = shared.limits.max_message_bytes.min(MAX_MESSAGE_BYTES);
     if let Some(Replied::Ok(body) | Replied::Err(body)) = &reply
-        && body.len() > MAX_MESSAGE_BYTES
+        && body.len() > limit
     {
         error!(
             target: "actor_core::dialog", %actor, service = service.name(), handler, bytes = body.len(),
-            "an answer may have {MAX_MESSAGE_BYTES} bytes: the step is rolled back and its caller hears `TooLarge`"
+            "an answer may have {limit} bytes: the step is rolled back and its caller hears `TooLarge`"
         );
-        let (bytes, limit) = (body.len(), MAX_MESSAGE_BYTES);
+        let bytes = body.len();
         return Ok(Ok(Done::rolled_back(
             Some(Replied::TooLarge { bytes, limit }),
             gone,
@@ -177,6 +189,7 @@ pub(super) fn run<'l>(
         }
         cell.record.state = state;
         cell.record.pending = live.is_pending();
+        cell.record.version = service.version(Half::of(live.is_pending()));
         notes = (!live.is_pending()).then_some(noted);
     }
     tables.keep();
@@ -193,7 +206,11 @@ pub(super) fn run<'l>(
 
 /// Runs the application's code; a panic there is a failure of this piece of work and of nothing else.
 fn guarded<T>(shared: &Shared, actor: DialogId, code: impl FnOnce() -> T) -> Result<T, Failed> {
-    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| Failed::panic(shared, actor, panic))
+    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
+        #[cfg(feature = "test-util")]
+        let panic = crate::world::pass_death_on(panic);
+        Failed::panic(shared, actor, panic)
+    })
 }
 
 fn call(live: &mut dyn Actor, step: &Step<'_>, work: &Work) -> Result<Option<Handled>, Unfit> {
@@ -253,6 +270,31 @@ impl Failed {
             why,
             retry: Retry::Never,
             code: FaultCode::Poisoned,
+            running: None,
+        }
+    }
+
+    /// Held work is given up, because too much waits behind it.
+    pub(super) fn overfull(actor: DialogId) -> Self {
+        Self {
+            retry: Retry::Overfull,
+            ..Self::for_good(
+                actor,
+                format!(
+                    "more than {MAX_HELD_WORK} messages, or {MAX_HELD_BYTES} bytes, wait behind it"
+                ),
+            )
+        }
+    }
+
+    /// Earlier processes died of it; it is not run again.
+    pub(super) fn died(actor: DialogId, attempts: u32) -> Self {
+        Self {
+            actor,
+            why: "the process died while it ran, each time".to_owned(),
+            retry: Retry::Exhausted(attempts),
+            code: FaultCode::Poisoned,
+            running: None,
         }
     }
 
@@ -262,6 +304,7 @@ impl Failed {
             why: unfit.to_string(),
             retry: Retry::Never,
             code: FaultCode::Incompatible,
+            running: None,
         }
     }
 
@@ -280,6 +323,7 @@ impl Failed {
             why,
             retry: Retry::Counted,
             code: FaultCode::Poisoned,
+            running: None,
         }
     }
 }

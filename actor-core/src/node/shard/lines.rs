@@ -4,14 +4,14 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::SystemTime,
 };
 
 use crate::{
-    dialog::{Knowledge, OpenSpec, Sent},
+    dialog::{Knowledge, OpenSpec, Outcome, Reader, Sent},
     node::address::Address,
     protocol::Ending,
 };
@@ -46,6 +46,8 @@ struct State {
     /// Number of the newest request.
     newest: u64,
     knowledge: Knowledge,
+    /// Those who read what the target says unasked.
+    readers: Vec<Weak<Reader>>,
 }
 
 /// What a handle learns with a commit.
@@ -57,8 +59,10 @@ pub(crate) enum Learned {
     SaidAgain,
     /// This request was answered.
     Answered(u64),
-    /// The dialog ended.
-    Ended(Ending),
+    /// The dialog ended; and what one who listens hears of that.
+    Ended(Ending, Outcome),
+    /// The target said something unasked; true where only the newest counts.
+    Event(Arc<[u8]>, bool),
 }
 
 impl LineState {
@@ -67,6 +71,7 @@ impl LineState {
             address,
             newest: 0,
             knowledge: Knowledge::NotSent,
+            readers: Vec::new(),
         };
         Self {
             state: Mutex::new(state),
@@ -92,6 +97,19 @@ impl LineState {
 
     pub(crate) fn knowledge(&self) -> Knowledge {
         self.lock().knowledge.clone()
+    }
+
+    /// This reader hears events from now on.
+    pub(crate) fn listen(&self, reader: &Arc<Reader>) {
+        let mut state = self.lock();
+        state.readers.retain(|known| known.strong_count() > 0);
+        state.readers.push(Arc::downgrade(reader));
+    }
+
+    /// Does anybody read events?
+    pub(super) fn listens(&self) -> bool {
+        let state = self.lock();
+        state.readers.iter().any(|reader| reader.strong_count() > 0)
     }
 
     pub(crate) fn set_used(&self) {
@@ -120,7 +138,21 @@ impl LineState {
                     *attempts += 1;
                 }
             }
-            Learned::Ended(ending) => state.knowledge = Knowledge::Ended(ending.clone()),
+            Learned::Ended(ending, outcome) => {
+                state.knowledge = Knowledge::Ended(ending.clone());
+                for reader in state
+                    .readers
+                    .drain(..)
+                    .filter_map(|reader| reader.upgrade())
+                {
+                    reader.end(outcome.clone());
+                }
+            }
+            Learned::Event(event, currency) => {
+                for reader in state.readers.iter().filter_map(Weak::upgrade) {
+                    reader.hear(event, *currency);
+                }
+            }
             Learned::Said(..) | Learned::Answered(_) => {}
         }
     }

@@ -5,10 +5,10 @@
 
 use actor_store::{StoreFault, Table, Value, Write};
 
-use super::{Delivery, Shard, txn::Txn};
+use super::{Delivery, Shard, frames::shortened, txn::Txn};
 use crate::{
     node::{
-        address::{ADDRESS_BYTES, Address, inbox_key, token},
+        address::{ADDRESS_BYTES, Address, inbox_key},
         record::{decode, encode},
     },
     protocol::{DialogId, Endpoint, FaultCode, Input, LocalItem, LocalOpen, Stage},
@@ -113,16 +113,13 @@ impl Shard {
                 self.open_target(txn, to, open, stored)
             }
             LocalItem::Message(_) | LocalItem::Fault { .. } if exists => {
-                let before = self
-                    .endpoints
-                    .get(&to)
-                    .map(|cell| cell.record.endpoint.recv_next());
+                let past = self.endpoints.get(&to).is_some_and(|cell| {
+                    let endpoint = &cell.record.endpoint;
+                    endpoint.ending().is_some() || seq(item) < endpoint.recv_next()
+                });
                 self.input(txn, to, Input::Local(item.clone()))?;
-                // Consumed items delete their own rows; one from before a restart is only in the way.
-                if stored && before.is_some_and(|next| seq(item) < next) {
-                    txn.delete(Table::Inbox, inbox_key(to, seq(item)));
-                }
-                if matches!(item, LocalItem::Fault { .. }) && stored {
+                // Consumed items delete their own rows; one that comes after the end, or came before, is only in the way.
+                if stored && (past || matches!(item, LocalItem::Fault { .. })) {
                     txn.delete(Table::Inbox, inbox_key(to, seq(item)));
                 }
                 Ok(())
@@ -146,10 +143,11 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         let service = self.shared.registry.get(&open.service).cloned();
         let initiator = Address::initiator(open.dialog, open.token.slot());
-        let Some(service) = service.filter(|service| service.spec.contract == open.contract) else {
+        // An earlier program may have sent it, with another contract: what of its messages is not understood is held.
+        let Some(service) = service.filter(|service| service.spec.mode == open.mode) else {
             // It was served when this was sent: the program has changed over a restart.
             let detail = format!(
-                "`{}` is not served any more, or has other messages",
+                "`{}` is not served any more, or begins in another way",
                 open.service
             );
             let fault = LocalItem::Fault {
@@ -160,15 +158,14 @@ impl Shard {
             txn.local.push((initiator, fault, stored));
             return Ok(());
         };
-        let token = token(to.slot, self.shared.ids.random());
+        let token = self.shared.mint(to.slot);
         let (endpoint, effects) = Endpoint::accept_local(
             open.clone(),
             token,
-            service.spec.timeouts,
+            shortened(service.spec.timeouts, open.ttl_ms),
             &self.shared.env(),
         );
         self.new_target(txn, to, endpoint, &service, DialogId(open.trace));
-        txn.half_open += 1;
         self.absorb(txn, to, effects)
     }
 }

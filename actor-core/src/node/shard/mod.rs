@@ -6,9 +6,11 @@
 mod calls;
 mod cells;
 mod commands;
+mod damage;
 mod effects;
 mod ends;
 mod frames;
+mod half_open;
 mod handler;
 mod lines;
 mod local;
@@ -16,10 +18,13 @@ mod names;
 mod timers;
 mod trouble;
 mod txn;
+mod unasked;
+mod versions;
+mod volatile;
 mod work;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     fmt,
     sync::Arc,
     time::Duration,
@@ -28,12 +33,17 @@ use std::{
 use actor_store::StoreFault;
 use tokio::sync::oneshot;
 
-use super::{address::Address, shared::Shared};
-use crate::protocol::{DialogId, Frame, LocalItem, Mutant};
+use super::{address::Address, deaths::Deaths, half_open::Opening, shared::Shared};
+use crate::{
+    dialog::Knowledge,
+    protocol::{DialogId, Frame, LocalItem, Mutant},
+};
 
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
 pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
 pub(crate) use local::deliveries;
+pub(crate) use txn::encoding;
+use volatile::Memory;
 
 /// What reaches a shard.
 #[derive(Debug)]
@@ -46,10 +56,20 @@ pub(crate) enum ShardMsg {
     Call(Box<PlainCall>),
     /// Plain code dropped its last handle of a volatile dialog.
     Dropped(Arc<LineState>),
+    /// Plain code reads what the target of a dialog says unasked.
+    Listen(Arc<LineState>),
     /// Plain code closes a dialog.
     Close(Arc<LineState>),
     /// Plain code gives a dialog up.
     Abandon(Arc<LineState>, String),
+    /// Tell what is known of a named request.
+    Knowledge(Arc<LineState>, String, oneshot::Sender<Knowledge>),
+    /// The clock is believed from now on.
+    Rearm,
+    /// An operator wants work tried again that is held. Told, durably, whether there is any.
+    Retry(DialogId, oneshot::Sender<bool>),
+    /// The other side of a dialog of this store cannot be read any more.
+    PartnerDamaged(Address, String),
     /// Something may be due at this time.
     Wake(u64, Who),
     /// Tell how many messages were handled since the last one.
@@ -87,6 +107,8 @@ pub(crate) struct Shard {
     index: usize,
     endpoints: HashMap<Address, EndpointCell>,
     actors: HashMap<DialogId, ActorCell>,
+    /// The records of volatile dialogs.
+    memory: Memory,
     /// Who wants to be looked at when: at most one entry for each cell, and one for each row of the index.
     due: BTreeSet<(u64, Who)>,
     /// Messages that arrived before something was found to be due; they are heard first.
@@ -98,24 +120,37 @@ pub(crate) struct Shard {
     /// Messages since the last barrier.
     handled: u64,
     max_cells: usize,
+    /// Targets at home here whose initiators have not come back, as they are counted.
+    half_open: BTreeMap<Address, Opening>,
     /// The use at which idle cells are looked for again.
     next_sweep: u64,
+    /// Of the actors at home here.
+    deaths: Deaths,
+    /// Records that cannot be read, in words, and those of them whose dialogs are not yet ended.
+    damaged: BTreeMap<Who, String>,
+    buried: Vec<Who>,
 }
 
 impl Shard {
     pub(crate) fn new(shared: Arc<Shared>, index: usize) -> Self {
+        let deaths = shared.deaths_of(index);
         Self {
             shared,
             index,
             endpoints: HashMap::new(),
             actors: HashMap::new(),
+            memory: Memory::default(),
             due: BTreeSet::new(),
             first: None,
             taken: VecDeque::new(),
             uses: 0,
             handled: 0,
             max_cells: MAX_CELLS,
+            half_open: BTreeMap::new(),
             next_sweep: 0,
+            deaths,
+            damaged: BTreeMap::new(),
+            buried: Vec::new(),
         }
     }
 
@@ -133,6 +168,7 @@ impl Shard {
             if *first == 0 || waiting == 0 || self.shared.is_mutant(Mutant::ExpireAtBoot) {
                 self.first = None;
                 self.fire(now)?;
+                self.bury()?;
                 return Ok(true);
             }
             *first -= 1;
@@ -146,6 +182,7 @@ impl Shard {
         };
         self.handled += 1;
         self.handle(message)?;
+        self.bury()?;
         self.sweep()?;
         Ok(true)
     }
@@ -199,12 +236,23 @@ impl Shard {
 
     fn handle(&mut self, message: ShardMsg) -> Result<(), StoreFault> {
         match message {
-            ShardMsg::Frame(frame) => self.on_frame(*frame),
+            ShardMsg::Frame(frame) => {
+                self.shared.frame_taken(&frame);
+                self.on_frame(*frame)
+            }
             ShardMsg::Local(delivery) => self.on_delivery(delivery),
             ShardMsg::Call(call) => self.on_call(*call),
             ShardMsg::Dropped(line) => self.on_dropped(&line),
+            ShardMsg::Listen(line) => self.on_listen(&line),
             ShardMsg::Close(line) => self.on_close(&line),
             ShardMsg::Abandon(line, why) => self.on_abandon(&line, why),
+            ShardMsg::Retry(dialog, done) => self.on_retry(dialog, done),
+            ShardMsg::PartnerDamaged(address, detail) => self.on_partner_damaged(address, &detail),
+            ShardMsg::Knowledge(line, name, answer) => self.on_knowledge(&line, name, answer),
+            ShardMsg::Rearm => {
+                self.rearm();
+                Ok(())
+            }
             ShardMsg::Wake(due, who) => {
                 self.arm(due, who);
                 Ok(())

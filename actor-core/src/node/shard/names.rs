@@ -3,15 +3,18 @@
 //! Owns the rows of names, one each, so that a dialog with many recorded answers does not rewrite them with every
 //! message. A volatile dialog keeps its names in memory, like everything else of it.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use actor_store::{StoreFault, Table, Value, Write};
 
 use super::{Shard, commands::not_sent, txn::Txn};
 use crate::{
-    dialog::Outcome,
+    dialog::{Knowledge, Never, Outcome},
     node::{
         address::Address,
         record::{Named, encode},
     },
+    protocol::Ending,
 };
 
 /// The first answer of a keyed dialog is recorded under this name. `.once(..)` cannot take it: its names follow a mark.
@@ -29,7 +32,8 @@ pub(super) enum Name {
 /// What is on record under a name.
 pub(super) enum Recorded {
     New,
-    Running(u64),
+    /// The request's number, and since when.
+    Running(u64, u64),
     Answer(Outcome),
     Conflict,
 }
@@ -41,6 +45,13 @@ impl Name {
             Self::First => FIRST.to_owned(),
             Self::Once(name) => format!("once {name}"),
         }
+    }
+}
+
+fn in_doubt(since_ms: u64, attempts: u32) -> Knowledge {
+    Knowledge::InDoubt {
+        since: Some(UNIX_EPOCH + Duration::from_millis(since_ms)),
+        attempts,
     }
 }
 
@@ -75,9 +86,41 @@ impl Shard {
                 ..
             }) => Recorded::Answer(outcome),
             Some(named) if cell.record.asks.contains_key(&named.request) => {
-                Recorded::Running(named.request)
+                Recorded::Running(named.request, named.since_ms)
             }
             Some(_) => Recorded::Answer(not_sent(cell.record.endpoint.ending())),
+        })
+    }
+
+    /// What is known of a request that is recorded under a name.
+    pub(super) fn knowledge_of(
+        &self,
+        address: Address,
+        name: &str,
+    ) -> Result<Knowledge, StoreFault> {
+        let cell = self.endpoints.get(&address);
+        let named = match cell.filter(|cell| cell.is_volatile()) {
+            Some(cell) => cell.named.get(name).cloned(),
+            None => self.stored_name(address, name)?,
+        };
+        let Some(named) = named else {
+            return Ok(Knowledge::NotSent);
+        };
+        let ending = cell.and_then(|cell| cell.record.endpoint.ending()).cloned();
+        let doubt = cell.and_then(|cell| cell.doubt(named.request));
+        Ok(match named.outcome {
+            Some(Outcome::Ok(_) | Outcome::Err(_)) => Knowledge::Answered,
+            Some(Outcome::Abandoned { why, .. }) => Knowledge::Ended(Ending::Abandoned(why)),
+            Some(failure) => match failure.into_failure::<Never>().knowledge() {
+                // It was said, whatever was lost since.
+                Knowledge::InDoubt { attempts, .. } => in_doubt(named.since_ms, attempts),
+                known => known,
+            },
+            None => match (doubt, ending) {
+                (Some((since_ms, attempts)), _) => in_doubt(since_ms, attempts),
+                (None, Some(ending)) => Knowledge::Ended(ending),
+                (None, None) => in_doubt(named.since_ms, 0),
+            },
         })
     }
 

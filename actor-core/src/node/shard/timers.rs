@@ -3,11 +3,19 @@
 //! Owns the order of deadlines. Entries may be early or stale; the record decides. Deadlines that lapsed while the node
 //! was down, or lapse soon after, wait for a grace, so that what the partner said meanwhile is heard first.
 
+use std::sync::atomic::Ordering;
+
 use actor_store::StoreFault;
 
-use super::{Shard, Who};
+use super::{Shard, Who, cells::Waiter, txn::Txn};
 use crate::{
-    node::{address::Address, record::Work, shared::GRACE},
+    coverage::{self, Rare},
+    dialog::Heard,
+    node::{
+        address::Address,
+        record::{Ask, Work},
+        shared::GRACE,
+    },
     protocol::{Carrier, DialogId, Input, Mutant, Role, TimerKind},
 };
 
@@ -31,12 +39,29 @@ impl Shard {
 
     /// When a deadline of this endpoint counts as lapsed: after a start the partners of before are listened to first.
     pub(super) fn patient(&self, opened_ms: u64, deadline: u64) -> u64 {
-        let started = self.shared.started_ms;
+        let started = self.shared.grace_from_ms.load(Ordering::SeqCst);
         if opened_ms < started && !self.shared.is_mutant(Mutant::ExpireAtBoot) {
-            deadline.max(started + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX))
+            let earliest = started + u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX);
+            if deadline < earliest {
+                coverage::sometimes(Rare::DeadlineInGrace);
+            }
+            deadline.max(earliest)
         } else {
             deadline
         }
+    }
+
+    /// The clock is not believed, so no deadline ends a dialog.
+    pub(super) fn gives_nothing_up(&self) -> bool {
+        self.shared.clock.is_held() && !self.shared.is_mutant(Mutant::ExpireAtBoot)
+    }
+
+    /// Deadlines count again: everything in memory is looked at anew.
+    pub(super) fn rearm(&mut self) {
+        let endpoints: Vec<Address> = self.endpoints.keys().copied().collect();
+        endpoints
+            .into_iter()
+            .for_each(|address| self.arm_endpoint(address));
     }
 
     /// Fires the first entry, which is due.
@@ -63,6 +88,7 @@ impl Shard {
             return Ok(());
         }
         if let Some(item) = self.lost_partner(address) {
+            coverage::sometimes(Rare::LocalPartnerLost);
             self.transact(&|shard, txn| {
                 shard.ensure_endpoint(address)?;
                 shard.input(txn, address, Input::Local(item.clone()))?;
@@ -87,6 +113,9 @@ impl Shard {
         let decides = endpoint.carrier() == Carrier::Remote || endpoint.role() == Role::Target;
         let deadlines = cell.record.deadlines.clone();
         let lapsed = deadlines.into_iter().filter_map(|(kind, at)| {
+            if !tombstone && self.gives_nothing_up() {
+                return None;
+            }
             let at = if tombstone {
                 at
             } else {
@@ -95,7 +124,7 @@ impl Shard {
             (at <= now && (decides || kind != TimerKind::Initiation)).then_some(kind)
         });
         let lapsed: Vec<TimerKind> = lapsed.collect();
-        if !decides {
+        if !decides && !self.gives_nothing_up() {
             self.ignore_deadline(address, TimerKind::Initiation, now);
         }
         for kind in lapsed
@@ -111,10 +140,66 @@ impl Shard {
                 {
                     txn.dirty.insert(address);
                 }
+                // What is put off is in the actor's record, and no silence: whoever was read back has not heard of it.
+                if address.key.role == Role::Target {
+                    shard.ensure_actor(address.key.dialog)?;
+                    shard.tell_backlog(txn, address)?;
+                }
                 shard.input(txn, address, Input::Timer(kind))
             })?;
         }
+        self.overdue(address, now)?;
         self.arm_endpoint(address);
+        self.dismiss_half_open(address);
+        Ok(())
+    }
+
+    /// Requests whose time has passed: callers and continuations hear it, the dialog goes on.
+    fn overdue(&mut self, address: Address, now: u64) -> Result<(), StoreFault> {
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return Ok(());
+        };
+        let mut answers = Vec::new();
+        let requests: Vec<u64> = cell.waiters.keys().copied().collect();
+        for request in requests {
+            let outcome = cell.overdue_outcome(request);
+            let Some(waiters) = cell.waiters.get_mut(&request) else {
+                continue;
+            };
+            let late = |waiter: &mut Waiter| waiter.until.is_some_and(|until| until <= now);
+            let gone = waiters.extract_if(.., late);
+            answers.extend(gone.map(|waiter| (waiter.answer, Heard::Outcome(outcome.clone()))));
+            if waiters.is_empty() {
+                cell.waiters.remove(&request);
+            }
+        }
+        if !answers.is_empty() {
+            let mut txn = Txn::new(now);
+            txn.output.answers = answers;
+            self.commit(txn)?;
+        }
+        let Some(cell) = self.endpoints.get(&address) else {
+            return Ok(());
+        };
+        let opened_ms = cell.record.opened_ms;
+        let until = |ask: &Ask| ask.until.map(|until| self.patient(opened_ms, until));
+        let late: Vec<u64> = cell
+            .record
+            .asks
+            .iter()
+            .filter(|(_, ask)| !self.gives_nothing_up() && until(ask).is_some_and(|at| at <= now))
+            .map(|(request, _)| *request)
+            .collect();
+        for request in late {
+            self.transact(&|shard, txn| {
+                shard.ensure_endpoint(address)?;
+                let Some(cell) = shard.endpoints.get(&address) else {
+                    return Ok(());
+                };
+                let outcome = cell.overdue_outcome(request);
+                shard.answered(txn, address, request, outcome)
+            })?;
+        }
         Ok(())
     }
 

@@ -3,7 +3,10 @@
 //! Owns the durable count of attempts. Only the dialog suffers: its later messages wait, all others go on. After the last
 //! attempt the dialog ends on both sides and its message is kept as a dead letter.
 
-use actor_store::{StoreFault, Table, Value, Write};
+use std::sync::PoisonError;
+
+use actor_store::{StoreFault, Table};
+use tokio::sync::oneshot;
 use tracing::{error, warn};
 
 use super::{
@@ -11,24 +14,33 @@ use super::{
     cells::ActorCell,
     handler::{Failed, Retry, describe},
     txn::Txn,
+    versions::OTHER_VERSION_PATIENCE_MS,
 };
 use crate::{
+    coverage::{self, Rare},
+    dialog::{OnPoison, Outcome},
     node::{
         Shared,
         address::Address,
-        letters::DeadLetter,
-        record::{Work, encode},
+        letters::{DeadLetter, held_key},
+        record::{ActorRecord, Work},
         stats::add,
     },
-    protocol::{DialogId, FaultCode, Input},
+    protocol::{DialogId, FaultCode, Input, Mutant},
 };
 
 /// Attempts at one message before its dialog is put aside.
-const MAX_ATTEMPTS: u32 = 5;
+pub(super) const MAX_ATTEMPTS: u32 = 5;
+/// Pieces of work that may wait behind one that is held, itself included.
+pub(super) const MAX_HELD_WORK: usize = 1024;
+/// Bytes of work that may wait behind a piece that is held.
+pub(super) const MAX_HELD_BYTES: usize = 1024 * 1024;
 /// Patience before the second attempt, in milliseconds; doubled each time.
 const FIRST_PATIENCE_MS: u64 = 100;
-/// Patience while a partner is too busy to be sent to, in milliseconds.
+/// Patience while a partner is too busy to be sent to, in milliseconds; doubled each time.
 const BUSY_PATIENCE_MS: u64 = 500;
+/// It is doubled so often at most.
+const BUSY_DOUBLINGS: u32 = 5;
 
 impl Shard {
     /// Second play of a transaction whose handlers failed after `done` pieces of work: what came in is consumed, all its
@@ -50,6 +62,7 @@ impl Shard {
         let Some(cell) = self.actors.get_mut(&actor) else {
             return Ok(());
         };
+        coverage::sometimes(Rare::StepPlayedTwice);
         // What a handler caused in its own step is blamed on the work that came in.
         let ahead = done.min((works.len() as u32).saturating_sub(1));
         if txn.retrying {
@@ -64,13 +77,43 @@ impl Shard {
                 .extend(works.into_iter().map(|(_, work)| work));
         }
         if failed.retry == Retry::Patient {
-            cell.record.retry_at = txn.now + BUSY_PATIENCE_MS;
+            coverage::sometimes(Rare::WaitedForBusyPartner);
+            let doublings = cell.record.waited.min(BUSY_DOUBLINGS);
+            cell.record.retry_at = txn.now + (BUSY_PATIENCE_MS << doublings);
+            cell.record.waited += 1;
             return Ok(());
         }
-        cell.record.failed(ahead);
-        let attempts = cell.record.attempts;
-        if failed.retry == Retry::Never || attempts >= MAX_ATTEMPTS {
-            return self.quarantine(shared, txn, actor, failed);
+        let running = failed.running;
+        let deaths = running.and_then(|running| self.deaths.get(&running).copied());
+        let deaths = deaths.unwrap_or(0);
+        let attempts = if let Retry::Exhausted(attempts) = failed.retry {
+            coverage::sometimes(Rare::PoisonedByDeaths);
+            cell.record.ahead = ahead;
+            cell.record.attempts = attempts;
+            attempts
+        } else {
+            cell.record.failed(ahead);
+            cell.record.attempts + deaths
+        };
+        if matches!(failed.retry, Retry::Never | Retry::Overfull) || attempts >= MAX_ATTEMPTS {
+            if deaths > 0 {
+                txn.survived.extend(running);
+            }
+            if shared.is_mutant(Mutant::SkipPoison) {
+                cell.record.work.remove(ahead as usize);
+                cell.record.succeeded(txn.now);
+                return Ok(());
+            }
+            let letter = letter(cell, actor, failed, attempts, txn.now);
+            let holds = cell.service.on_poison == OnPoison::Hold
+                && !is_pending_work(cell)
+                && !cell.record.ended
+                && failed.retry != Retry::Overfull;
+            return if holds {
+                self.hold(txn, &letter)
+            } else {
+                self.quarantine(shared, txn, &letter, failed.code)
+            };
         }
         cell.record.retry_at = txn.now + (FIRST_PATIENCE_MS << (attempts - 1));
         warn!(target: "actor_core::dialog", %actor, attempts, why = %failed.why, "a handler failed and will be tried again");
@@ -79,6 +122,14 @@ impl Shard {
 
     /// The first of the work that waits, once more.
     pub(super) fn retry(&mut self, actor: DialogId) -> Result<(), StoreFault> {
+        if self.is_of_another_version(actor) {
+            // In memory only: another program looks again at its start.
+            if let Some(cell) = self.actors.get_mut(&actor) {
+                cell.record.retry_at = self.shared.clock.now_ms() + OTHER_VERSION_PATIENCE_MS;
+            }
+            self.arm_actor(actor);
+            return Ok(());
+        }
         self.transact(&|shard, txn| {
             if !shard.ensure_actor(actor)? {
                 return Ok(());
@@ -112,66 +163,189 @@ impl Shard {
         if !self.actors.get(&actor).is_some_and(done) {
             return Ok(());
         }
+        coverage::sometimes(Rare::WorkOutlivedItsDialog);
         let mut txn = Txn::new(self.shared.clock.now_ms());
         self.end_actor(&mut txn, actor)?;
         self.commit(txn).map(drop)
+    }
+
+    /// The dialog stands, and nothing of it is handled until somebody says so, or a deadline ends it.
+    fn hold(&mut self, txn: &mut Txn<'_>, letter: &DeadLetter) -> Result<(), StoreFault> {
+        let Some(cell) = self.actors.get_mut(&letter.dialog) else {
+            return Ok(());
+        };
+        error!(
+            target: "actor_core::dialog", actor = %letter.dialog, service = %letter.service, what = %letter.what,
+            why = %letter.why, attempts = letter.attempts, "held: see `node.held()` and `node.retry(..)`"
+        );
+        cell.record.hold();
+        add(&self.shared.counters.held, 1);
+        txn.writes.push(letter.held()?);
+        Ok(())
+    }
+
+    /// Work that is held is tried again, as if it were new.
+    pub(super) fn on_retry(
+        &mut self,
+        actor: DialogId,
+        done: oneshot::Sender<bool>,
+    ) -> Result<(), StoreFault> {
+        let mut txn = Txn::new(self.shared.clock.now_ms());
+        let held = self.ensure_actor(actor)?
+            && self
+                .actors
+                .get(&actor)
+                .is_some_and(|cell| cell.record.is_held());
+        if held && let Some(cell) = self.actors.get_mut(&actor) {
+            cell.record.attempts = 0;
+            cell.record.retry_at = txn.now;
+            txn.actors.insert(actor);
+            txn.dirty_actors.insert(actor);
+            txn.delete(Table::DeadLetters, held_key(actor));
+        }
+        txn.output.retried.push((done, held));
+        self.commit(txn).map(drop)
+    }
+
+    /// What a dialog held is dead when the dialog ends.
+    pub(super) fn bury_held(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+    ) -> Result<(), StoreFault> {
+        let key = held_key(actor);
+        let Some(value) = self.shared.store.get(Table::DeadLetters, &key)? else {
+            return Ok(());
+        };
+        txn.delete(Table::DeadLetters, key);
+        let letter: DeadLetter = self.shared.decode(Table::DeadLetters, &value)?;
+        let letter = DeadLetter {
+            at_ms: txn.now,
+            ..letter
+        };
+        self.keep_letter(txn, &letter)
+    }
+
+    fn keep_letter(&mut self, txn: &mut Txn<'_>, letter: &DeadLetter) -> Result<(), StoreFault> {
+        let row = letter.dead()?;
+        let mut book = self
+            .shared
+            .letters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        txn.writes.extend(book.add(&row));
+        txn.writes.push(row);
+        Ok(())
     }
 
     fn quarantine<'l>(
         &mut self,
         shared: &'l Shared,
         txn: &mut Txn<'l>,
-        actor: DialogId,
-        failed: &Failed,
+        letter: &DeadLetter,
+        code: FaultCode,
     ) -> Result<(), StoreFault> {
+        let actor = letter.dialog;
         let Some(cell) = self.actors.get_mut(&actor) else {
             return Ok(());
         };
-        let work = cell.record.work.remove(cell.record.ahead as usize);
-        let letter = DeadLetter {
-            dialog: actor,
-            service: cell.record.service.clone(),
-            what: work
-                .as_ref()
-                .map(|work| describe(&cell.service, work))
-                .unwrap_or_default(),
-            body: match &work {
-                Some(Work::Message(message)) => message.body.to_vec(),
-                Some(Work::Resume { context, .. } | Work::Timer { context, .. }) => context.clone(),
-                _ => Vec::new(),
-            },
-            state: cell.record.state.clone(),
-            why: failed.why.clone(),
-            attempts: cell.record.attempts,
-            at_ms: txn.now,
-        };
+        if cell.record.is_held() {
+            txn.delete(Table::DeadLetters, held_key(actor));
+            cell.record.retry_at = txn.now;
+        }
+        coverage::sometimes(Rare::Quarantined);
+        if cell.record.work.len() > 1 {
+            coverage::sometimes(Rare::QuarantinedWithWorkBehind);
+        }
         cell.record.work.clear();
         error!(
             target: "actor_core::dialog", %actor, service = %letter.service, what = %letter.what, why = %letter.why,
             attempts = letter.attempts, "quarantined"
         );
         add(&shared.counters.quarantined, 1);
-        let mut key = txn.now.to_be_bytes().to_vec();
-        key.extend_from_slice(&actor.0);
-        let bytes = encode(&letter).map_err(super::txn::encoding)?;
-        txn.writes.push(Write {
-            table: Table::DeadLetters,
-            key,
-            value: Some(Value::new(bytes)),
-        });
-        let detail = match failed.code {
+        self.keep_letter(txn, letter)?;
+        let detail = match code {
             FaultCode::Poisoned => format!(
                 "{} of `{}` failed: {}",
-                letter.what, letter.service, failed.why
+                letter.what, letter.service, letter.why
             ),
-            _ => failed.why.clone(),
+            _ => letter.why.clone(),
         };
         let own = Address::target(actor);
         self.ensure_endpoint(own)?;
-        self.input(txn, own, Input::Abandon(failed.code, detail))?;
+        self.input(txn, own, Input::Abandon(code, detail))?;
         // The application's last word, if the dialog was established; a failure there changes nothing.
         self.work_through(shared, txn)?;
         // Its dialog may have ended before.
         self.end_actor(txn, actor)
+    }
+}
+
+/// The work that is blamed is a message to pending work, of which nothing permanent can come.
+fn is_pending_work(cell: &ActorCell) -> bool {
+    let blamed = cell.record.work.get(cell.record.ahead as usize);
+    cell.record.pending && matches!(blamed, Some(Work::Message(_)))
+}
+
+/// May no more wait behind work that is held?
+pub(super) fn is_overfull(record: &ActorRecord) -> bool {
+    record.is_held() && exceeds(record, MAX_HELD_WORK, MAX_HELD_BYTES)
+}
+
+/// Must events from elsewhere wait where they are said? The other half is for messages, answers and timers.
+pub(super) fn is_half_full(record: &ActorRecord) -> bool {
+    exceeds(record, MAX_HELD_WORK / 2, MAX_HELD_BYTES / 2)
+}
+
+fn exceeds(record: &ActorRecord, most_work: usize, most_bytes: usize) -> bool {
+    let bytes = |work: &Work| match work {
+        Work::Message(message) => message.body.len(),
+        Work::Resume {
+            outcome: Outcome::Ok(answer) | Outcome::Err(answer),
+            context,
+            ..
+        } => answer.len() + context.len(),
+        Work::Resume { context, .. } | Work::Timer { context, .. } => context.len(),
+        Work::Establish | Work::Abandoned(_) => 0,
+    };
+    record.work.len() >= most_work || record.work.iter().map(bytes).sum::<usize>() >= most_bytes
+}
+
+/// The work that is blamed, with all that is known.
+fn letter(
+    cell: &ActorCell,
+    actor: DialogId,
+    failed: &Failed,
+    attempts: u32,
+    now: u64,
+) -> DeadLetter {
+    let work = cell.record.work.get(cell.record.ahead as usize);
+    let (handler, body, outcome) = match work {
+        Some(Work::Message(message)) => {
+            let handler = cell.service.handler_name(message.handler).to_owned();
+            (handler, message.body.to_vec(), None)
+        }
+        Some(Work::Resume {
+            context, outcome, ..
+        }) => (String::new(), context.clone(), Some(outcome.clone())),
+        Some(Work::Timer { context, .. }) => (String::new(), context.clone(), None),
+        _ => (String::new(), Vec::new(), None),
+    };
+    DeadLetter {
+        dialog: actor,
+        service: cell.record.service.clone(),
+        version: cell.record.version,
+        what: work
+            .map(|work| describe(&cell.service, work))
+            .unwrap_or_default(),
+        handler,
+        body,
+        state: cell.record.state.clone(),
+        pending: cell.record.pending,
+        why: failed.why.clone(),
+        attempts,
+        at_ms: now,
+        outcome,
+        key: Vec::new(),
     }
 }

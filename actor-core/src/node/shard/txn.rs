@@ -7,19 +7,22 @@ use std::{
     sync::Arc,
 };
 
-use actor_store::{StoreFault, Table, Write};
+use actor_store::{StoreFault, Table, Value, Write};
 
-use super::{Delivery, Shard, ShardMsg, handler::Failed};
+use super::{
+    Delivery, Shard, ShardMsg, cells::EndpointCell, half_open::VOLATILE_BYTES, handler::Failed,
+};
 use crate::{
     dialog::{OpenSpec, Outcome},
     node::{
         Shared,
-        address::{Address, actor_key},
+        address::{Address, actor_key, outbox_key},
+        deaths::Running,
         gate::Output,
         record::{Owner, Work},
         tables::{self, TableTxn},
     },
-    protocol::{DialogId, Input, LocalItem},
+    protocol::{DialogId, Input, LocalItem, Received, Role},
 };
 
 /// A transaction of one shard.
@@ -29,6 +32,8 @@ pub(super) struct Txn<'l> {
     /// Touched: flushed at the end, and read again if the transaction is rolled back.
     pub(super) endpoints: BTreeSet<Address>,
     pub(super) actors: BTreeSet<DialogId>,
+    /// What touched endpoints had received before.
+    pub(super) received: BTreeMap<Address, Received>,
     /// To be written.
     pub(super) dirty: BTreeSet<Address>,
     pub(super) dirty_actors: BTreeSet<DialogId>,
@@ -51,8 +56,8 @@ pub(super) struct Txn<'l> {
     pub(super) done: u32,
     /// This is a later attempt at work that failed.
     pub(super) retrying: bool,
-    /// Change in the number of targets whose initiators have not come back.
-    pub(super) half_open: i64,
+    /// Done, or given up: deaths need not be counted any more.
+    pub(super) survived: Vec<Running>,
 }
 
 impl Txn<'_> {
@@ -85,7 +90,7 @@ impl Shard {
         plan(self, &mut txn)?;
         if let Some(failed) = self.finish_work(&shared, &mut txn)? {
             let done = txn.done;
-            self.forget(&txn);
+            self.forget(&mut txn)?;
             drop(txn);
             txn = Txn::new(now);
             plan(self, &mut txn)?;
@@ -113,9 +118,30 @@ impl Shard {
 
     fn flush(&mut self, txn: &mut Txn<'_>) -> Result<(), StoreFault> {
         let touched: Vec<Address> = txn.endpoints.iter().copied().collect();
-        touched
-            .into_iter()
-            .try_for_each(|address| self.input(txn, address, Input::Flush))
+        touched.into_iter().try_for_each(|address| {
+            self.tell_backlog(txn, address)?;
+            self.input(txn, address, Input::Flush)
+        })
+    }
+
+    /// What an actor has put off, its partner need not add to.
+    pub(super) fn tell_backlog(
+        &mut self,
+        txn: &mut Txn<'_>,
+        address: Address,
+    ) -> Result<(), StoreFault> {
+        let (Role::Target, Some(actor), Some(cell)) = (
+            address.key.role,
+            self.actors.get(&address.key.dialog),
+            self.endpoints.get(&address),
+        ) else {
+            return Ok(());
+        };
+        let backlog = actor.record.backlog();
+        if backlog == cell.record.endpoint.backlog() {
+            return Ok(());
+        }
+        self.input(txn, address, Input::Backlog(backlog))
     }
 
     /// Hands a finished transaction to the gate. True if there was anything in it.
@@ -123,10 +149,14 @@ impl Shard {
         self.flush(&mut txn)?;
         self.write_endpoints(&mut txn)?;
         self.write_actors(&mut txn);
-        self.half_open(txn.half_open);
+        for running in std::mem::take(&mut txn.survived) {
+            self.deaths.remove(&running);
+            txn.writes.push(running.forget());
+        }
         let Txn {
+            now,
             mut writes,
-            output,
+            mut output,
             local,
             tables,
             ..
@@ -137,8 +167,13 @@ impl Shard {
                 writes.push(super::local::inbox_row(*to, item)?);
             }
         }
-        let changed = !writes.is_empty() || !output.is_empty() || !local.is_empty();
+        let mut deliveries = deliveries_of(local);
+        if !deliveries.is_empty() && self.shared.holds_back(now, deliveries.len()) {
+            output.local = std::mem::take(&mut deliveries);
+        }
+        let changed = !writes.is_empty() || !output.is_empty() || !deliveries.is_empty();
         if !writes.is_empty() || !output.is_empty() {
+            self.shared.let_out_early(&mut output);
             // While the table lock is held: the order of execution is the order of tickets.
             if let Some(output) = self.shared.gate.submit(writes, output) {
                 self.shared.release(output);
@@ -146,26 +181,11 @@ impl Shard {
         }
         drop(tables);
         // After the ticket: the receiver's step comes behind ours in the order of commits.
-        self.forward(local);
-        Ok(changed)
-    }
-
-    fn forward(&self, local: Vec<(Address, LocalItem, bool)>) {
-        let mut deliveries: Vec<Delivery> = Vec::new();
-        for (to, item, stored) in local {
-            match deliveries.last_mut() {
-                Some(last) if last.to == to => last.items.push(item),
-                _ => deliveries.push(Delivery {
-                    to,
-                    items: vec![item],
-                    stored,
-                }),
-            }
-        }
         for delivery in deliveries {
             self.shared
                 .post(delivery.to.slot, ShardMsg::Local(delivery));
         }
+        Ok(changed)
     }
 
     fn write_endpoints(&mut self, txn: &mut Txn<'_>) -> Result<(), StoreFault> {
@@ -174,19 +194,30 @@ impl Shard {
                 continue;
             };
             let over = cell.record.endpoint.fully_over() && cell.record.owner != Owner::Keyed;
-            if !cell.is_volatile() {
+            let mut written = None;
+            if cell.is_volatile() {
+                if over {
+                    self.memory.drop_endpoint(&address);
+                } else {
+                    self.memory.keep_endpoint(address, cell);
+                    written = Some(VOLATILE_BYTES as u64);
+                }
+            } else {
                 let value = if over {
                     None
                 } else {
                     Some(cell.record.value(cell.is_busy()).map_err(encoding)?)
                 };
+                written = value.as_ref().map(|value| value.bytes.len() as u64);
                 txn.writes.push(Write {
                     table: Table::Endpoints,
                     key: address.to_bytes().to_vec(),
                     value,
                 });
                 cell.unwritten = false;
+                write_bodies(&mut txn.writes, address, cell, over);
             }
+            self.count_half_open(address, written);
             if over {
                 self.remove_endpoint(address);
             } else {
@@ -203,8 +234,17 @@ impl Shard {
             };
             let key = actor_key(actor);
             if cell.gone {
-                txn.delete(Table::Actors, key);
+                if cell.is_volatile() {
+                    self.memory.drop_actor(&actor);
+                } else {
+                    txn.delete(Table::Actors, key);
+                }
                 self.remove_actor(actor);
+                continue;
+            }
+            if cell.is_volatile() {
+                self.memory.keep_actor(actor, &cell.record);
+                self.arm_actor(actor);
                 continue;
             }
             match cell.record.value() {
@@ -223,9 +263,49 @@ impl Shard {
     }
 }
 
-pub(super) fn encoding(cause: actor_store::codec::CodecError) -> StoreFault {
+/// Rows of bodies that the record leaves out: each written once, with the first record that names it, and deleted with
+/// the first that does not.
+fn write_bodies(writes: &mut Vec<Write>, address: Address, cell: &mut EndpointCell, over: bool) {
+    let mut wanted = BTreeSet::new();
+    for message in cell.record.endpoint.stowed().filter(|_| !over) {
+        wanted.insert(message.seq);
+        if !cell.rows.contains(&message.seq) {
+            writes.push(Write {
+                table: Table::Outbox,
+                key: outbox_key(address, message.seq),
+                value: Some(Value::new(Arc::clone(&message.body))),
+            });
+        }
+    }
+    for seq in cell.rows.difference(&wanted) {
+        writes.push(Write {
+            table: Table::Outbox,
+            key: outbox_key(address, *seq),
+            value: None,
+        });
+    }
+    cell.rows = wanted;
+}
+
+pub(crate) fn encoding(cause: actor_store::codec::CodecError) -> StoreFault {
     StoreFault::Io {
         path: "an endpoint's record".to_owned(),
         cause: cause.to_string(),
     }
+}
+
+/// Items for one receiver travel together.
+fn deliveries_of(local: Vec<(Address, LocalItem, bool)>) -> Vec<Delivery> {
+    let mut deliveries: Vec<Delivery> = Vec::new();
+    for (to, item, stored) in local {
+        match deliveries.last_mut() {
+            Some(last) if last.to == to => last.items.push(item),
+            _ => deliveries.push(Delivery {
+                to,
+                items: vec![item],
+                stored,
+            }),
+        }
+    }
+    deliveries
 }

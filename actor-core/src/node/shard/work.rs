@@ -10,14 +10,18 @@ use tracing::warn;
 use super::{
     Shard,
     cells::ActorCell,
-    handler::{Done, Failed, run},
+    handler::{Done, Failed, describe, run},
+    trouble::{MAX_ATTEMPTS, is_overfull},
     txn::Txn,
+    versions::{OTHER_VERSION_PATIENCE_MS, is_understood},
 };
 use crate::{
-    dialog::{Command, Service, StateNotes},
+    coverage::{self, Rare},
+    dialog::{Command, Half, Service, StateNotes},
     node::{
         Shared,
         address::Address,
+        deaths::Running,
         record::{ActorRecord, Work},
     },
     protocol::{DialogId, Input, MessageKind},
@@ -72,15 +76,71 @@ impl Shard {
         // Nothing overtakes work that waits for another attempt; only the end does.
         let ends = matches!(work, Work::Abandoned(_));
         if !cell.record.work.is_empty() && !ends && !txn.retrying {
-            cell.record.work.push_back(work);
+            if is_overfull(&cell.record) {
+                txn.work.push_front((actor, work));
+                return Ok(Some(Failed::overfull(actor)));
+            }
+            cell.record.put_off(work);
             txn.dirty_actors.insert(actor);
             return Ok(None);
         }
-        match run(shared, txn, cell, actor, &work)? {
+        if !is_understood(&cell.service, &work) {
+            warn!(
+                target: "actor_core::dialog", %actor, work = %describe(&cell.service, &work),
+                "waits for another program: this one has no such handler or continuation"
+            );
+            coverage::sometimes(Rare::HeldForAnotherVersion);
+            cell.record.work.push_front(work);
+            cell.record.retry_at = txn.now + OTHER_VERSION_PATIENCE_MS;
+            txn.dirty_actors.insert(actor);
+            return Ok(None);
+        }
+        #[cfg(feature = "test-util")]
+        let mut noted = {
+            let token = self.endpoints.get(&Address::target(actor));
+            let token = token.map(|own| own.record.endpoint.token());
+            let name_of = |handler| cell.service.handler_name(handler);
+            crate::node::Ran::new(actor, token, &work, cell.record.pending, name_of)
+        };
+        let running = Running::of(actor, &work);
+        let deaths = self.deaths.get(&running).copied().unwrap_or(0);
+        let tried = deaths + cell.record.attempt() - 1;
+        let ran = if deaths > 0 && tried >= MAX_ATTEMPTS {
+            Err(Failed::died(actor, tried))
+        } else {
+            let armed = txn.now < shared.armed_until_ms;
+            if armed {
+                let place = Some(running.to_bytes());
+                shared.store.say_running(self.index, place.as_ref());
+            }
+            let ran = run(shared, txn, cell, actor, &work, deaths);
+            if armed {
+                shared.store.say_running(self.index, None);
+            }
+            ran?
+        };
+        if deaths > 0 && (ran.is_ok() || ends) {
+            txn.survived.push(running);
+        }
+        let ran = ran.map_err(|failed| Failed {
+            running: Some(running),
+            ..failed
+        });
+        #[cfg(feature = "test-util")]
+        {
+            noted.failed = ran.is_err();
+            shared.notebook.tried(&noted);
+            if !noted.failed {
+                txn.output.notes.handled(noted);
+            }
+        }
+        match ran {
             Ok(done) => {
                 txn.dirty_actors.insert(actor);
                 txn.done += 1;
                 if txn.retrying {
+                    // Its partner may be waiting to hear that there is room again.
+                    txn.endpoints.insert(Address::target(actor));
                     cell.record.succeeded(txn.now);
                 }
                 self.carry_out(txn, actor, &work, done)?;
@@ -172,7 +232,7 @@ impl Shard {
     pub(super) fn new_actor(&mut self, txn: &mut Txn<'_>, actor: DialogId, service: &Arc<Service>) {
         let record = ActorRecord {
             service: service.name().to_owned(),
-            version: service.version,
+            version: service.version(Half::Pending),
             pending: true,
             // Not begun: the first handler starts from the pending type's `Default`.
             state: Vec::new(),
@@ -182,17 +242,12 @@ impl Shard {
             attempts: 0,
             ahead: 0,
             retry_at: 0,
+            waited: 0,
             ended: false,
         };
         let used = self.next_use();
-        let cell = ActorCell {
-            service: Arc::clone(service),
-            record,
-            live: None,
-            armed: None,
-            used,
-            gone: false,
-        };
+        let mut cell = ActorCell::new(Arc::clone(service), record, used);
+        cell.memory_only = service.spec.is_volatile();
         self.actors.insert(actor, cell);
         txn.actors.insert(actor);
         txn.dirty_actors.insert(actor);

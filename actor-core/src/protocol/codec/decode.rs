@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::{
-    FLAG_ENDED, FLAG_ESTABLISHED, FLAG_INITIATING, FLAG_VOLATILE, FrameError, HEADER_BYTES,
-    MAX_DETAIL_BYTES, MAX_FRAME_MESSAGES, MAX_NAME_BYTES, MESSAGE_CURRENCY, MESSAGE_FIN,
-    MESSAGE_OVERHEAD_BYTES,
+    FLAG_ENDED, FLAG_ESTABLISHED, FLAG_INITIATING, FLAG_VOLATILE, FLAG_WINDOW, FrameError,
+    HEADER_BYTES, MAX_DETAIL_BYTES, MAX_FRAME_MESSAGES, MAX_NAME_BYTES, MESSAGE_CURRENCY,
+    MESSAGE_FIN, MESSAGE_OVERHEAD_BYTES, MIN_PART_BYTES,
 };
 use crate::protocol::ending::FaultCode;
-use crate::protocol::frame::{Frame, FrameFlags, FrameKind, ResetReason};
+use crate::protocol::frame::{Frame, FrameFlags, FrameKind, ResetReason, Window};
 use crate::protocol::ids::{DialogId, Role, StoreId, Token};
+use crate::protocol::limits::MAX_MESSAGE_BYTES;
 use crate::protocol::message::{Message, MessageKind};
 
 /// The frame in these bytes, whose checksum was found right.
@@ -36,20 +37,25 @@ pub(super) fn covered(bytes: &[u8]) -> Result<Frame, FrameError> {
     if dst_token.is_none() != (flags & FLAG_INITIATING != 0) {
         return Err(FrameError::Invalid { field: "token" });
     }
-    let (incarnation, send_ctr, _base_seq, ack, _sack) = (
+    let (incarnation, send_ctr, _base_seq, ack, sack) = (
         from.u64()?,
         from.u64()?,
         from.u64()?,
         from.u64()?,
         from.u64()?,
     );
-    let _windows = from.u64()?;
+    let window = Window {
+        messages: from.u32()?,
+        bytes: from.u32()?,
+    };
+    let window = Some(window).filter(|_| flags & FLAG_WINDOW != 0);
     let (ttl_ms, contract, trace) = (from.u64()?, from.u64()?, from.array()?);
     from.take(usize::from(extension))?;
     let service = from.name("service name")?;
     let src_node = from.name("instance name")?;
     let kind = from.kind(kind)?;
     let messages = from.messages()?;
+    check_part(&kind, &messages)?;
     if !from.rest.is_empty() {
         return Err(FrameError::Invalid { field: "length" });
     }
@@ -65,6 +71,8 @@ pub(super) fn covered(bytes: &[u8]) -> Result<Frame, FrameError> {
         incarnation,
         send_ctr,
         ack,
+        sack,
+        window,
         flags: FrameFlags {
             volatile_initiator: flags & FLAG_VOLATILE != 0,
             established: flags & FLAG_ESTABLISHED != 0,
@@ -75,6 +83,31 @@ pub(super) fn covered(bytes: &[u8]) -> Result<Frame, FrameError> {
         trace,
         messages,
     })
+}
+
+/// A part is a part of one message, of a length that is worth a frame, and its whole is not longer than any may be.
+fn check_part(kind: &FrameKind, messages: &[Message]) -> Result<(), FrameError> {
+    let FrameKind::Part { offset, total } = *kind else {
+        return Ok(());
+    };
+    let [message] = messages else {
+        return Err(FrameError::Invalid {
+            field: "message count",
+        });
+    };
+    let (offset, total, bytes) = (offset as usize, total as usize, message.body.len());
+    if total > MAX_MESSAGE_BYTES {
+        return Err(FrameError::OverLimit {
+            field: "message length",
+            limit: MAX_MESSAGE_BYTES,
+        });
+    }
+    let end = offset + bytes;
+    let is_last = end == total;
+    if bytes == 0 || bytes == total || end > total || (bytes < MIN_PART_BYTES && !is_last) {
+        return Err(FrameError::Invalid { field: "part" });
+    }
+    Ok(())
 }
 
 /// Takes fields off the front of what is left.
@@ -157,6 +190,10 @@ impl<'a> Reader<'a> {
                 echo_send_ctr: self.u64()?,
             },
             8 => FrameKind::Ping,
+            9 => FrameKind::Part {
+                offset: self.u32()?,
+                total: self.u32()?,
+            },
             _ => return Err(FrameError::Invalid { field: "kind" }),
         })
     }

@@ -4,10 +4,11 @@
 //! ```text
 //! 0    magic u16 | major u8 | minor u8 | kind u8 | flags u16 | hdr_len u16
 //! 9    dialog 16 | to u8 | src_store 16 | src_token 16 | dst_token 16 (0 = none)
-//! 74   incarnation u64 | send_ctr u64 | base_seq u64 (reserved) | ack u64 | sack u64 (reserved)
-//! 114  win_msgs u32 | win_bytes u32 (reserved) | ttl_ms u64 | contract u64 | trace 16
+//! 74   incarnation u64 | send_ctr u64 | base_seq u64 (reserved) | ack u64 | sack u64
+//! 114  win_msgs u32 | win_bytes u32 (both 0 unless flagged) | ttl_ms u64 | contract u64 | trace 16
 //! 154  fields of newer minors, up to hdr_len
-//!      service str | src_node str | by kind: FAULT: code u8, detail str; RESET: reason u8, echo 16 + u64 + u64
+//!      service str | src_node str | by kind: FAULT: code u8, detail str; RESET: reason u8, echo 16 + u64 + u64;
+//!                                            PART: offset u32, total u32
 //!      count u16 | messages: seq u64, after u64, flags u8, kind u8, re u64, handler u32, version u16, len u32, body
 //!      crc32c u32 over everything before it            (str = len u16, UTF-8)
 //! ```
@@ -31,6 +32,9 @@ pub const MAX_NAME_BYTES: usize = 255;
 /// Longest detail of a FAULT, in bytes; longer ones are cut when encoded.
 pub const MAX_DETAIL_BYTES: usize = 1024;
 
+/// Smallest part of a message, its last one aside.
+pub(crate) const MIN_PART_BYTES: usize = 4 * 1024;
+
 /// Encoded bytes of a message besides its body.
 pub(crate) const MESSAGE_OVERHEAD_BYTES: usize = 36;
 
@@ -44,6 +48,8 @@ const FLAG_INITIATING: u16 = 1;
 const FLAG_VOLATILE: u16 = 2;
 const FLAG_ESTABLISHED: u16 = 4;
 const FLAG_ENDED: u16 = 8;
+/// The windows say something.
+const FLAG_WINDOW: u16 = 16;
 
 const MESSAGE_FIN: u8 = 1;
 const MESSAGE_CURRENCY: u8 = 2;
@@ -144,6 +150,10 @@ impl Frame {
                 out.extend_from_slice(&echo_incarnation.to_le_bytes());
                 out.extend_from_slice(&echo_send_ctr.to_le_bytes());
             }
+            FrameKind::Part { offset, total } => {
+                out.extend_from_slice(&offset.to_le_bytes());
+                out.extend_from_slice(&total.to_le_bytes());
+            }
             _ => {}
         }
         out.extend_from_slice(&(self.messages.len() as u16).to_le_bytes());
@@ -184,6 +194,7 @@ impl Frame {
             (self.flags.volatile_initiator, FLAG_VOLATILE),
             (self.flags.established, FLAG_ESTABLISHED),
             (self.flags.ended, FLAG_ENDED),
+            (self.window.is_some(), FLAG_WINDOW),
         ] {
             flags |= if set { bit } else { 0 };
         }
@@ -199,10 +210,12 @@ impl Frame {
         out.extend_from_slice(&self.src_store.0);
         out.extend_from_slice(&self.src_token.0);
         out.extend_from_slice(&self.dst_token.unwrap_or_default().0);
-        for word in [self.incarnation, self.send_ctr, 0, self.ack, 0] {
+        for word in [self.incarnation, self.send_ctr, 0, self.ack, self.sack] {
             out.extend_from_slice(&word.to_le_bytes());
         }
-        out.extend_from_slice(&[0; 8]);
+        let window = self.window.unwrap_or_default();
+        out.extend_from_slice(&window.messages.to_le_bytes());
+        out.extend_from_slice(&window.bytes.to_le_bytes());
         out.extend_from_slice(&self.ttl_ms.to_le_bytes());
         out.extend_from_slice(&self.contract.to_le_bytes());
         out.extend_from_slice(&self.trace);
@@ -219,6 +232,7 @@ fn kind_byte(kind: &FrameKind) -> u8 {
         FrameKind::Fault { .. } => 6,
         FrameKind::Reset { .. } => 7,
         FrameKind::Ping => 8,
+        FrameKind::Part { .. } => 9,
     }
 }
 

@@ -1,11 +1,13 @@
 //! What the application hears: one message in order per transaction (rows 7 and 15).
 
 use super::{Endpoint, Mode, Stage};
+use crate::coverage::{self, Rare};
 use crate::protocol::effects::{Effects, Notice, TimerKind};
 use crate::protocol::ending::{Ending, FaultCode};
 use crate::protocol::ids::Role;
 use crate::protocol::limits::Env;
 use crate::protocol::message::{Message, MessageKind};
+use crate::protocol::mutant::Mutant;
 
 impl Endpoint {
     /// Hands out the next message in order, if it is here. What is not for the application is consumed on the way.
@@ -17,19 +19,24 @@ impl Endpoint {
                 return;
             };
             self.recv_next = self.recv_next.max(message.seq + 1);
+            self.drop_parts(0..self.recv_next);
             self.now.need_ack = true;
             self.now.heard = true;
             Self::wrote(eff);
             match self.role {
                 Role::Initiator => self.hear_target(message, env, eff),
-                Role::Target => self.hear_initiator(message, eff),
+                Role::Target => self.hear_initiator(message, env, eff),
             }
             self.complete_if_done(env, eff);
         }
     }
 
-    fn hear_initiator(&mut self, message: Message, eff: &mut Effects) {
+    fn hear_initiator(&mut self, message: Message, env: &Env<'_>, eff: &mut Effects) {
+        if self.stage == Stage::Accumulating && env.is_mutant(Mutant::ApplyInInit) {
+            self.confirmed(eff);
+        }
         if message.fin {
+            self.notice_crossing();
             self.fin_received = Some(message.seq);
         }
         // Row 24: after our goodbye nothing is answered any more, so nothing is begun.
@@ -48,6 +55,7 @@ impl Endpoint {
             self.unanswered.remove(&message.re);
         }
         if fin {
+            self.notice_crossing();
             self.fin_received = Some(message.seq);
         }
         if kind != MessageKind::Empty {
@@ -57,6 +65,8 @@ impl Endpoint {
             match self.mode {
                 // H9: a refusal ends what never began; the partner hears it instead of a confirmation.
                 Mode::Pending if kind.is_refusal() => {
+                    coverage::row(7);
+                    coverage::sometimes(Rare::DeclinedFirstAnswer);
                     let fault = Some((FaultCode::Declined, String::new()));
                     self.end(Ending::Declined, fault, env, eff);
                     return;
@@ -76,8 +86,16 @@ impl Endpoint {
         }
     }
 
+    /// The partner's goodbye, while ours is on its way.
+    fn notice_crossing(&self) {
+        if self.fin_sent.is_some_and(|fin| self.acked < fin) {
+            coverage::sometimes(Rare::BothClosedAtOnce);
+        }
+    }
+
     /// Row 7: "only after you have heard from the application on the other side may you exit the initiation stage".
-    fn establish(&mut self, eff: &mut Effects) {
+    pub(super) fn establish(&mut self, eff: &mut Effects) {
+        coverage::row(7);
         self.stage = Stage::Established;
         self.was_established = true;
         eff.notices.push(Notice::Established);
@@ -86,6 +104,9 @@ impl Endpoint {
     /// Row 28: the partner's end is heard after everything it said before.
     pub(super) fn meet_doom(&mut self, env: &Env<'_>, eff: &mut Effects) {
         if self.next_held().is_some() {
+            if self.now.doom.is_some() {
+                coverage::sometimes(Rare::FaultWaitedForMessages);
+            }
             return;
         }
         let Some(doom) = self

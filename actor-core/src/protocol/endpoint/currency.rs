@@ -45,6 +45,7 @@ impl Endpoint {
             Rare::SupersededBeforeSaid
         });
         self.outbox_bytes = self.outbox_bytes.saturating_sub(old.body.len());
+        self.stowed.remove(&old.seq);
         match self.outbox.get_mut(at) {
             Some(behind) => {
                 behind.after = behind.after.min(old.after);

@@ -4,11 +4,13 @@
 
 use super::now::{Fault, Now};
 use super::{Carrier, Endpoint, Stage};
+use crate::coverage::{self, Rare};
 use crate::protocol::effects::{Effects, Notice, TimerKind};
 use crate::protocol::ending::{Abandoned, Ending, FaultCode};
 use crate::protocol::ids::Role;
 use crate::protocol::input::LocalItem;
 use crate::protocol::limits::Env;
+use crate::protocol::mutant::Mutant;
 
 impl Endpoint {
     /// Rows 27 and 30: the application, or the plumbing on its behalf, gives up. The partner is told until it
@@ -20,6 +22,9 @@ impl Endpoint {
         env: &Env<'_>,
         eff: &mut Effects,
     ) {
+        if !self.is_ended() {
+            coverage::row(if code == FaultCode::Poisoned { 30 } else { 27 });
+        }
         self.end(code.ours(&detail), Some((code, detail)), env, eff);
     }
 
@@ -28,12 +33,16 @@ impl Endpoint {
         let Some(fin) = self.fin_sent else { return };
         let arrived = self.carrier == Carrier::Local || self.acked >= fin;
         if arrived && self.fin_received.is_some() {
+            if !self.is_ended() {
+                coverage::row(25);
+            }
             self.end(Ending::Completed, None, env, eff);
         }
     }
 
     /// Row 23: what the partner says contradicts what it said before, or what we ever said.
     pub(super) fn contradiction(&mut self, env: &Env<'_>, eff: &mut Effects) {
+        coverage::row(23);
         let fault = Some((FaultCode::RolledBack, String::new()));
         self.end(
             Ending::Abandoned(Abandoned::PartnerRolledBack),
@@ -51,10 +60,13 @@ impl Endpoint {
             .fin_sent
             .is_some_and(|fin| self.fin_received.is_some() || self.acked >= fin);
         let ending = if self.stage == Stage::Accumulating {
+            coverage::row(14);
             Ending::Discarded
         } else if parted {
+            coverage::sometimes(Rare::PartedAndForgotten);
             Ending::CompletedUnconfirmed
         } else if self.volatile_partner().is_some() {
+            coverage::sometimes(Rare::VolatilePartnerGone);
             Ending::Abandoned(Abandoned::PartnerGone)
         } else {
             Ending::Abandoned(why)
@@ -98,6 +110,7 @@ impl Endpoint {
         }
         self.stage = Stage::Ended;
         self.outbox.clear();
+        self.stowed.clear();
         self.outbox_bytes = 0;
         self.closing_wait = None;
         self.now = Now {
@@ -106,6 +119,7 @@ impl Endpoint {
             ..Now::default()
         };
         self.ending = Some(ending.clone());
+        self.forgotten = self.is_remote() && env.is_mutant(Mutant::TombstonelessCleanup);
         eff.notices.push(Notice::Ended(ending));
         Self::wrote(eff);
     }

@@ -2,29 +2,31 @@
 //!
 //! This alone puts messages and acknowledgements into frames, so that both are as durable as the transaction.
 
+use super::parts::cut;
 use super::{Carrier, Endpoint, Mode, Stage};
+use crate::coverage::{self, Rare};
 use crate::protocol::codec::{MAX_FRAME_BYTES, MAX_FRAME_MESSAGES, MESSAGE_OVERHEAD_BYTES};
 use crate::protocol::effects::{Destination, Effects};
 use crate::protocol::ending::Ending;
 use crate::protocol::frame::{Frame, FrameFlags, FrameKind};
 use crate::protocol::ids::{Role, StoreId, Token};
 use crate::protocol::input::LocalItem;
-use crate::protocol::limits::{Env, MAX_MESSAGE_BYTES};
+use crate::protocol::limits::{Env, MAX_WHOLE_BYTES};
 use crate::protocol::message::Message;
 
 /// Payload of one frame; leaves room for the header and for one more message of any size.
-const FRAME_PAYLOAD_BYTES: usize = MAX_FRAME_BYTES - MAX_MESSAGE_BYTES - 64 * 1024;
+const FRAME_PAYLOAD_BYTES: usize = MAX_FRAME_BYTES - MAX_WHOLE_BYTES - 64 * 1024;
 
 impl Endpoint {
     pub(super) fn flush(&mut self, env: &Env<'_>, eff: &mut Effects) {
         if self.is_ended() {
-            self.flush_ended(eff);
+            self.flush_ended(env, eff);
         } else {
             self.say_goodbye_if_due(env, eff);
             match self.carrier {
                 Carrier::Local => self.hand_over(eff),
                 Carrier::Remote if self.role == Role::Initiator && !self.is_settled() => {
-                    self.flush_initiation(eff);
+                    self.flush_initiation(env, eff);
                 }
                 Carrier::Remote => self.flush_to_partner(env, eff),
             }
@@ -42,7 +44,7 @@ impl Endpoint {
     /// Row 3: every round says everything again, as one frame, so that one instance gets the whole set. After binding
     /// the round goes to the chosen instance, still without its token: only its first answer, consumed, may be
     /// followed by a frame that confirms it.
-    fn flush_initiation(&mut self, eff: &mut Effects) {
+    fn flush_initiation(&mut self, env: &Env<'_>, eff: &mut Effects) {
         let (kind, messages) = match self.mode {
             Mode::Handshake if self.now.due => (FrameKind::Syn, Vec::new()),
             Mode::Pending if self.has_unsaid() => {
@@ -50,6 +52,9 @@ impl Endpoint {
             }
             _ => return,
         };
+        if self.now.due {
+            coverage::row(3);
+        }
         self.now.transmitted = match self.mode {
             Mode::Handshake => 0,
             Mode::Pending => self.send_next - 1,
@@ -61,7 +66,7 @@ impl Endpoint {
                 node: peer.node.clone(),
             },
         };
-        eff.frames.push((to, self.frame(kind, None, messages)));
+        eff.frames.push((to, self.frame(kind, None, messages, env)));
     }
 
     fn has_unsaid(&self) -> bool {
@@ -75,28 +80,31 @@ impl Endpoint {
         } else {
             self.now.transmitted.max(self.acked)
         };
-        // Numbers that were superseded take no place in the window.
-        let window = usize::try_from(env.limits.window).unwrap_or(usize::MAX);
+        let end = self.admitted(env);
+        if self.outbox.iter().any(|message| message.seq > end) {
+            coverage::sometimes(Rare::WindowFull);
+        }
         let mut unsaid = self
             .outbox
             .iter()
-            .take(window)
-            .filter(|message| message.seq > said)
+            .filter(|message| message.seq > said && message.seq <= end)
+            .filter(|message| !self.is_spared(message))
             .peekable();
-        let mut batches = Vec::new();
+        let mut kinds = Vec::new();
         while unsaid.peek().is_some() {
-            batches.push(next_batch(&mut unsaid));
+            match unsaid.next_if(|message| message.body.len() > MAX_WHOLE_BYTES) {
+                Some(large) => kinds.extend(cut(large)),
+                None => kinds.push((FrameKind::Data, next_batch(&mut unsaid))),
+            }
         }
-        if let Some(last) = batches.last().and_then(|batch| batch.last()) {
-            self.now.transmitted = last.seq;
-        }
-        let mut kinds: Vec<_> = batches
-            .into_iter()
-            .map(|batch| (FrameKind::Data, batch))
-            .collect();
+        self.now.transmitted = said.max(end.min(self.send_next - 1));
         if kinds.is_empty() {
             if self.must_say_bound() && (self.now.due || !self.now.named_partner) {
                 kinds.push((FrameKind::Bound, Vec::new()));
+            } else if self.now.due && !self.outbox.is_empty() {
+                // The window is shut, or all of it is said to be there: whoever waits for news asks for it.
+                coverage::sometimes(Rare::WindowProbed);
+                kinds.push((FrameKind::Ping, Vec::new()));
             } else if self.now.need_ack {
                 let shakes_hands =
                     self.stage == Stage::Accumulating && self.mode == Mode::Handshake;
@@ -115,12 +123,12 @@ impl Endpoint {
             self.now.named_partner = true;
         }
         for (kind, messages) in kinds {
-            self.to_partner(kind, messages, eff);
+            self.to_partner(kind, messages, env, eff);
         }
     }
 
     /// Rows 27 and 29: the tombstone repeats its FAULT until it is acknowledged, and answers late frames.
-    fn flush_ended(&mut self, eff: &mut Effects) {
+    fn flush_ended(&mut self, env: &Env<'_>, eff: &mut Effects) {
         let Some(ending) = &self.ending else { return };
         let unheard = self.fault.as_ref().is_some_and(|fault| !fault.acked);
         let kind = if (self.now.due && unheard) || self.now.answer_with_fault {
@@ -141,7 +149,7 @@ impl Endpoint {
         };
         self.now.need_ack = false;
         self.now.answer_with_fault = false;
-        self.to_partner(kind, Vec::new(), eff);
+        self.to_partner(kind, Vec::new(), env, eff);
     }
 
     /// H5: being in the partner's inbox is the acknowledgement.
@@ -149,10 +157,17 @@ impl Endpoint {
         eff.local
             .extend(self.outbox.drain(..).map(LocalItem::Message));
         self.outbox_bytes = 0;
+        self.stowed.clear();
         self.acked = self.send_next - 1;
     }
 
-    fn to_partner(&self, kind: FrameKind, messages: Vec<Message>, eff: &mut Effects) {
+    fn to_partner(
+        &self,
+        kind: FrameKind,
+        messages: Vec<Message>,
+        env: &Env<'_>,
+        eff: &mut Effects,
+    ) {
         let Some(peer) = self
             .peer
             .as_ref()
@@ -165,10 +180,16 @@ impl Endpoint {
             node: peer.node.clone(),
         };
         eff.frames
-            .push((to, self.frame(kind, Some(peer.token), messages)));
+            .push((to, self.frame(kind, Some(peer.token), messages, env)));
     }
 
-    fn frame(&self, kind: FrameKind, dst_token: Option<Token>, messages: Vec<Message>) -> Frame {
+    fn frame(
+        &self,
+        kind: FrameKind,
+        dst_token: Option<Token>,
+        messages: Vec<Message>,
+        env: &Env<'_>,
+    ) -> Frame {
         let initiating = dst_token.is_none();
         let patience = if initiating {
             self.timeouts.initiation
@@ -192,6 +213,8 @@ impl Endpoint {
             incarnation: 0,
             send_ctr: 0,
             ack: if initiating { 0 } else { self.recv_next - 1 },
+            sack: if initiating { 0 } else { self.sack() },
+            window: (!initiating).then(|| self.window(env)),
             flags: FrameFlags {
                 volatile_initiator: self.is_volatile(),
                 established: self.stage == Stage::Established || parted_well,
@@ -212,14 +235,15 @@ fn ending_detail(ending: &Ending) -> String {
     }
 }
 
-/// As many messages as fit into one frame, at least one.
+/// As many messages as fit into one frame, at least one, none of which is too large for a frame.
 fn next_batch<'a>(
     unsaid: &mut std::iter::Peekable<impl Iterator<Item = &'a Message>>,
 ) -> Vec<Message> {
     let (mut batch, mut bytes) = (Vec::new(), 0);
     while let Some(message) = unsaid.next_if(|message| {
         batch.is_empty()
-            || (batch.len() < MAX_FRAME_MESSAGES
+            || (message.body.len() <= MAX_WHOLE_BYTES
+                && batch.len() < MAX_FRAME_MESSAGES
                 && bytes + message.body.len() + MESSAGE_OVERHEAD_BYTES <= FRAME_PAYLOAD_BYTES)
     }) {
         bytes += message.body.len() + MESSAGE_OVERHEAD_BYTES;

@@ -6,13 +6,16 @@
 mod consume;
 mod currency;
 mod end;
+mod flow;
 mod flush;
 mod local;
 mod now;
 mod open;
+mod parts;
 mod receive;
 mod reset;
 mod send;
+mod stow;
 mod timer;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -27,6 +30,7 @@ use super::input::Input;
 use super::limits::{Env, Timeouts};
 use super::message::Message;
 use now::{ClosingWait, Fault, Now};
+pub use receive::Received;
 
 /// How a dialog begins (P5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,7 +90,7 @@ pub enum SendRefusal {
     InitWindowFull,
     /// The dialog is closing or over.
     Closed,
-    /// The message is longer than [`super::MAX_MESSAGE_BYTES`].
+    /// The message is longer than [`Endpoint::message_limit`].
     TooLarge,
     /// An event, but this is not the target of an established dialog.
     NotEstablished,
@@ -102,13 +106,9 @@ impl fmt::Display for SendRefusal {
                 f.write_str("too much was said before the first answer; await an answer first")
             }
             Self::Closed => f.write_str("the dialog is closing or over; open a new one"),
-            Self::TooLarge => {
-                write!(
-                    f,
-                    "the message is longer than {} bytes; send it in parts",
-                    super::MAX_MESSAGE_BYTES
-                )
-            }
+            Self::TooLarge => f.write_str(
+                "the message is longer than this node, or an opening, allows; keep large data elsewhere and say where",
+            ),
             Self::NotEstablished => f.write_str(
                 "an event is said by the target of an established dialog; answer the first message first",
             ),
@@ -154,7 +154,10 @@ pub struct Endpoint {
     acked_at: (u64, u64),
     /// Said, not acknowledged and not superseded: `acked + 1 .. send_next`, where each names the one before it, or one
     /// that was acknowledged, in `after`. The newest is never superseded. Empty for the local carrier.
+    #[serde(with = "stow")]
     outbox: VecDeque<Message>,
+    /// Those of them whose bodies are too large for the record: they lie in rows of their own (H6).
+    stowed: BTreeSet<u64>,
     outbox_bytes: usize,
     /// Bytes said before the first answer (P6).
     initiation_bytes: usize,
@@ -192,6 +195,7 @@ impl Endpoint {
             Input::Timer(kind) => self.timer(kind, env, eff),
             Input::Restarted => self.restarted(env, eff),
             Input::Located(location) => self.located(location, env, eff),
+            Input::Backlog(backlog) => self.put_off(backlog, env),
             Input::Flush => self.flush(env, eff),
         }
         effects
@@ -234,7 +238,8 @@ impl Endpoint {
         self.token
     }
 
-    /// The partner, once known. `None` for the local carrier: the partner is the other record of this store.
+    /// The partner, once known. For the local carrier only one that lives in memory: any other is the other record of
+    /// this store.
     pub fn peer(&self) -> Option<&Peer> {
         self.peer.as_ref()
     }
@@ -259,10 +264,38 @@ impl Endpoint {
         self.volatile && self.role == Role::Initiator
     }
 
-    /// Target: the partner lives in memory only, in this life of its store (H4).
+    /// The partner lives in memory only, in this life of its store (H4): a target's initiator, or in one store an
+    /// initiator's target.
     pub fn volatile_partner(&self) -> Option<u64> {
         let peer = self.peer.as_ref()?;
-        (self.volatile && self.role == Role::Target).then_some(peer.incarnation)
+        let is_volatile = match self.role {
+            Role::Target => self.volatile,
+            Role::Initiator => self.carrier == Carrier::Local,
+        };
+        is_volatile.then_some(peer.incarnation)
+    }
+
+    /// Local initiator: the target lives in memory only, in this life of the store.
+    #[must_use]
+    pub fn with_volatile_target(mut self, env: &Env<'_>) -> Self {
+        if self.role == Role::Initiator && self.carrier == Carrier::Local {
+            self.peer = Some(Peer {
+                token: self.token,
+                store: env.store,
+                node: String::new(),
+                incarnation: env.incarnation,
+            });
+        }
+        self
+    }
+
+    /// What a record of it has: all but what is only known for now.
+    #[must_use]
+    pub fn remembered(&self) -> Self {
+        Self {
+            now: Now::default(),
+            ..self.clone()
+        }
     }
 
     /// The highest number of ours that the partner is known to have consumed, or to need no more.
@@ -273,6 +306,14 @@ impl Endpoint {
     /// What was said, is not acknowledged and not superseded, oldest first.
     pub fn outbox(&self) -> impl Iterator<Item = &Message> {
         self.outbox.iter()
+    }
+
+    /// Was all that waits for an acknowledgement said since the last flush? Then waiting makes no room for more.
+    pub fn outbox_is_of_this_step(&self) -> bool {
+        let fresh_from = self.send_next - self.now.fresh as u64;
+        self.outbox
+            .front()
+            .is_none_or(|oldest| oldest.seq >= fresh_from)
     }
 
     /// Target: requests that wait for our answer. Initiator: empty.
@@ -317,6 +358,26 @@ impl Endpoint {
                 .is_some_and(|doom| doom.seq.is_none_or(|seq| seq == self.recv_next))
     }
 
+    /// The message that [`Input::Consume`] would hand out.
+    pub fn next_message(&self) -> Option<&Message> {
+        self.next_held()
+    }
+
+    /// The partner has ended the dialog, and what it said before waits for a program that understands it: nobody needs
+    /// that any more, so the end is heard next.
+    pub fn give_up_held(&mut self) {
+        let Some(doom) = &mut self.now.doom else {
+            return;
+        };
+        self.now.held.clear();
+        doom.seq = doom.seq.map(|_| self.recv_next);
+    }
+
+    /// Has the partner ended the dialog, which is heard after everything it said before?
+    pub fn is_doomed(&self) -> bool {
+        self.now.doom.is_some()
+    }
+
     /// May the record be deleted? Local: as soon as it ended. Remote: when the tombstone's linger is over.
     pub fn fully_over(&self) -> bool {
         self.stage == Stage::Ended && (self.carrier == Carrier::Local || self.forgotten)
@@ -326,6 +387,23 @@ impl Endpoint {
     /// ended without it has certainly had no permanent effect, now or ever (S8).
     pub fn was_established(&self) -> bool {
         self.was_established
+    }
+
+    /// How often something was said in vain; [`Self::resume`] takes it back.
+    pub fn attempt(&self) -> u32 {
+        self.now.attempt
+    }
+
+    /// It was read back in the middle of its life, by a step that failed: it goes on with the patience it had.
+    pub fn resume(&mut self, attempt: u32) {
+        self.now.attempt = self.now.attempt.max(attempt);
+    }
+
+    /// For a checker to which all delays are the same: forgets what only decides how long they are, so that an endpoint
+    /// that said something in vain once and one that said it twice are one state.
+    #[cfg(feature = "test-util")]
+    pub fn forget_delays(&mut self) {
+        self.now.forget_delays();
     }
 
     fn is_remote(&self) -> bool {

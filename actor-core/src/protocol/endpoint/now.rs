@@ -5,8 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::flow::Sacked;
+use super::parts::Parts;
 use crate::protocol::ending::FaultCode;
+use crate::protocol::frame::Window;
 use crate::protocol::ids::Token;
+use crate::protocol::input::Backlog;
 use crate::protocol::message::Message;
 
 /// What a closing endpoint waits for; it decides how long (row 26).
@@ -35,6 +39,18 @@ pub(super) struct Fault {
 pub(super) struct Now {
     /// Received, not consumed, not acknowledged (M9).
     pub(super) held: BTreeMap<u64, Message>,
+    /// Parts of messages that are not whole.
+    pub(super) parts: BTreeMap<u64, Parts>,
+    /// What the application has put off.
+    pub(super) backlog: Backlog,
+    /// The newest frame of the partner, by age.
+    pub(super) news: (u64, u64),
+    /// The life of the partner's memory that was heard last, and the instance it lives in.
+    pub(super) life: Option<(u64, String)>,
+    /// Ours that the partner holds and has not consumed, as its newest frame says.
+    pub(super) sacked: Sacked,
+    /// What the partner takes above which number, as its newest frame says.
+    pub(super) partner_window: Option<(u64, Window)>,
     /// The partner's FAULT, waiting for the messages before it to be consumed (row 28).
     pub(super) doom: Option<Doom>,
     /// Highest of ours put into a frame since this record was read.
@@ -45,6 +61,9 @@ pub(super) struct Now {
     pub(super) due: bool,
     /// Retries without progress.
     pub(super) attempt: u32,
+    /// The directory was asked where the partner is since the last retry or progress: once is enough, or a wrong house
+    /// and a directory that keeps naming it would make us talk as fast as the network is.
+    pub(super) asked_where: bool,
     pub(super) retry: RetryTimer,
     /// The application will say nothing after this transaction.
     pub(super) close_wanted: bool,
@@ -61,6 +80,27 @@ pub(super) struct Now {
     pub(super) turned_away: Option<TurnedAway>,
     /// Counts rounds of initiation.
     pub(super) round: u32,
+}
+
+#[cfg(feature = "test-util")]
+impl Now {
+    /// Forgets what only decides how long to wait: how often something was said in vain (beyond what decides whether the
+    /// partner is believed to hold something), and how many rounds of refusals lie how far back beyond what is compared.
+    pub(super) fn forget_delays(&mut self) {
+        self.attempt = if self.sacked.is_empty() {
+            0
+        } else {
+            self.attempt.min(super::flow::CREDULOUS_ATTEMPTS + 1)
+        };
+        match &mut self.turned_away {
+            None => self.round = 0,
+            Some(last) => {
+                self.round = self.round.wrapping_sub(last.round).min(2);
+                last.round = 0;
+                last.rounds = last.rounds.min(super::receive::CONVINCING_REFUSALS);
+            }
+        }
+    }
 }
 
 /// What the node was last told about the retry timer.

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::now::Now;
 use super::{Carrier, Endpoint, Mode, Peer, Stage};
+use crate::coverage;
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
 use crate::protocol::frame::{Frame, FrameKind};
 use crate::protocol::ids::{DialogId, Role, StoreId, Token};
@@ -26,6 +27,7 @@ impl Endpoint {
         volatile: bool,
         env: &Env<'_>,
     ) -> (Self, Effects) {
+        coverage::row(1);
         let mut new = Self::blank(dialog, Role::Initiator, token, mode, timeouts);
         new.service = service.into();
         new.carrier = carrier;
@@ -43,6 +45,7 @@ impl Endpoint {
             new.was_established = mode == Mode::Handshake;
             eff.notices.push(Notice::Bound);
             eff.local.push(LocalItem::Open(LocalOpen {
+                ttl_ms: 0,
                 trace: [0; 16],
                 dialog,
                 service: new.service.clone(),
@@ -68,6 +71,7 @@ impl Endpoint {
         timeouts: Timeouts,
         env: &Env<'_>,
     ) -> (Self, Effects) {
+        coverage::row(9);
         let mut new = Self::blank(frame.dialog, Role::Target, token, mode, timeouts);
         new.service.clone_from(&frame.service);
         new.contract = frame.contract;
@@ -141,6 +145,7 @@ impl Endpoint {
             acked: 0,
             acked_at: (0, 0),
             outbox: VecDeque::new(),
+            stowed: BTreeSet::new(),
             outbox_bytes: 0,
             initiation_bytes: 0,
             owed: BTreeSet::new(),

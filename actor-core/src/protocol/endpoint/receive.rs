@@ -2,11 +2,14 @@
 //!
 //! Messages go to the backlog; nothing is consumed here.
 
+use std::collections::BTreeMap;
+
 use super::now::{Doom, TurnedAway};
+use super::parts::Parts;
 use super::{Carrier, Endpoint, Mode, Peer, Stage};
 use crate::coverage::{self, Rare};
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
-use crate::protocol::ending::FaultCode;
+use crate::protocol::ending::{Abandoned, Ending, FaultCode};
 use crate::protocol::frame::{Frame, FrameKind, ResetReason};
 use crate::protocol::ids::Role;
 use crate::protocol::limits::Env;
@@ -17,16 +20,43 @@ use crate::protocol::stateless::{reject, reset};
 /// Row 4: an acknowledged batch is repeated as if it had been repeated this often in vain.
 const SLOW_ATTEMPT: u32 = 5;
 /// A refusal heard in this many rounds in a row, with nobody accepting, ends the search early.
-const CONVINCING_REFUSALS: u32 = 3;
+pub(super) const CONVINCING_REFUSALS: u32 = 3;
+
+/// What an endpoint has received and not consumed. A transaction that is rolled back gives it back: the partner may have
+/// been told that it need not be said again, and a large message does not come twice for nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    held: BTreeMap<u64, Message>,
+    parts: BTreeMap<u64, Parts>,
+}
 
 impl Endpoint {
+    /// What came in frames and waits here; `None` if that is nothing.
+    pub fn received(&self) -> Option<Received> {
+        let nothing = self.now.held.is_empty() && self.now.parts.is_empty();
+        (self.is_remote() && !nothing).then(|| Received {
+            held: self.now.held.clone(),
+            parts: self.now.parts.clone(),
+        })
+    }
+
+    /// What [`Self::received`] said before the endpoint was read back.
+    pub fn restore(&mut self, received: Received) {
+        let Received { held, parts } = received;
+        let next = self.recv_next;
+        let held = held.into_iter().filter(|(seq, _)| *seq >= next);
+        let parts = parts.into_iter().filter(|(seq, _)| *seq >= next);
+        self.now.held.extend(held);
+        self.now.parts.extend(parts);
+    }
+
     pub(super) fn receive(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
         if frame.key() != self.key() {
             return;
         }
-        if self.carrier == Carrier::Local
-            || frame.dst_token.is_some_and(|token| token != self.token)
-        {
+        let is_for_another = frame.dst_token.is_some_and(|token| token != self.token)
+            && !env.is_mutant(Mutant::NoToken);
+        if self.carrier == Carrier::Local || is_for_another {
             // Row 19: it is for another memory of this dialog, or for one that never had an address.
             eff.frames
                 .extend(reject(&frame).map(|reset| (frame.reply_to(), reset)));
@@ -39,7 +69,7 @@ impl Endpoint {
             (Role::Initiator, _) if frame.is_initiating() => {}
             (Role::Initiator, Stage::Ended) => self.late_for_initiator(&frame, eff),
             (Role::Initiator, Stage::Initiating) => self.hear_candidate(frame, env, eff),
-            (Role::Initiator, _) if self.is_from_twin(&frame) => Self::supersede(&frame, eff),
+            (Role::Initiator, _) if self.is_from_twin(&frame) => self.hear_twin(frame, env, eff),
             // Another initiator's dialog under our id: nothing to say to it.
             (Role::Target, _) if self.is_from_twin(&frame) => {}
             (Role::Target, Stage::Ended) => self.late(&frame, eff),
@@ -60,20 +90,33 @@ impl Endpoint {
     /// durably recorded here, is the partner.
     fn hear_candidate(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
         match &frame.kind {
+            FrameKind::Ack if env.is_mutant(Mutant::AckIsEstablish) => {
+                self.bind(&frame, env, eff);
+                self.establish(eff);
+                self.hear_partner(frame, env, eff);
+            }
             FrameKind::Ack => {
+                coverage::row(4);
+                if env.is_mutant(Mutant::DropInitOnAck) {
+                    self.outbox.clear();
+                    self.acked = self.send_next - 1;
+                    Self::wrote(eff);
+                }
                 if self.now.candidates.insert(frame.src_token) {
                     self.slow_down();
                 }
             }
-            FrameKind::SynAck | FrameKind::Data if frame.contract != self.contract => {
+            FrameKind::SynAck | FrameKind::Data | FrameKind::Part { .. }
+                if frame.contract != self.contract =>
+            {
                 let detail = format!(
                     "it speaks {:016x}, we speak {:016x}",
                     frame.contract, self.contract
                 );
                 self.turned_away(&frame, FaultCode::Incompatible, detail, env, eff);
             }
-            FrameKind::SynAck | FrameKind::Data => {
-                self.bind(&frame, eff);
+            FrameKind::SynAck | FrameKind::Data | FrameKind::Part { .. } => {
+                self.bind(&frame, env, eff);
                 self.hear_partner(frame, env, eff);
             }
             FrameKind::Fault { code, detail } => {
@@ -86,10 +129,13 @@ impl Endpoint {
 
     /// Row 5: set once, and durable before any frame names it (S3). The window begins with the binding: nothing an
     /// unbound twin said was ever put into it.
-    fn bind(&mut self, frame: &Frame, eff: &mut Effects) {
+    fn bind(&mut self, frame: &Frame, env: &Env<'_>, eff: &mut Effects) {
         coverage::row(5);
         if frame.messages.first().is_some_and(|first| first.seq > 1) {
             coverage::sometimes(Rare::BoundOnLaterAnswer);
+        }
+        if self.now.turned_away.is_some() {
+            coverage::sometimes(Rare::BoundAfterRefusal);
         }
         self.peer = Some(Peer {
             token: frame.src_token,
@@ -106,7 +152,9 @@ impl Endpoint {
             eff.cancel(TimerKind::Initiation);
         }
         eff.notices.push(Notice::Bound);
-        Self::wrote(eff);
+        if !env.is_mutant(Mutant::VolatileBinding) {
+            Self::wrote(eff);
+        }
     }
 
     /// Nobody is bound yet, so one refusal decides nothing: others may serve. All of it is certain: nothing happened.
@@ -147,6 +195,8 @@ impl Endpoint {
             && rounds >= CONVINCING_REFUSALS
             && self.now.candidates.is_empty()
         {
+            coverage::row(8);
+            coverage::sometimes(Rare::TurnedAwayForGood);
             self.end(ending, None, env, eff);
         }
     }
@@ -155,6 +205,18 @@ impl Endpoint {
         if self.now.attempt < SLOW_ATTEMPT {
             self.now.attempt = SLOW_ATTEMPT;
             self.now.retry.outdate();
+        }
+    }
+
+    /// Row 6, of whoever was not chosen: nothing it says is heard.
+    fn hear_twin(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
+        if env.is_mutant(Mutant::Rebind) && !frame.messages.is_empty() {
+            self.bind(&frame, env, eff);
+            return self.hear_partner(frame, env, eff);
+        }
+        Self::supersede(&frame, eff);
+        if env.is_mutant(Mutant::MergedWindow) {
+            self.hold(frame.messages, env, eff);
         }
     }
 
@@ -173,6 +235,11 @@ impl Endpoint {
         if !matches!(frame.kind, FrameKind::Syn | FrameKind::Data) {
             return;
         }
+        coverage::row(if self.stage == Stage::Accumulating {
+            10
+        } else {
+            18
+        });
         self.now.need_ack = true;
         // It has not heard our answers: say them again.
         self.now.due = true;
@@ -190,7 +257,16 @@ impl Endpoint {
             // The memory was copied under a new name: whatever it says, it is a twin.
             return;
         }
+        if self.is_from_a_copy(&frame) {
+            coverage::sometimes(Rare::CopyFound);
+            let fault = Some((FaultCode::Cloned, String::new()));
+            return self.end(Ending::Abandoned(Abandoned::StoreCloned), fault, env, eff);
+        }
         if let FrameKind::Fault { code, detail } = frame.kind {
+            coverage::row(28);
+            if self.fin_sent.is_some() {
+                coverage::sometimes(Rare::FaultCrossedGoodbye);
+            }
             self.now.doom = Some(Doom {
                 seq: None,
                 code: Some(code),
@@ -203,11 +279,13 @@ impl Endpoint {
             return self.contradiction(env, eff);
         }
         if self.stage == Stage::Accumulating {
+            coverage::row(13);
             // Row 13: only the initiator that chose us knows our token.
             self.confirmed(eff);
             self.progress();
         }
         self.learn_address(&frame, eff);
+        self.hear_flow(&frame);
         self.acknowledged(&frame, env, eff);
         if self.is_ended() {
             return;
@@ -219,7 +297,16 @@ impl Endpoint {
         if !matches!(frame.kind, FrameKind::Ack) && frame.messages.is_empty() {
             self.now.need_ack = true;
         }
-        self.hold(frame.messages, env, eff);
+        let messages = match frame.kind {
+            FrameKind::Part { offset, total } => {
+                let parts = frame.messages.into_iter();
+                parts
+                    .filter_map(|part| self.join((offset, total), part, env))
+                    .collect()
+            }
+            _ => frame.messages,
+        };
+        self.hold(messages, env, eff);
         self.complete_if_done(env, eff);
         if frame.flags.ended && !self.is_ended() {
             self.now.doom = Some(Doom {
@@ -231,13 +318,33 @@ impl Endpoint {
         }
     }
 
+    /// P12: one life of a store has one name, from its start to its end. Two names in one life are two processes with
+    /// copies of one memory, in whatever order their frames come. (A counter that goes back proves nothing: that is what
+    /// gnomes do. Copies under one name, or of which one has started more often, look like late frames and are found by
+    /// what they contradict: row 23.)
+    fn is_from_a_copy(&mut self, frame: &Frame) -> bool {
+        match &self.now.life {
+            Some((incarnation, node)) if *incarnation == frame.incarnation => {
+                *node != frame.src_node
+            }
+            Some((incarnation, _)) if *incarnation > frame.incarnation => false,
+            _ => {
+                self.now.life = Some((frame.incarnation, frame.src_node.clone()));
+                false
+            }
+        }
+    }
+
     fn learn_address(&mut self, frame: &Frame, eff: &mut Effects) {
         let is_newer = frame.age() > self.acked_at;
+        let has_moved =
+            |peer: &&mut Peer| peer.store == frame.src_store && peer.node != frame.src_node;
         if let Some(peer) = self
             .peer
             .as_mut()
-            .filter(|peer| is_newer && peer.node != frame.src_node)
+            .filter(|peer| is_newer && has_moved(peer))
         {
+            coverage::sometimes(Rare::PartnerMoved);
             peer.node.clone_from(&frame.src_node);
             eff.at_least(Durability::Lazy);
         }
@@ -252,9 +359,13 @@ impl Endpoint {
         if frame.ack < self.acked && frame.age() > self.acked_at {
             return self.contradiction(env, eff);
         }
+        if frame.ack < self.acked {
+            coverage::sometimes(Rare::OldAcknowledgement);
+        }
         if frame.ack <= self.acked {
             return;
         }
+        let was_open = self.window(env).is_open();
         while self
             .outbox
             .front()
@@ -262,17 +373,23 @@ impl Endpoint {
         {
             if let Some(message) = self.outbox.pop_front() {
                 self.outbox_bytes = self.outbox_bytes.saturating_sub(message.body.len());
+                self.stowed.remove(&message.seq);
             }
         }
         self.acked = frame.ack;
         self.acked_at = frame.age();
+        self.tell_if_opened(was_open, env);
         self.progress();
         eff.at_least(Durability::Lazy);
+        if env.is_mutant(Mutant::AckVisibleToApp) {
+            eff.deliver = Some(Message::of_an_acknowledgement(frame.ack));
+        }
     }
 
     /// The partner moves: retries start small again.
-    fn progress(&mut self) {
+    pub(super) fn progress(&mut self) {
         self.now.attempt = 0;
+        self.now.asked_where = false;
         self.now.retry.outdate();
     }
 
@@ -281,35 +398,42 @@ impl Endpoint {
     /// The window counts messages and not numbers, since numbers may have been superseded. The one that is next in
     /// order always fits.
     fn hold(&mut self, messages: Vec<Message>, env: &Env<'_>, eff: &mut Effects) {
-        let window = usize::try_from(env.limits.window).unwrap_or(usize::MAX);
-        let mut bytes: usize = self
-            .now
-            .held
-            .values()
-            .map(|message| message.body.len())
-            .sum();
+        let window = self.window(env);
+        let mut bytes = self.received_bytes();
+        let mut new = false;
         for message in messages {
             let seq = message.seq;
             let is_next = message.after < self.recv_next;
             let goes_back = message.currency && env.is_mutant(Mutant::CurrencyGoesBack);
             if seq < self.recv_next && !goes_back {
+                coverage::row(16);
                 self.now.need_ack = true;
                 eff.notices.push(Notice::Duplicate { seq });
             } else if let Some(held) = self.now.held.get_mut(&seq) {
                 held.after = held.after.min(message.after);
-            } else if !is_next && self.now.held.len() >= window {
+            } else if !self.has_place(is_next, window) {
+                coverage::row(17);
                 self.now.need_ack = true;
             } else {
-                let fits = bytes + message.body.len() <= env.limits.max_outbox_bytes;
+                let fits = bytes + message.body.len() <= window.bytes as usize;
                 if fits || is_next {
+                    coverage::row(15);
+                    if !is_next {
+                        coverage::sometimes(Rare::HeldOutOfOrder);
+                    }
                     bytes += message.body.len();
                     self.now.held.insert(seq, message);
+                    new = true;
+                } else {
+                    self.now.need_ack = true;
                 }
             }
         }
         if !env.is_mutant(Mutant::CurrencyGoesBack) {
             self.supersede_held();
         }
+        // What is missing before it is said again sooner, and what is here is not, if the partner hears of it.
+        self.now.need_ack |= new && self.next_held().is_none();
     }
 
     /// Row 29 at the initiator: whoever was not chosen still drops its pending work.
@@ -323,18 +447,22 @@ impl Endpoint {
 
     /// Row 29: the tombstone answers. Acknowledgements and RESETs are not answered, so that two tombstones fall silent.
     fn late(&mut self, frame: &Frame, eff: &mut Effects) {
+        coverage::row(29);
+        self.learn_address(frame, eff);
         let told = matches!(frame.kind, FrameKind::Fault { .. });
+        if told && self.fault.as_ref().is_some_and(|fault| !fault.acked) {
+            coverage::sometimes(Rare::BothGaveUp);
+        }
         if told || frame.flags.ended {
             self.fault_heard(eff);
         }
-        if told
-            || self
-                .ending
-                .as_ref()
-                .is_some_and(super::Ending::is_completed)
-        {
+        if told || self.ending.as_ref().is_some_and(Ending::is_completed) {
             self.now.need_ack |= frame.kind != FrameKind::Ack;
+            if !self.now.need_ack {
+                coverage::sometimes(Rare::TombstoneFellSilent);
+            }
         } else if frame.kind != FrameKind::Ack {
+            coverage::sometimes(Rare::TombstoneRepeatedFault);
             self.now.answer_with_fault = true;
         }
     }

@@ -3,6 +3,7 @@
 //! Nothing leaves here; `flush.rs` makes frames.
 
 use super::{Carrier, Endpoint, Mode, SendRefusal, Stage};
+use crate::coverage::{self, Rare};
 use crate::protocol::codec::{MAX_FRAME_BYTES, MAX_FRAME_MESSAGES};
 use crate::protocol::effects::{Effects, Notice};
 use crate::protocol::ids::Role;
@@ -21,21 +22,32 @@ impl Endpoint {
         if self.is_ended() || self.fin_sent.is_some() || partner_left {
             return Err(SendRefusal::Closed);
         }
-        if bytes > MAX_MESSAGE_BYTES {
+        if bytes > self.message_limit(limits) {
             return Err(SendRefusal::TooLarge);
         }
         if self.is_before_first_answer() {
             let messages = limits.max_initiation_messages.min(MAX_INITIATION_MESSAGES);
-            let total = limits.max_initiation_bytes.min(MAX_INITIATION_BYTES);
+            let total = initiation_bytes(limits);
             if self.send_next > messages || self.initiation_bytes + bytes > total {
+                coverage::sometimes(Rare::FirstMessagesFull);
                 return Err(SendRefusal::InitWindowFull);
             }
         } else if self.outbox.len() >= limits.max_outbox_messages
-            || self.outbox_bytes + bytes > limits.max_outbox_bytes
+            || (self.outbox_bytes > 0 && self.outbox_bytes + bytes > limits.max_outbox_bytes)
         {
+            coverage::sometimes(Rare::OutboxFull);
             return Err(SendRefusal::Busy);
         }
         Ok(())
+    }
+
+    /// How long a message may be that is said now. (Before the first answer, one frame must hold all there is.)
+    pub fn message_limit(&self, limits: &Limits) -> usize {
+        if self.is_before_first_answer() {
+            initiation_bytes(limits)
+        } else {
+            limits.max_message_bytes.min(MAX_MESSAGE_BYTES)
+        }
     }
 
     fn takes_a_place(&self, outgoing: &Outgoing, limits: &Limits) -> bool {
@@ -73,7 +85,10 @@ impl Endpoint {
         match self.can_send(outgoing.body.len(), limits) {
             // Takes the place of another, which makes room. Otherwise the last value would be the one that is lost.
             Err(SendRefusal::Busy) if self.takes_a_place(outgoing, limits) => Ok(()),
-            Err(SendRefusal::Busy) if outgoing.kind.is_answer() => Ok(()),
+            Err(SendRefusal::Busy) if outgoing.kind.is_answer() => {
+                coverage::sometimes(Rare::AnswerBeyondOutbox);
+                Ok(())
+            }
             verdict => verdict,
         }
     }
@@ -100,6 +115,7 @@ impl Endpoint {
             self.queue(goodbye, env, eff);
         }
         if let Some(last) = self.outbox.back_mut() {
+            coverage::row(24);
             last.fin = true;
             self.fin_sent = Some(last.seq);
             Self::wrote(eff);
@@ -117,6 +133,11 @@ impl Endpoint {
             body,
         } = outgoing;
         let seq = self.send_next;
+        match self.stage {
+            Stage::Initiating if seq > 1 => coverage::row(2),
+            Stage::Accumulating => coverage::row(12),
+            _ => {}
+        }
         self.send_next += 1;
         match self.role {
             Role::Initiator if kind == MessageKind::Ask => _ = self.unanswered.insert(seq),
@@ -127,6 +148,7 @@ impl Endpoint {
             self.initiation_bytes += body.len();
         }
         self.outbox_bytes += body.len();
+        self.stow(seq, body.len());
         self.outbox.push_back(Message {
             seq,
             after,
@@ -144,4 +166,8 @@ impl Endpoint {
             self.answer_pending_work_locally(kind, env, eff);
         }
     }
+}
+
+fn initiation_bytes(limits: &Limits) -> usize {
+    limits.max_initiation_bytes.min(MAX_INITIATION_BYTES)
 }

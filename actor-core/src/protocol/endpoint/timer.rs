@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::now::{ClosingWait, Now, RetryTimer};
 use super::{Carrier, Endpoint, Mode, Stage};
+use crate::coverage::{self, Rare};
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
 use crate::protocol::ending::{Abandoned, Ending, FaultCode};
 use crate::protocol::ids::Role;
@@ -26,11 +27,13 @@ impl Endpoint {
     /// Row 32: what was read back is not known to have been said. It is due soon, not now: thousands of endpoints
     /// wake up with this one, and the node spreads them. (The incarnation was raised before; deadlines come last.)
     pub(super) fn restarted(&mut self, env: &Env<'_>, eff: &mut Effects) {
+        coverage::row(32);
         self.now = Now {
             transmitted: self.send_next - 1,
             ..Now::default()
         };
         if self.has_outstanding() {
+            coverage::sometimes(Rare::OutstandingAtRestart);
             self.now.retry = RetryTimer::Armed;
             eff.arm(TimerKind::Retransmit, env.limits.first_retry);
         }
@@ -39,6 +42,7 @@ impl Endpoint {
     /// P9: everything outstanding is said again with the next flush; there is no last retry, only deadlines.
     fn retry(&mut self, eff: &mut Effects) {
         self.now.retry = RetryTimer::Off;
+        self.now.asked_where = false;
         if !self.has_outstanding() {
             return;
         }
@@ -56,6 +60,7 @@ impl Endpoint {
         if self.role != Role::Initiator || self.is_ended() || self.is_settled() {
             return;
         }
+        coverage::row(8);
         let ending = match self.now.turned_away.take() {
             Some(refusal) if self.now.candidates.is_empty() => refusal.code.heard(&refusal.detail),
             _ => Ending::Abandoned(Abandoned::NeverReached),
@@ -69,6 +74,7 @@ impl Endpoint {
         if self.stage != Stage::Accumulating {
             return;
         }
+        coverage::row(14);
         let fault = (self.carrier == Carrier::Local).then(|| (FaultCode::Discarded, String::new()));
         self.end(Ending::Discarded, fault, env, eff);
     }
@@ -78,10 +84,12 @@ impl Endpoint {
         if !self.silence_armed {
             return;
         }
-        if self.has_next() {
+        if self.has_next() || self.now.backlog.from_partner > 0 {
+            coverage::sometimes(Rare::SilenceOverMessage);
             eff.arm(TimerKind::Silence, self.timeouts.silence);
             return;
         }
+        coverage::row(27);
         self.silence_armed = false;
         let fault = Some((FaultCode::TimedOut, String::new()));
         self.end(Ending::Abandoned(Abandoned::Silence), fault, env, eff);
@@ -94,6 +102,7 @@ impl Endpoint {
             Stage::Accumulating => self.accumulation_over(env, eff),
             _ if !self.is_settled() => self.initiation_over(env, eff),
             _ => {
+                coverage::row(27);
                 let fault = Some((FaultCode::Lifetime, String::new()));
                 self.end(Ending::Abandoned(Abandoned::Lifetime), fault, env, eff);
             }
@@ -108,6 +117,7 @@ impl Endpoint {
             self.forgotten = true;
             Self::wrote(eff);
         } else if self.closing_wait.is_some() {
+            coverage::row(26);
             self.end(Ending::CompletedUnconfirmed, None, env, eff);
         }
     }

@@ -1,9 +1,9 @@
 //! The bytes of a frame: pinned, complete, and harmless when they are wrong.
 
-use super::world::Rng;
+use super::kit::Rng;
 use crate::protocol::{
     DialogId, FaultCode, Frame, FrameError, FrameFlags, FrameKind, MAX_FRAME_BYTES, Message,
-    MessageKind, ResetReason, Role, StoreId, Token,
+    MessageKind, ResetReason, Role, StoreId, Token, Window,
 };
 
 fn id(first: u8) -> [u8; 16] {
@@ -23,6 +23,11 @@ fn golden() -> Frame {
         incarnation: 0x0102,
         send_ctr: 0x0304,
         ack: 0x0506,
+        sack: 0x0708,
+        window: Some(Window {
+            messages: 0x090a,
+            bytes: 0x0b0c,
+        }),
         flags: FrameFlags {
             volatile_initiator: true,
             established: true,
@@ -45,14 +50,14 @@ fn golden() -> Frame {
     }
 }
 
-const GOLDEN: &str = "a6d101000306009a00\
+const GOLDEN: &str = "a6d101000316009a00\
     101112131415161718191a1b1c1d1e1f01\
     202122232425262728292a2b2c2d2e2f\
     303132333435363738393a3b3c3d3e3f\
     404142434445464748494a4b4c4d4e4f\
     0201000000000000040300000000000000000000000000000605000000000000\
-    0000000000000000\
-    0000000000000000\
+    0807000000000000\
+    0a0900000c0b0000\
     60ea0000000000008877665544332211\
     505152535455565758595a5b5c5d5e5f\
     040073686f700600636172742d31\
@@ -204,7 +209,7 @@ fn bytes_with_a_right_checksum_and_wrong_content_never_panic() {
         }
         mutated.truncate(
             mutated.len()
-                - if rng.chance(30) {
+                - if rng.below(100) < 30 {
                     rng.below(40) as usize
                 } else {
                     0
@@ -218,4 +223,39 @@ fn bytes_with_a_right_checksum_and_wrong_content_never_panic() {
         behind_version.extend(noise);
         assert!(Frame::decode(&with_crc(behind_version)).is_err());
     }
+}
+
+#[test]
+fn a_part_is_a_part_of_one_message_and_worth_a_frame() {
+    let part = |offset: u32, total: u32, bytes: usize, count: usize| {
+        let message = Message {
+            body: vec![7; bytes].into(),
+            ..golden().messages[0].clone()
+        };
+        let frame = Frame {
+            kind: FrameKind::Part { offset, total },
+            messages: vec![message; count],
+            ..golden()
+        };
+        let decoded = Frame::decode(&frame.encode());
+        assert!(decoded.is_err() || decoded == Ok(frame));
+        decoded.map(drop)
+    };
+    let invalid = |field| Err(FrameError::Invalid { field });
+    assert_eq!(part(0, 10_000, 4096, 1), Ok(()));
+    assert_eq!(part(9_999, 10_000, 1, 1), Ok(()), "the last one is short");
+    assert_eq!(part(0, 10_000, 4095, 1), invalid("part"));
+    assert_eq!(part(0, 5000, 5000, 1), invalid("part"), "the whole");
+    assert_eq!(part(5000, 5000, 0, 1), invalid("part"), "nothing");
+    assert_eq!(part(u32::MAX, 10_000, 4096, 1), invalid("part"));
+    assert_eq!(part(8000, 10_000, 4096, 1), invalid("part"));
+    assert_eq!(part(0, 10_000, 4096, 2), invalid("message count"));
+    assert_eq!(part(0, 10_000, 4096, 0), invalid("message count"));
+    let limit = crate::protocol::MAX_MESSAGE_BYTES;
+    assert_eq!(part(0, limit as u32, 4096, 1), Ok(()));
+    let over = Err(FrameError::OverLimit {
+        field: "message length",
+        limit,
+    });
+    assert_eq!(part(0, limit as u32 + 1, 4096, 1), over);
 }

@@ -2,8 +2,8 @@
 
 use super::kit::{Side, asked, established, outgoing, settle, shaken};
 use crate::protocol::{
-    Carrier, FaultCode, Frame, FrameError, Input, LocalItem, Message, MessageKind, Mode, Notice,
-    Outgoing, SendRefusal, TimerKind, handler_id,
+    Carrier, FaultCode, Frame, FrameError, Input, LocalItem, MAX_WHOLE_BYTES, Message, MessageKind,
+    Mode, Notice, Outgoing, SendRefusal, TimerKind, handler_id,
 };
 
 fn currency(kind: MessageKind, topic: &str, text: &str) -> Outgoing {
@@ -116,6 +116,10 @@ fn currency_behind_a_hole_that_grew_arrives_with_the_next_retry() {
     let stock = initiator.flush_one();
     target.take(&stock);
     assert_eq!(target.heard(), ["hello"], "what is missing may be history");
+    // Whatever the target says of what it holds: it holds it with the shorter bridge.
+    for frame in target.flush() {
+        initiator.take(&frame);
+    }
     value(&mut initiator, "price", "new");
     target.take(&initiator.flush_one());
     for frame in initiator.fire(TimerKind::Retransmit) {
@@ -124,6 +128,26 @@ fn currency_behind_a_hole_that_grew_arrives_with_the_next_retry() {
     assert_eq!(target.heard(), ["hello", "7", "new"]);
     target.take(&stock);
     assert_eq!(target.heard(), ["hello", "7", "new"]);
+}
+
+#[test]
+fn currency_in_the_backlog_that_was_superseded_at_its_sender_blocks_nobody() {
+    let (mut initiator, mut target) = established();
+    value(&mut initiator, "stock", "lost");
+    _ = initiator.flush();
+    value(
+        &mut initiator,
+        "price",
+        "held, and waits for what will never come",
+    );
+    target.take(&initiator.flush_one());
+    value(&mut initiator, "stock", "7");
+    value(&mut initiator, "price", "8");
+    let both = initiator.flush_one();
+    target.take(&with(&both, &[&both.messages[0]]));
+    assert_eq!(target.heard(), ["hello", "7"]);
+    target.take(&both);
+    assert_eq!(target.heard(), ["hello", "7", "8"]);
 }
 
 #[test]
@@ -195,7 +219,7 @@ fn currency_takes_the_place_of_its_older_value_in_a_full_outbox() {
     let other = initiator.step(Input::Send(currency(MessageKind::Tell, "stock", "7")));
     assert_eq!(other.notices, [Notice::Refused(SendRefusal::Busy)]);
     value(&mut initiator, "price", "new");
-    let large = "x".repeat(super::super::MAX_MESSAGE_BYTES);
+    let large = "x".repeat(initiator.limits.max_message_bytes);
     initiator.limits.max_outbox_bytes = 1024;
     let grown = initiator.step(Input::Send(currency(MessageKind::Tell, "price", &large)));
     assert_eq!(grown.notices, [Notice::Refused(SendRefusal::Busy)]);
@@ -245,6 +269,7 @@ fn currency_is_heard_before_a_goodbye_and_before_a_fault() {
 fn currency_in_one_store_is_superseded_within_a_step() {
     let mut initiator = Side::initiator_with(Mode::Handshake, Carrier::Local, false);
     let opening = LocalItem::Open(crate::protocol::LocalOpen {
+        ttl_ms: 0,
         trace: [0; 16],
         dialog: super::kit::dialog(),
         service: "foo".into(),
@@ -333,6 +358,40 @@ fn events_of_one_topic_that_wait_are_one() {
     event(&mut target, "done");
     settle(&mut initiator, &mut target);
     assert_eq!(initiator.heard(), ["hello yourself", "90 %", "done"]);
+}
+
+#[test]
+fn parts_of_a_value_that_was_superseded_are_dropped() {
+    let (mut initiator, mut target) = established();
+    for round in 0..100_u8 {
+        // Of each value only the first part arrives, before the next value takes its place.
+        let mut large = currency(MessageKind::Tell, "price", "");
+        large.body = vec![round; 2 * MAX_WHOLE_BYTES].into();
+        _ = initiator.step(Input::Send(large));
+        let parts = initiator.flush();
+        assert_eq!(parts.len(), 2);
+        target.take(&parts[usize::from(round % 2)]);
+    }
+    // Late parts of an older one change nothing.
+    value(&mut initiator, "price", "last");
+    let last = initiator.flush_one();
+    target.take(&last);
+    assert_eq!(target.heard().last().map(String::as_str), Some("last"));
+    let left = target.endpoint.received().is_some();
+    assert!(!left, "nothing is left of them");
+}
+
+#[test]
+fn the_next_message_is_the_one_behind_a_hole() {
+    let (mut initiator, mut target) = established();
+    value(&mut initiator, "price", "old");
+    _ = initiator.flush();
+    value(&mut initiator, "price", "new");
+    let new = initiator.flush_one();
+    _ = target.step(Input::Frame(new));
+    assert!(target.endpoint.has_next());
+    let next = target.endpoint.next_message().map(|message| message.seq);
+    assert_eq!(next, Some(3));
 }
 
 #[cfg(feature = "mutants")]

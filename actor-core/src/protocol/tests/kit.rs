@@ -192,7 +192,11 @@ impl Side {
     /// The process dies and starts again from the durable bytes.
     pub(super) fn restart(&mut self) {
         let bytes = serde_json::to_vec(&self.endpoint).unwrap();
-        self.endpoint = serde_json::from_slice(&bytes).unwrap();
+        let before = std::mem::replace(&mut self.endpoint, serde_json::from_slice(&bytes).unwrap());
+        // Large bodies lie beside the record.
+        for message in before.stowed() {
+            self.endpoint.unstow(message.seq, message.body.clone());
+        }
         self.incarnation += 1;
         self.sent = 0;
         self.timers.retain(|op| {
@@ -295,4 +299,26 @@ pub(super) fn settle(one: &mut Side, other: &mut Side) {
         }
     }
     panic!("they never fall silent");
+}
+
+/// Chance from a seed (splitmix64).
+#[derive(Debug)]
+pub(super) struct Rng(u64);
+
+impl Rng {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % end.max(1)
+    }
+
+    pub(super) fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
 }

@@ -189,6 +189,8 @@ fn frames_for_a_local_endpoint_are_for_nobody() {
         incarnation: 1,
         send_ctr: 1,
         ack: 0,
+        sack: 0,
+        window: None,
         flags: FrameFlags::default(),
         contract: 0,
         ttl_ms: 0,

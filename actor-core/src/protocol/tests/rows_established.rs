@@ -2,8 +2,8 @@
 
 use super::kit::{Side, TIMEOUTS, asked, established, settle, shaken, store};
 use crate::protocol::{
-    Abandoned, Durability, Ending, FaultCode, FrameKind, Input, Location, Mode, Notice,
-    ResetReason, SendRefusal, Stage, TimerKind, Token, reject,
+    Abandoned, Destination, Durability, Ending, FaultCode, Frame, FrameKind, Input, Location, Mode,
+    Notice, ResetReason, SendRefusal, Stage, TimerKind, Token, reject,
 };
 
 #[test]
@@ -15,7 +15,12 @@ fn row_15_messages_in_the_window_are_consumed_in_order_and_acknowledged_after() 
     let three = initiator.flush_one();
     target.take(&three);
     assert_eq!(target.heard(), ["hello"]);
-    assert!(target.flush().is_empty(), "held, not acknowledged");
+    let held = target.flush_one();
+    assert_eq!(
+        (held.ack, held.sack),
+        (1, 0b10),
+        "held, and not acknowledged"
+    );
     let arrived = target.step(Input::Frame(two));
     assert_eq!(arrived.durability, Durability::None);
     let first = target.step(Input::Consume);
@@ -72,7 +77,7 @@ fn row_17_beyond_the_window_nothing_is_stored() {
         target.take(&frame);
         (target.heard(), target.flush().pop().map(|frame| frame.ack))
     };
-    assert_eq!(take(&[1, 2]), (vec!["hello".to_owned()], None), "held");
+    assert_eq!(take(&[1, 2]), (vec!["hello".to_owned()], Some(1)), "held");
     assert_eq!(take(&[3]).1, Some(1), "the window is full");
     assert_eq!(take(&[0]).1, Some(4), "but what is next always fits");
     assert_eq!(take(&[3]).0.len(), 5);
@@ -244,6 +249,40 @@ fn row_21_a_wrong_house_is_not_amnesia() {
     );
     target.take(&again);
     assert_eq!(target.heard(), ["hello", "two"]);
+}
+
+#[test]
+fn row_21_a_directory_that_keeps_naming_the_wrong_house_is_asked_once_a_round() {
+    let (mut initiator, _) = established();
+    initiator.tell("two");
+    let wrong = |frame: &Frame| {
+        let mut reset = reject(frame).unwrap();
+        reset.src_store = store("x");
+        reset
+    };
+    let mut frames = initiator.flush();
+    for round in 0..4 {
+        let mut said = 0;
+        while let Some(frame) = frames.pop() {
+            said += 1;
+            assert!(
+                said <= 2,
+                "round {round}: said again as fast as it is refused"
+            );
+            if initiator.step(Input::Frame(wrong(&frame))).locate {
+                _ = initiator.step(Input::Located(Location::Bound {
+                    node: "elsewhere".into(),
+                }));
+            }
+            frames.extend(initiator.flush());
+        }
+        assert_eq!(
+            said, 2,
+            "round {round}: once unasked, and once to where it is"
+        );
+        frames = initiator.fire(TimerKind::Retransmit);
+    }
+    assert_eq!(initiator.ending(), None);
 }
 
 #[test]
@@ -455,6 +494,50 @@ fn row_29_a_tombstone_answers_late_frames_and_two_tombstones_fall_silent() {
     target.take(&late);
     settle(&mut initiator, &mut target);
     assert_eq!(target.heard(), ["hello"]);
+}
+
+#[test]
+fn row_29_a_tombstone_answers_where_its_partner_lives_now() {
+    let (mut initiator, mut target) = established();
+    _ = initiator.step(Input::Close);
+    target.take(&initiator.flush_one());
+    let goodbye = target.flush_one();
+    initiator.take(&goodbye);
+    assert_eq!(initiator.ending(), Some(&Ending::Completed));
+    initiator.flush();
+    // The acknowledgement is lost, and the target moves.
+    target.name = "moved";
+    initiator.take(&target.fire(TimerKind::Retransmit)[0]);
+    let (to, _) = initiator.step(Input::Flush).frames.remove(0);
+    assert!(
+        matches!(&to, Destination::Store { node, .. } if node == "moved"),
+        "{to:?}"
+    );
+}
+
+#[test]
+fn row_29_a_wrong_house_does_not_silence_a_fault() {
+    let (mut initiator, _) = established();
+    _ = initiator.step(Input::Abandon(FaultCode::Abandoned, String::new()));
+    let mut reset = reject(&initiator.flush_one()).unwrap();
+    reset.src_store = store("x");
+    assert!(initiator.step(Input::Frame(reset)).locate);
+    assert!(initiator.flush().is_empty());
+    _ = initiator.step(Input::Located(Location::Bound {
+        node: "moved".into(),
+    }));
+    let mut frames = initiator.step(Input::Flush).frames;
+    let (to, fault) = frames.remove(0);
+    assert!(
+        matches!(&to, Destination::Store { node, .. } if node == "moved"),
+        "{to:?}"
+    );
+    assert!(matches!(fault.kind, FrameKind::Fault { .. }));
+    // Its own store says that nobody is left to hear it.
+    let mut reset = reject(&fault).unwrap();
+    reset.src_store = store("a");
+    _ = initiator.step(Input::Frame(reset));
+    assert!(initiator.fire(TimerKind::Retransmit).is_empty());
 }
 
 #[test]

@@ -15,15 +15,18 @@ impl ::actor_core::__private::Pending for Cart {
     type Opening<P: ::actor_core::__private::Port> = CartOpening<P>;
     const MODE: ::actor_core::__private::Mode = ::actor_core::__private::Mode::Pending;
     const TIMEOUT: ::core::time::Duration = ::core::time::Duration::from_millis(1800000);
+    const VERSION: u32 = 1u32;
     const FIRST: &'static [::actor_core::__private::HandlerInfo] = &[
         ::actor_core::__private::HandlerInfo {
             name: "add_item",
             kind: ::actor_core::__private::HandlerKind::Change,
+            order: ::actor_core::__private::MessageOrder::History,
             signature: "(sku: Sku, quantity: u32)",
         },
         ::actor_core::__private::HandlerInfo {
             name: "quote",
             kind: ::actor_core::__private::HandlerKind::Read,
+            order: ::actor_core::__private::MessageOrder::History,
             signature: "() -> Result<Money, UnknownSku>",
         },
     ];
@@ -143,6 +146,15 @@ impl<P: ::actor_core::__private::Port> CartOpening<P> {
         self,
     ) -> ::actor_core::__private::Request<P, P::Established<Checkout>> {
         ::actor_core::__private::established::<P, Checkout>(self.port)
+    }
+    /// What the partner says unasked, from now on.
+    pub fn events(&self) -> ::actor_core::__private::Events<P, Checkout>
+    where
+        P: ::actor_core::__private::Hears<Checkout>,
+    {
+        ::actor_core::__private::Events::new(
+            ::actor_core::__private::Port::fork(&self.port),
+        )
     }
 }
 #[allow(

@@ -20,36 +20,45 @@ impl ::actor_core::__private::Dialog for Checkout {
         }
         ::actor_core::__private::Contract {
             name: "Checkout",
-            version: 2u32,
+            version: 3u32,
+            kept: ::actor_core::__private::Kept::Durable,
+            accepts: &[0x1f],
+            fingerprint: ::actor_core::__private::Fingerprint::of::<Self>(),
             first: __first::<Self>(),
             established: &[
                 ::actor_core::__private::HandlerInfo {
                     name: "pay",
                     kind: ::actor_core::__private::HandlerKind::Change,
+                    order: ::actor_core::__private::MessageOrder::History,
                     signature: "(card: Card) -> Later<Result<Receipt, Declined>>",
                 },
                 ::actor_core::__private::HandlerInfo {
                     name: "item_count",
                     kind: ::actor_core::__private::HandlerKind::Read,
+                    order: ::actor_core::__private::MessageOrder::History,
                     signature: "() -> usize",
                 },
                 #[cfg(feature = "gifts")]
                 ::actor_core::__private::HandlerInfo {
                     name: "wrap",
                     kind: ::actor_core::__private::HandlerKind::Change,
+                    order: ::actor_core::__private::MessageOrder::History,
                     signature: "(arg0: (Paper, Option<Ribbon>), arg1: Self)",
                 },
                 ::actor_core::__private::HandlerInfo {
                     name: "cancel",
                     kind: ::actor_core::__private::HandlerKind::Close,
+                    order: ::actor_core::__private::MessageOrder::History,
                     signature: "() -> Option<Refund>",
                 },
             ],
+            events: ::core::option::Option::None,
             initiation: __initiation::<Self>(),
             silence: ::core::time::Duration::from_millis(172800000),
             lifetime: ::core::time::Duration::from_millis(31536000000),
         }
     };
+    const __ON_POISON: ::actor_core::__private::OnPoison = ::actor_core::__private::OnPoison::Hold;
     type Pending = Cart;
     type Client<P: ::actor_core::__private::Port> = CheckoutClient<P>;
     fn __handle(
@@ -184,8 +193,31 @@ impl ::actor_core::__private::Dialog for Checkout {
     ) {
         Self::abandoned(self, __dialog_cx, __dialog_why)
     }
+    fn __earlier(
+        __dialog_stored: ::actor_core::__private::Stored<'_>,
+    ) -> ::core::result::Result<Self, ::actor_core::__private::Unfit> {
+        match __dialog_stored.version() {
+            1u32 => {
+                ::core::result::Result::Ok(
+                    <Self as ::core::convert::From<
+                        CheckoutV1,
+                    >>::from(__dialog_stored.read::<CheckoutV1>()?),
+                )
+            }
+            2u32 => {
+                ::core::result::Result::Ok(
+                    <Self as ::core::convert::From<
+                        v2::Checkout,
+                    >>::from(__dialog_stored.read::<v2::Checkout>()?),
+                )
+            }
+            _ => ::core::result::Result::Err(__dialog_stored.unknown("Checkout")),
+        }
+    }
     fn __types(__dialog_types: &mut ::actor_core::__private::Types) {
-        __dialog_types.state::<Self>("Checkout", 2u32);
+        __dialog_types.state::<Self>("Checkout", 3u32);
+        __dialog_types.past::<CheckoutV1, Self>("Checkout", 1u32);
+        __dialog_types.past::<v2::Checkout, Self>("Checkout", 2u32);
         __dialog_types.handler::<(Card,), Receipt, Declined>("pay");
         __dialog_types
             .handler::<(), usize, ::actor_core::__private::Infallible>("item_count");
@@ -202,6 +234,13 @@ impl ::actor_core::__private::Dialog for Checkout {
                 Option<Refund>,
                 ::actor_core::__private::Infallible,
             >("cancel");
+        __dialog_types
+            .resume::<
+                Answer<(Authorization, DialogRef<Account>), Declined>,
+                (),
+            >("authorized");
+        __dialog_types.resume::<Answer<Booking>, Leg>("booked");
+        __dialog_types.timer::<()>("remind");
         __dialog_types.uses::<Catalog>();
         __dialog_types.uses::<Stripe>();
         __dialog_types.table(LEDGER);
@@ -296,6 +335,15 @@ impl<P: ::actor_core::__private::Port> CheckoutClient<P> {
     /// The plumbing's side of this dialog: its id, what is known of the newest message, and how to end it.
     pub fn dialog(&self) -> ::actor_core::__private::Partner<'_, P> {
         ::actor_core::__private::Partner::new(&self.port)
+    }
+    /// What the partner says unasked, from now on.
+    pub fn events(&self) -> ::actor_core::__private::Events<P, Checkout>
+    where
+        P: ::actor_core::__private::Hears<Checkout>,
+    {
+        ::actor_core::__private::Events::new(
+            ::actor_core::__private::Port::fork(&self.port),
+        )
     }
 }
 #[allow(

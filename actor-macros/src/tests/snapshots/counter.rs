@@ -21,14 +21,19 @@ impl ::actor_core::__private::Dialog for Counter {
         ::actor_core::__private::Contract {
             name: "Counter",
             version: 1u32,
+            kept: ::actor_core::__private::Kept::Durable,
+            accepts: &[],
+            fingerprint: ::actor_core::__private::Fingerprint::of::<Self>(),
             first: __first::<Self>(),
             established: &[
                 ::actor_core::__private::HandlerInfo {
                     name: "increment",
                     kind: ::actor_core::__private::HandlerKind::Change,
+                    order: ::actor_core::__private::MessageOrder::History,
                     signature: "() -> u64",
                 },
             ],
+            events: ::core::option::Option::None,
             initiation: __initiation::<Self>(),
             silence: ::core::time::Duration::from_millis(946080000000),
             lifetime: ::core::time::Duration::from_millis(946080000000),
@@ -125,6 +130,15 @@ impl<P: ::actor_core::__private::Port> CounterClient<P> {
     /// The plumbing's side of this dialog: its id, what is known of the newest message, and how to end it.
     pub fn dialog(&self) -> ::actor_core::__private::Partner<'_, P> {
         ::actor_core::__private::Partner::new(&self.port)
+    }
+    /// What the partner says unasked, from now on.
+    pub fn events(&self) -> ::actor_core::__private::Events<P, Counter>
+    where
+        P: ::actor_core::__private::Hears<Counter>,
+    {
+        ::actor_core::__private::Events::new(
+            ::actor_core::__private::Port::fork(&self.port),
+        )
     }
 }
 #[allow(

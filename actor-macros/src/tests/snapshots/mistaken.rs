@@ -21,8 +21,12 @@ impl ::actor_core::__private::Dialog for Checkout {
         ::actor_core::__private::Contract {
             name: "Checkout",
             version: 1u32,
+            kept: ::actor_core::__private::Kept::Durable,
+            accepts: &[],
+            fingerprint: ::actor_core::__private::Fingerprint::of::<Self>(),
             first: __first::<Self>(),
             established: &[],
+            events: ::core::option::Option::None,
             initiation: __initiation::<Self>(),
             silence: ::core::time::Duration::from_millis(172800000),
             lifetime: ::core::time::Duration::from_millis(946080000000),
@@ -133,6 +137,15 @@ impl<P: ::actor_core::__private::Port> CheckoutClient<P> {
     /// The plumbing's side of this dialog: its id, what is known of the newest message, and how to end it.
     pub fn dialog(&self) -> ::actor_core::__private::Partner<'_, P> {
         ::actor_core::__private::Partner::new(&self.port)
+    }
+    /// What the partner says unasked, from now on.
+    pub fn events(&self) -> ::actor_core::__private::Events<P, Checkout>
+    where
+        P: ::actor_core::__private::Hears<Checkout>,
+    {
+        ::actor_core::__private::Events::new(
+            ::actor_core::__private::Port::fork(&self.port),
+        )
     }
 }
 #[allow(

@@ -1,0 +1,51 @@
+//! Doors to the readers of stored bytes, for fuzzers and checkers. Not for anybody else: they change without notice.
+//!
+//! Each takes bytes that anybody may have written, and gives them back as the reader understood them.
+
+use crate::batch::{self, Batch, Change};
+use crate::header::{Header, Kind};
+use crate::stored;
+use crate::table::{Table, Value};
+
+/// The number and the changes of a journal row; `None` if it is damaged.
+pub fn journal_row(row: &[u8]) -> Option<(u64, Vec<Change>)> {
+    batch::decode_row(row)
+}
+
+/// The journal row of these changes.
+pub fn encode_journal_row(number: u64, changes: &[Change]) -> Vec<u8> {
+    Batch::new(number, changes, 0).row().to_vec()
+}
+
+/// The value in a row of a table; `None` if it is damaged or not of this key.
+pub fn table_row(table: Table, key: &[u8], row: &[u8]) -> Option<Value> {
+    stored::decode_value(table, key, row).ok()
+}
+
+/// The row of a value in a table.
+pub fn encode_table_row(table: Table, key: &[u8], value: &Value) -> Vec<u8> {
+    stored::encode(table, key, value)
+}
+
+/// The header of a file as it would be written again; `None` if it is no header of the journal, or of the tables.
+pub fn header_row(row: &[u8]) -> Option<Vec<u8>> {
+    [Kind::Journal, Kind::Dialogs].into_iter().find_map(|kind| {
+        let header = Header::decode(kind, row).ok()?;
+        Some(header.encode(kind))
+    })
+}
+
+/// The checksum of all rows and frames: a mutated one that is to be read further needs it anew.
+pub fn checksum(bytes: &[u8]) -> u32 {
+    crc32c::crc32c(bytes)
+}
+
+/// A header row of the journal.
+pub fn encode_header_row(incarnation: u64) -> Vec<u8> {
+    let header = Header {
+        store: [7; 16],
+        incarnation,
+        watermark: 0,
+    };
+    header.encode(Kind::Journal)
+}
