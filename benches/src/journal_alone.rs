@@ -1,0 +1,83 @@
+//! The journal without anything around it: batches of a hundred messages, beside the floor with as many bytes.
+
+use std::{sync::Arc, time::Instant};
+
+use actor_store::{FileDisk, FoldProgress, Options, Store, Table as StoreTable, Write};
+
+use crate::{
+    args::Args,
+    disk_floor::Floor,
+    ours::STATE_BYTES,
+    rounds::{Contender, interleave},
+    table::{Goal, Table},
+};
+
+/// Messages in a batch.
+const GROUP: usize = 100;
+/// Bytes that a message leaves in a journal row: state, answer, and what names them.
+const MESSAGE_BYTES: usize = 400;
+
+pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
+    let batches = args.scaled(1000).max(100);
+    let scratch = args.scratch()?;
+    let mut floor = Floor::new(scratch.path())?;
+    let disk = FileDisk::new(scratch.path().join("journal"));
+    let store =
+        Store::open(Arc::new(disk), Options::default(), [7; 16]).map_err(|why| why.to_string())?;
+    let mut contenders = vec![
+        Contender::new("floor: as many bytes, fdatasync", || {
+            let latencies = floor.latencies(GROUP * MESSAGE_BYTES, batches)?;
+            let seconds = latencies.iter().sum::<f64>() / 1e6;
+            Ok((batches * GROUP) as f64 / seconds)
+        }),
+        Contender::new("the journal, a hundred messages a batch", || {
+            let mut spent = 0.0;
+            for batch in 0..batches {
+                store.publish(writes(batch));
+                let begun = Instant::now();
+                store.commit(store.cut()).map_err(|why| why.to_string())?;
+                spent += begun.elapsed().as_secs_f64();
+                // Folding is measured elsewhere; here it only keeps the journal short.
+                if store.wants_fold() {
+                    while store.fold_step(false).map_err(|why| why.to_string())?
+                        != FoldProgress::Idle
+                    {}
+                }
+            }
+            Ok((batches * GROUP) as f64 / spent)
+        }),
+    ];
+    let figures = interleave(args.rounds, &mut contenders)?;
+    table.figures("journal, g=100", "msgs/s", &figures);
+    table.ratio(
+        "the journal alone at g=100 against the floor",
+        &figures[1],
+        &figures[0],
+        Goal::AtLeast {
+            reach: 0.5,
+            stretch: 0.65,
+        },
+    );
+    Ok(())
+}
+
+/// The records of a hundred messages over a few thousand dialogs.
+fn writes(batch: usize) -> Vec<Write> {
+    (0..GROUP)
+        .map(|n| {
+            let dialog = ((batch * GROUP + n) % 5000) as u64;
+            let mut key = vec![0; 19];
+            key[..8].copy_from_slice(&dialog.to_be_bytes());
+            Write {
+                table: StoreTable::Endpoints,
+                key,
+                value: Some(value(MESSAGE_BYTES - 40)),
+            }
+        })
+        .collect()
+}
+
+fn value(bytes: usize) -> actor_store::Value {
+    debug_assert!(bytes > STATE_BYTES);
+    actor_store::Value::new(vec![5; bytes])
+}
