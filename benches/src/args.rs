@@ -33,7 +33,7 @@ impl Args {
     pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let mut args = Self {
             quick: false,
-            rounds: 5,
+            rounds: 0,
             dir: "target/benches".into(),
             only: Vec::new(),
             json: None,
@@ -61,6 +61,9 @@ impl Args {
                 "--json" => args.json = Some(value()?.into()),
                 _ => return Err(format!("`{word}` means nothing here")),
             }
+        }
+        if args.rounds == 0 {
+            args.rounds = if args.quick { 3 } else { 5 };
         }
         std::fs::create_dir_all(&args.dir)
             .map_err(|cause| format!("cannot make {}: {cause}", args.dir.display()))?;

@@ -4,17 +4,23 @@
 //! `cargo run --release -p benches -- --help` says what can be asked for. Nothing here decides a test.
 
 mod args;
+mod child;
 mod disk_floor;
+mod durable_functions;
 mod journal_alone;
 mod naive_redb;
 mod no_disk;
 mod ours;
 mod postgres;
+mod process;
 mod rounds;
+mod scheduling;
 mod sqlite;
 mod table;
 mod w1;
 mod w2;
+mod w4;
+mod w8;
 
 use std::process::ExitCode;
 
@@ -28,10 +34,20 @@ const WORKLOADS: &[Workload] = &[
     ("w1", w1::run),
     ("w2", w2::run),
     ("journal", journal_alone::run),
+    ("w4", w4::run),
+    ("w8", w8::run),
 ];
 
 fn main() -> ExitCode {
-    let args = match Args::parse(std::env::args().skip(1)) {
+    // duroxide would write its log among the rows, and a subscriber would cost every contender that traces.
+    drop(tracing::subscriber::set_global_default(
+        tracing::subscriber::NoSubscriber::new(),
+    ));
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|word| word == child::FLAG) {
+        return child::main(&words[1..]);
+    }
+    let args = match Args::parse(words.into_iter()) {
         Ok(Some(args)) => args,
         Ok(None) => {
             print!("{}", args::HELP);
