@@ -26,6 +26,8 @@ pub(crate) struct Args {
     pub(crate) dir: PathBuf,
     only: Vec<String>,
     json: Option<PathBuf>,
+    /// Prepared stores outlast the run.
+    pub(crate) keep: bool,
 }
 
 impl Args {
@@ -37,6 +39,7 @@ impl Args {
             dir: "target/benches".into(),
             only: Vec::new(),
             json: None,
+            keep: false,
         };
         let mut words = words;
         while let Some(word) = words.next() {
@@ -44,6 +47,7 @@ impl Args {
             match word.as_str() {
                 "--help" | "-h" => return Ok(None),
                 "--quick" => args.quick = true,
+                "--keep" => args.keep = true,
                 "--rounds" => {
                     let text = value()?;
                     let rounds = text.parse().ok().filter(|rounds| *rounds >= 3);

@@ -13,7 +13,14 @@ pub(crate) const FLAG: &str = "--child";
 /// What a child does with its words. What it found is one line of JSON.
 type Work = fn(&[String]) -> Result<Value, String>;
 
-const WORK: &[(&str, Work)] = &[("open", crate::w4::open_child)];
+const WORK: &[(&str, Work)] = &[
+    ("open", crate::w4::open_child),
+    ("prepare", crate::prepared::prepare_child),
+    ("dormant", crate::w5::dormant_child),
+    ("active", crate::w5::active_child),
+    ("fill-journal", crate::w6::fill_journal_child),
+    ("first-answer", crate::w6::first_answer_child),
+];
 
 /// This process is a child with these words: its kind, and what its kind wants.
 pub(crate) fn main(words: &[String]) -> ExitCode {

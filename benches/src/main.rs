@@ -2,6 +2,10 @@
 //! in one run, in interleaved rounds, with one table of ratios at the end.
 //!
 //! `cargo run --release -p benches -- --help` says what can be asked for. Nothing here decides a test.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the clock of the machine is what a benchmark reads"
+)]
 
 mod args;
 mod child;
@@ -12,6 +16,7 @@ mod naive_redb;
 mod no_disk;
 mod ours;
 mod postgres;
+mod prepared;
 mod process;
 mod rounds;
 mod scheduling;
@@ -19,23 +24,35 @@ mod sqlite;
 mod table;
 mod w1;
 mod w2;
+mod w3;
 mod w4;
+mod w5;
+mod w6;
+mod w7;
 mod w8;
 
 use std::process::ExitCode;
 
 use args::Args;
+use prepared::Prepared;
 use table::Table;
 
 /// One workload: its name and what runs it.
-type Workload = (&'static str, fn(&Args, &mut Table) -> Result<(), String>);
+type Workload = (
+    &'static str,
+    fn(&Args, &Prepared, &mut Table) -> Result<(), String>,
+);
 
 const WORKLOADS: &[Workload] = &[
-    ("w1", w1::run),
-    ("w2", w2::run),
-    ("journal", journal_alone::run),
-    ("w4", w4::run),
-    ("w8", w8::run),
+    ("w1", |args, _, table| w1::run(args, table)),
+    ("w2", |args, _, table| w2::run(args, table)),
+    ("journal", |args, _, table| journal_alone::run(args, table)),
+    ("w3", w3::run),
+    ("w4", |args, _, table| w4::run(args, table)),
+    ("w5", w5::run),
+    ("w6", w6::run),
+    ("w7", w7::run),
+    ("w8", |args, _, table| w8::run(args, table)),
 ];
 
 fn main() -> ExitCode {
@@ -58,6 +75,13 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let prepared = match Prepared::new(&args) {
+        Ok(prepared) => prepared,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::FAILURE;
+        }
+    };
     let mut table = Table::new(&args);
     for (name, run) in WORKLOADS {
         if !args.wants(name) {
@@ -65,7 +89,7 @@ fn main() -> ExitCode {
             continue;
         }
         eprintln!("{name}:");
-        if let Err(why) = run(&args, &mut table) {
+        if let Err(why) = run(&args, &prepared, &mut table) {
             table.not_run(name, &why);
         }
     }

@@ -20,7 +20,11 @@ pub(crate) struct Naive {
 
 impl Naive {
     pub(crate) fn new(directory: &Path) -> Result<Self, String> {
-        let database = Database::create(directory.join("naive.redb"));
+        // As much page cache as a node has.
+        let cache = actor_store::Options::default().cache_bytes;
+        let database = Database::builder()
+            .set_cache_size(cache)
+            .create(directory.join("naive.redb"));
         Ok(Self {
             database: database.map_err(|cause| cause.to_string())?,
             next: 0,

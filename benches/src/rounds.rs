@@ -36,6 +36,14 @@ pub(crate) struct Figures {
     pub(crate) failed: Option<String>,
 }
 
+impl Figures {
+    /// The same of somebody by another name.
+    pub(crate) fn called(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+}
+
 /// What a contender's rounds came to.
 #[derive(Debug)]
 pub(crate) struct Outcome {
