@@ -18,6 +18,7 @@ mod ours;
 mod postgres;
 mod prepared;
 mod process;
+mod reference;
 mod rounds;
 mod scheduling;
 mod sqlite;
@@ -44,6 +45,7 @@ type Workload = (
 );
 
 const WORKLOADS: &[Workload] = &[
+    ("reference", |args, _, table| reference::run(args, table)),
     ("w1", |args, _, table| w1::run(args, table)),
     ("w2", |args, _, table| w2::run(args, table)),
     ("journal", |args, _, table| journal_alone::run(args, table)),

@@ -24,6 +24,9 @@ use crate::{
     w3,
 };
 
+/// Of a generation, folded before a process is killed.
+const CHUNKS: u64 = 2;
+
 /// Of journal that a start must read: a generation that is being folded and one that is full, as the store's defaults
 /// leave them.
 fn tail_bytes() -> u64 {
@@ -101,7 +104,9 @@ fn first_answer(directory: &Path, cold: bool, verify: bool) -> Result<Vec<f64>, 
     let mut child = Running::start("first-answer", &[&path, &verify.to_string()])?;
     let found = child.next()?;
     let millis = begun.elapsed().as_secs_f64() * 1e3;
-    // Before the first generation is folded: the next start finds as long a journal.
+    // While a generation is being folded and before it is done: the next start finds as long a journal, and a state
+    // database whose last commit is of a fold.
+    child.next()?;
     child.kill()?;
     let journal = found["journal"].as_f64().ok_or("no `journal`")?;
     if journal < 0.9 * tail_bytes() as f64 {
@@ -132,6 +137,10 @@ pub(crate) fn fill_journal_child(args: &[String]) -> Result<Value, String> {
     while node.store().journal_bytes() < tail_bytes() {
         w3::saturate(&runtime, &node, &mut order, 4_000)?;
     }
+    for _ in 0..CHUNKS {
+        let folded = node.store().fold_step(true);
+        folded.map(drop).map_err(|why| why.to_string())?;
+    }
     println!("{}", json!({ "journal": node.store().journal_bytes() }));
     wait_for_the_end(&node)
 }
@@ -146,6 +155,10 @@ pub(crate) fn first_answer_child(args: &[String]) -> Result<Value, String> {
     let journal = node.store().journal_bytes();
     ours::runtime()?.block_on(prepared::post(&node, 1))?;
     println!("{}", json!({ "journal": journal }));
+    while node.store().stats().fold_chunks < CHUNKS {
+        std::thread::yield_now();
+    }
+    println!("{}", json!({ "folding": true }));
     wait_for_the_end(&node)
 }
 
