@@ -6,6 +6,13 @@
     clippy::disallowed_methods,
     reason = "the clock of the machine is what a benchmark reads"
 )]
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "counts and figures, far from where these would matter"
+)]
+#![allow(clippy::doc_markdown, reason = "SQLite and PostgreSQL are no code")]
 
 mod args;
 mod child;

@@ -1,6 +1,8 @@
 //! Interleaved rounds: every contender once, then every contender again, so that a slow minute of the machine is
 //! everybody's.
 
+use std::fmt::Write;
+
 /// One who does the work of a workload. Each round gives one value for each column.
 pub(crate) struct Contender<'a> {
     name: String,
@@ -101,23 +103,22 @@ pub(crate) fn interleave_after(
             if outcome.failed.is_some() {
                 continue;
             }
-            let shown = match (contender.round)() {
+            let mut shown = String::new();
+            match (contender.round)() {
                 Ok(values) => {
-                    let shown: String = values
-                        .iter()
-                        .map(|value| format!("{value:>14.1}"))
-                        .collect();
+                    for value in &values {
+                        // A string takes everything.
+                        let _ = write!(shown, "{value:>14.1}");
+                    }
                     if round >= warm_up {
                         outcome.rounds.push(values);
                     }
-                    shown
                 }
                 Err(why) => {
-                    let shown = format!(" failed: {why}");
+                    shown = format!(" failed: {why}");
                     outcome.failed = Some(why);
-                    shown
                 }
-            };
+            }
             let number = if round < warm_up {
                 "warm-up".to_owned()
             } else {

@@ -23,6 +23,8 @@ const CACHE_BYTES: usize = 64 << 20;
 /// Dialogs that are active at a time, over enough shards that none is dropped from memory.
 const ACTIVE: u64 = 60_000;
 const SHARDS: usize = 16;
+/// Dialogs that talk before, so that what is there once is there.
+const BEFORE: u64 = 10_000;
 
 pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result<(), String> {
     let dialogs = w3::dialogs(args);
@@ -147,7 +149,6 @@ fn active_in(directory: &Path) -> Result<Value, String> {
             Ok::<_, String>(())
         })
     };
-    const BEFORE: u64 = 10_000;
     talk(0, BEFORE)?;
     ours::fold_all(&node)?;
     let before = process::resident_bytes()?;

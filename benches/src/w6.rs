@@ -6,7 +6,6 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Instant,
 };
 
@@ -162,8 +161,8 @@ pub(crate) fn first_answer_child(args: &[String]) -> Result<Value, String> {
     wait_for_the_end(&node)
 }
 
-fn wait_for_the_end(node: &Arc<actor_core::Node>) -> Result<Value, String> {
-    let _running = node;
+/// The node runs until somebody kills it.
+fn wait_for_the_end(_node: &actor_core::Node) -> ! {
     loop {
         std::thread::park();
     }
