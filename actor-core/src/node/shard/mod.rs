@@ -26,16 +26,17 @@ mod versions;
 mod work;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     sync::Arc,
     time::Duration,
 };
 
 use actor_store::StoreFault;
+use foldhash::{HashMap, HashMapExt};
 use tokio::sync::oneshot;
 
-use super::{address::Address, deaths::Deaths, half_open::Opening, shared::Shared};
+use super::{address::Address, deaths::Deaths, gate::Cut, half_open::Opening, shared::Shared};
 use crate::{
     dialog::Knowledge,
     protocol::{DialogId, Frame, LocalItem, Mutant},
@@ -55,6 +56,17 @@ const ALONE_AFTER_SLOW: u32 = 64;
 const NEAR_IN_A_ROW: u32 = 64;
 /// Turns after which it is asked again whether the disk keeps up.
 const TURNS_PER_CHECK: u32 = 64;
+
+/// What a shard's thread does next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Look for more to do.
+    Work,
+    /// Make this durable first: there is nothing else to do.
+    Commit(Cut),
+    /// Nothing any more.
+    End,
+}
 
 /// What reaches a shard.
 #[derive(Debug)]
@@ -240,8 +252,8 @@ impl Shard {
         Ok(())
     }
 
-    /// Waits for work and does all there is. False once the node stops and nothing is left.
-    pub(crate) fn run(&mut self) -> Result<bool, StoreFault> {
+    /// Waits for work and does all there is. [`Next::End`] once the node stops and nothing is left.
+    pub(crate) fn run(&mut self) -> Result<Next, StoreFault> {
         let shared = Arc::clone(&self.shared);
         shared.gate.wait_below(super::shared::MAX_UNSYNCED_BYTES);
         let is_closed = shared.mailboxes[self.index].is_closed();
@@ -251,13 +263,17 @@ impl Shard {
                 .next_due()
                 .map(|due| Duration::from_millis(due.saturating_sub(now)));
             if !shared.mailboxes[self.index].take(&mut self.taken, patience) {
-                return Ok(false);
+                return Ok(Next::End);
             }
         }
         shared.gate.begin_work();
         let done = self.do_taken(&shared);
-        shared.gate.end_work();
-        done.map(|()| true)
+        let has_time = self.taken.is_empty()
+            && self.near.is_empty()
+            && shared.mailboxes[self.index].len() == 0;
+        let cut = self.settle_last(has_time);
+        done?;
+        Ok(cut?.map_or(Next::Work, Next::Commit))
     }
 
     /// Everything that was taken, and what is due.
@@ -276,7 +292,7 @@ impl Shard {
                 shared.gate.wait_below(super::shared::MAX_UNSYNCED_BYTES);
             }
         }
-        self.settle()
+        Ok(())
     }
 
     /// A turn, and then, if it is wished or nothing else is left to do, everything so far goes to the gate.

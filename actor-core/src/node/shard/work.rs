@@ -2,9 +2,10 @@
 //!
 //! Owns the order of work and what follows a handler that returned. A failure ends the transaction.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use actor_store::StoreFault;
+use foldhash::HashMap;
 use tracing::warn;
 
 use super::{
