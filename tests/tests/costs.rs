@@ -91,6 +91,9 @@ const AT_MOST: &[(&str, Cost)] = &[
     ),
 ];
 
+/// Messages in a situation: its name, and what plays it.
+type Scene = (&'static str, fn() -> Cost);
+
 #[derive(Serialize, Deserialize)]
 struct Account {
     cents: u64,
@@ -259,7 +262,7 @@ fn in_memory() -> Cost {
 
 #[test]
 fn a_message_costs_no_more_than_it_did() {
-    let scenes: &[(&str, fn() -> Cost)] = &[
+    let scenes: &[Scene] = &[
         ("one dialog, one message after the other", one_by_one),
         ("one dialog, twenty messages at once", many_at_once),
         (
