@@ -15,6 +15,9 @@ const NOISY: f64 = 0.30;
 /// With fewer rounds nothing is decided.
 const ENOUGH_ROUNDS: usize = 5;
 
+/// A row of the goals: what is looked at, and what it must be.
+pub(crate) type Wanted = (&'static str, Goal);
+
 /// What a value must be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Goal {
@@ -64,14 +67,14 @@ enum Row {
         figures: Figures,
     },
     Verdict {
-        what: String,
+        what: &'static str,
         goal: Goal,
         unit: &'static str,
         values: Vec<f64>,
     },
     NotRun {
-        what: String,
-        goal: Option<Goal>,
+        what: &'static str,
+        goal: Goal,
         why: String,
     },
     Note(String),
@@ -143,38 +146,31 @@ impl Table {
     }
 
     /// Ours by theirs, round by round.
-    pub(crate) fn ratio(
-        &mut self,
-        what: &str,
-        ours: &Figures,
-        theirs: Option<&Figures>,
-        goal: Goal,
-    ) {
+    pub(crate) fn ratio(&mut self, wanted: Wanted, ours: &Figures, theirs: Option<&Figures>) {
         let Some(theirs) = theirs else {
-            return self.missing(what, goal, "nobody to compare with");
+            return self.missing(wanted, "nobody to compare with");
         };
         for figures in [ours, theirs] {
             if let Some(why) = &figures.failed {
-                let why = format!("{}: {why}", figures.name);
-                return self.missing(what, goal, &why);
+                return self.missing(wanted, &format!("{}: {why}", figures.name));
             }
         }
         let pairs = ours.rounds.iter().zip(&theirs.rounds);
         let values = pairs.map(|(ours, theirs)| ours / theirs).collect();
-        self.verdict(what, goal, "x", values);
+        self.verdict(wanted, "x", values);
     }
 
     /// A figure that has a goal of its own.
-    pub(crate) fn goal(&mut self, what: &str, unit: &'static str, figures: &Figures, goal: Goal) {
+    pub(crate) fn goal(&mut self, wanted: Wanted, unit: &'static str, figures: &Figures) {
         match &figures.failed {
-            Some(why) => self.missing(what, goal, why),
-            None => self.verdict(what, goal, unit, figures.rounds.clone()),
+            Some(why) => self.missing(wanted, why),
+            None => self.verdict(wanted, unit, figures.rounds.clone()),
         }
     }
 
-    fn verdict(&mut self, what: &str, goal: Goal, unit: &'static str, values: Vec<f64>) {
+    fn verdict(&mut self, (what, goal): Wanted, unit: &'static str, values: Vec<f64>) {
         self.rows.push(Row::Verdict {
-            what: what.to_owned(),
+            what,
             goal,
             unit,
             values,
@@ -182,21 +178,22 @@ impl Table {
     }
 
     /// A goal that could not be looked at, and why.
-    pub(crate) fn missing(&mut self, what: &str, goal: Goal, why: &str) {
-        self.rows.push(Row::NotRun {
-            what: what.to_owned(),
-            goal: Some(goal),
-            why: why.to_owned(),
-        });
+    pub(crate) fn missing(&mut self, (what, goal): Wanted, why: &str) {
+        let why = why.to_owned();
+        self.rows.push(Row::NotRun { what, goal, why });
     }
 
-    /// A workload that was not run, and why.
-    pub(crate) fn not_run(&mut self, what: &str, why: &str) {
-        self.rows.push(Row::NotRun {
-            what: what.to_owned(),
-            goal: None,
-            why: why.to_owned(),
-        });
+    /// These goals have a row each, whatever happened to their workload.
+    pub(crate) fn complete(&mut self, goals: &[Wanted], why: &str) {
+        for wanted in goals {
+            let has = |row: &Row| match row {
+                Row::Verdict { what, .. } | Row::NotRun { what, .. } => *what == wanted.0,
+                Row::Figure { .. } | Row::Note(_) => false,
+            };
+            if !self.rows.iter().any(has) {
+                self.missing(*wanted, why);
+            }
+        }
     }
 
     /// Was the work done that was counted?
@@ -236,8 +233,7 @@ impl Table {
                     "verdict": goal.verdict(median(values), spread(values)),
                 }),
                 Row::NotRun { what, goal, why } => {
-                    let goal = goal.map(|goal| goal.to_string());
-                    json!({ "what": what, "goal": goal, "not_run": why })
+                    json!({ "what": what, "goal": goal.to_string(), "not_run": why })
                 }
                 Row::Note(note) => json!({ "note": note }),
             })
@@ -321,7 +317,6 @@ impl fmt::Display for Table {
                     )?;
                 }
                 Row::NotRun { what, goal, why } => {
-                    let goal = goal.map(|goal| goal.to_string()).unwrap_or_default();
                     writeln!(f, "| {what} | {goal} | | | not run: {why} |")?;
                 }
                 Row::Figure { .. } | Row::Note(_) => {}

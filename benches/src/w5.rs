@@ -14,9 +14,26 @@ use crate::{
     prepared::{self, Prepared, Uniform},
     process,
     rounds::{Contender, interleave_after},
-    table::{Goal, Table},
+    table::{Goal, Table, Wanted},
     w3,
 };
+
+pub(crate) const GOALS: &[Wanted] = &[
+    (
+        "W5 RSS with 1 M dormant dialogs, redb caches of 64 MiB in all",
+        Goal::AtMost {
+            reach: 120.0,
+            stretch: 60.0,
+        },
+    ),
+    (
+        "W5 active dialog beyond its own state, both sides in one node",
+        Goal::AtMost {
+            reach: 1024.0,
+            stretch: 400.0,
+        },
+    ),
+];
 
 /// Memory for the page caches of both files.
 const CACHE_BYTES: usize = 64 << 20;
@@ -40,12 +57,16 @@ pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result
         args.rounds,
         &mut [
             Contender::columns("dormant", || {
-                let found = child::call("dormant", &[&directory, &count, &messages])?;
+                let found = child::call("dormant", &[&directory, &count, &messages, "true"])?;
                 Ok(vec![
                     value(&found, "started")?,
                     value(&found, "talked")?,
                     value(&found, "written")?,
                 ])
+            }),
+            Contender::columns("dormant, verify_on_open(false)", || {
+                let found = child::call("dormant", &[&directory, &count, "0", "false"])?;
+                Ok(vec![value(&found, "started")?])
             }),
             Contender::columns("active", || {
                 let found = child::call("active", &[&scratch])?;
@@ -54,48 +75,41 @@ pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result
         ],
     );
     let dormant = &outcomes[0];
-    let after = format!("durable dialogs, {messages} messages later");
+    let start = "durable dialogs, after a start that verifies the whole store";
+    let lazy = "durable dialogs, after a start that does not";
+    let after = format!("durable dialogs, {messages} messages after the first");
     table.figures(
         &format!("W5 RSS with {dialogs} dormant dialogs"),
         "MB",
-        &[dormant.column(0), dormant.column(1).called(&after)],
+        &[
+            dormant.column(0).called(start),
+            outcomes[1].column(0).called(lazy),
+            dormant.column(1).called(&after),
+        ],
     );
     let what = "W5 bytes written for a message, folds included, uniform";
-    table.figures(what, "B", &[dormant.column(2)]);
+    table.figures(what, "B", &[dormant.column(2).called("durable dialogs")]);
     let what = "W5 disk for a dormant dialog, both sides, state and key";
     table.once(what, "durable dialogs", "B", on_disk);
-    let what = "W5 RSS with 1 M dormant dialogs, redb caches of 64 MiB in all";
-    let goal = Goal::AtMost {
-        reach: 120.0,
-        stretch: 60.0,
-    };
     if args.quick {
-        table.missing(what, goal, "--quick has only 250,000");
+        table.missing(GOALS[0], "--quick has only 250,000");
     } else {
-        table.goal(what, "MB", &dormant.column(0), goal);
+        table.goal(GOALS[0], "MB", &dormant.column(0));
     }
-    let goal = Goal::AtMost {
-        reach: 1024.0,
-        stretch: 400.0,
-    };
-    table.goal(
-        "W5 active dialog beyond its own state, both sides in one node",
-        "B",
-        &outcomes[1].figures(),
-        goal,
-    );
+    table.goal(GOALS[1], "B", &outcomes[2].figures());
     Ok(())
 }
 
-/// A directory, its dialogs, messages: memory after a start that verifies everything and an answer, memory after many
-/// messages, and what was written for each.
+/// A directory, its dialogs, messages, and whether the start verifies everything: memory after a start and an answer,
+/// memory after many messages, and what was written for each.
 pub(crate) fn dormant_child(args: &[String]) -> Result<Value, String> {
-    let [directory, dialogs, messages] = args else {
-        return Err("`dormant` wants a directory and two counts".to_owned());
+    let [directory, dialogs, messages, verify] = args else {
+        return Err("`dormant` wants a directory, two counts, and yes or no".to_owned());
     };
     let dialogs: u64 = dialogs.parse().map_err(|_| "no count of dialogs")?;
     let messages: usize = messages.parse().map_err(|_| "no count of messages")?;
-    let node = ours::start(actor_core::Node::builder(directory).cache_bytes(CACHE_BYTES))?;
+    let builder = actor_core::Node::builder(directory).cache_bytes(CACHE_BYTES);
+    let node = ours::start(builder.verify_on_open(verify == "true"))?;
     let runtime = ours::runtime()?;
     runtime.block_on(prepared::post(&node, 1))?;
     ours::fold_all(&node)?;
@@ -108,7 +122,7 @@ pub(crate) fn dormant_child(args: &[String]) -> Result<Value, String> {
     let found = json!({
         "started": started as f64 / 1e6,
         "talked": process::resident_bytes()? as f64 / 1e6,
-        "written": written as f64 / messages as f64,
+        "written": written as f64 / messages.max(1) as f64,
     });
     shut_down(&runtime, node)?;
     Ok(found)

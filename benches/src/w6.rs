@@ -19,9 +19,26 @@ use crate::{
     prepared::{self, Prepared, Uniform},
     process,
     rounds::{Contender, column, interleave_after},
-    table::{Goal, Table},
+    table::{Goal, Table, Wanted},
     w3,
 };
+
+pub(crate) const GOALS: &[Wanted] = &[
+    (
+        "W6 first answer after kill -9, 1 M dialogs, warm",
+        Goal::AtMost {
+            reach: 150.0,
+            stretch: 50.0,
+        },
+    ),
+    (
+        "W6 first answer after kill -9, 1 M dialogs, cold",
+        Goal::AtMost {
+            reach: 1000.0,
+            stretch: 200.0,
+        },
+    ),
+];
 
 /// Of a generation, folded before a process is killed.
 const CHUNKS: u64 = 2;
@@ -53,16 +70,11 @@ pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result
     table.figures(&what, "ms", &figures);
     table.figures("W6 journal that it found", "MiB", &column(&outcomes, 1));
     table.note("W6: the verdicts are for `verify_on_open(false)`; a start that reads and verifies every page of a million dialogs, which is the default, is printed beside it. The program itself is in the page cache");
-    for (what, figures, reach, stretch) in [
-        ("warm", &figures[0], 150.0, 50.0),
-        ("cold", &figures[1], 1000.0, 200.0),
-    ] {
-        let what = format!("W6 first answer after kill -9, 1 M dialogs, {what}");
-        let goal = Goal::AtMost { reach, stretch };
+    for (goal, figures) in GOALS.iter().zip(&figures) {
         if args.quick {
-            table.missing(&what, goal, "--quick has only 250,000");
+            table.missing(*goal, "--quick has only 250,000");
         } else {
-            table.goal(&what, "ms", figures, goal);
+            table.goal(*goal, "ms", figures);
         }
     }
     // What comes after this does not find the long journal.

@@ -17,13 +17,24 @@ use crate::{
     args::Args,
     child, process,
     rounds::{Contender, Outcome, best, column, interleave, interleave_after, median},
-    table::{Goal, Table},
+    table::{Goal, Table, Wanted},
 };
 
 use with_dialogs::Dialogs;
 use with_kameo::Kameo;
 use with_ractor::Ractor;
 use with_tokio::Tokio;
+
+pub(crate) const GOALS: &[Wanted] = &[
+    (
+        "W4 ask over 1,000 volatile dialogs against ractor",
+        Goal::OrMore(1.0),
+    ),
+    (
+        "W4 the same against tokio mpsc and oneshot, which is the stretch",
+        Goal::OrMore(1.0),
+    ),
+];
 
 /// Messages of which the last is asked and all others are told.
 const BURST: u64 = 100;
@@ -80,20 +91,8 @@ pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
     all("W4 tell, 1,000 actors", 1000, BURST - 1, many.max(100_000));
 
     let asked = column(&asked, 0);
-    for (what, peer, goal) in [
-        (
-            "W4 ask over 1,000 volatile dialogs against ractor",
-            RACTOR,
-            Goal::OrMore(1.0),
-        ),
-        (
-            "W4 the same against tokio mpsc and oneshot: the stretch",
-            TOKIO,
-            Goal::OrMore(1.0),
-        ),
-    ] {
-        table.ratio(what, &asked[OURS], asked.get(peer), goal);
-    }
+    table.ratio(GOALS[0], &asked[OURS], asked.get(RACTOR));
+    table.ratio(GOALS[1], &asked[OURS], asked.get(TOKIO));
     open_many(args, table);
     Ok(())
 }
