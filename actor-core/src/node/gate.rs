@@ -52,16 +52,9 @@ pub(crate) struct Output {
 pub(crate) struct OutputMark([usize; 8]);
 
 impl Output {
-    /// What a later step wants goes behind it.
-    pub(crate) fn extend(&mut self, later: Self) {
-        self.frames.extend(later.frames);
-        self.answers.extend(later.answers);
-        self.learned.extend(later.learned);
-        self.durable.extend(later.durable);
-        self.known.extend(later.known);
-        self.retried.extend(later.retried);
-        self.local.extend(later.local);
-        self.notes.extend(later.notes);
+    /// Things to let out, of all kinds.
+    pub(crate) fn len(&self) -> usize {
+        self.mark().0.iter().sum()
     }
 
     pub(crate) fn mark(&self) -> OutputMark {

@@ -71,6 +71,15 @@ impl Lot {
         written.next().map(|write| write.value.clone())
     }
 
+    /// What is to be let out so far: a transaction adds to it, and gives it back.
+    pub(super) fn lend_output(&mut self) -> Output {
+        std::mem::take(&mut self.output)
+    }
+
+    pub(super) fn take_back(&mut self, output: Output) {
+        self.output = output;
+    }
+
     /// This row was consumed. True if it was never written.
     pub(super) fn consume(&mut self, to: Address, seq: u64) -> bool {
         self.inbox.remove(&(to, seq)).is_some()
@@ -82,7 +91,6 @@ impl Lot {
         endpoints: Touched<Address>,
         actors: Touched<DialogId>,
         writes: Vec<Write>,
-        output: Output,
     ) {
         self.steps += 1;
         self.endpoints.extend(endpoints);
@@ -93,15 +101,15 @@ impl Lot {
         });
         self.bytes += sizes.sum::<usize>();
         self.writes.extend(writes);
-        self.output.extend(output);
     }
 
     pub(super) fn say(&mut self, to: Address, seq: u64, item: LocalItem) {
         self.inbox.insert((to, seq), item);
     }
 
-    pub(super) fn send_away(&mut self, delivery: Delivery) {
-        self.away.push(delivery);
+    /// For other shards, in order.
+    pub(super) fn away(&mut self) -> &mut Vec<Delivery> {
+        &mut self.away
     }
 
     /// The row of this key is in the lot.

@@ -34,9 +34,12 @@ use std::{
 
 use actor_store::StoreFault;
 use foldhash::{HashMap, HashMapExt};
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{address::Address, deaths::Deaths, gate::Cut, half_open::Opening, shared::Shared};
+use super::{
+    address::Address, deaths::Deaths, gate::Cut, half_open::Opening, record::Work, shared::Shared,
+};
 use crate::{
     dialog::Knowledge,
     protocol::{DialogId, Frame, LocalItem, Mutant},
@@ -103,7 +106,7 @@ pub(crate) enum ShardMsg {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) to: Address,
-    pub(crate) items: Vec<LocalItem>,
+    pub(crate) items: SmallVec<[LocalItem; 1]>,
     /// They lie in the inbox table and are deleted as they are consumed.
     pub(crate) stored: bool,
 }
@@ -136,6 +139,8 @@ pub(crate) struct Shard {
     first: Option<usize>,
     /// Said to endpoints of this shard by endpoints of this shard; goes before everything else.
     near: VecDeque<Delivery>,
+    /// An empty list, for the next transaction.
+    spare_work: VecDeque<(DialogId, Work)>,
     /// What was done and is not yet handed to the gate.
     lot: Lot,
     /// Messages inside the shard since one from outside had its turn.
@@ -171,6 +176,7 @@ impl Shard {
             endpoints: HashMap::new(),
             actors: HashMap::new(),
             near: VecDeque::new(),
+            spare_work: VecDeque::new(),
             lot: Lot::default(),
             due: BTreeSet::new(),
             first: None,
