@@ -71,6 +71,7 @@ pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
                 }
                 Ok::<_, String>(())
             })?;
+            ours::fold_all(&node)?;
             Ok(vec![
                 percentile(&mut latencies, 0.5),
                 percentile(&mut latencies, 0.99),

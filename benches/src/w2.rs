@@ -157,5 +157,8 @@ pub(crate) fn rate(
         }
         Ok::<_, String>(())
     })?;
-    Ok((DIALOGS * messages) as f64 / begun.elapsed().as_secs_f64())
+    let seconds = begun.elapsed().as_secs_f64();
+    // The next contender does not share the machine with what is left to fold here.
+    ours::fold_all(node)?;
+    Ok((DIALOGS * messages) as f64 / seconds)
 }

@@ -117,13 +117,15 @@ fn saturated(
 ) -> Result<(), String> {
     let messages = args.scaled(200_000);
     let runtime = ours::runtime()?;
-    let mut ours = Uniform::over(dialogs, 1);
+    let mut order = Uniform::over(dialogs, 1);
     let mut theirs = Uniform::over(dialogs, 2);
     let outcomes = interleave(
         args.rounds,
         &mut [
             Contender::new("durable dialogs, 2,000 messages under way", || {
-                saturate(&runtime, node, &mut ours, messages)
+                let rate = saturate(&runtime, node, &mut order, messages)?;
+                ours::fold_all(node)?;
+                Ok(rate)
             }),
             Contender::new("redb, a transaction for each message", || {
                 naive.rate_over(theirs.by_ref().take((messages / 50).max(1000)))
@@ -162,8 +164,9 @@ pub(crate) fn saturate(
         }
         Ok::<_, String>(())
     })?;
+    let seconds = begun.elapsed().as_secs_f64();
     let done = messages / SATURATING * SATURATING;
-    Ok(done as f64 / begun.elapsed().as_secs_f64())
+    Ok(done as f64 / seconds)
 }
 
 /// p50, p99, p99.9 and the largest latency in milliseconds, and messages answered a second.

@@ -41,7 +41,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 208,
             writes: 2_237,
             bytes: 7_557_742,
-            allocations: 59_962,
+            allocations: 55_316,
         },
     ),
     (
@@ -50,7 +50,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 16,
             writes: 165,
             bytes: 555_488,
-            allocations: 13_281,
+            allocations: 8_635,
         },
     ),
     (
@@ -59,7 +59,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 225,
             writes: 2_348,
             bytes: 7_945_905,
-            allocations: 75_372,
+            allocations: 70_726,
         },
     ),
     (
@@ -68,7 +68,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 227,
             writes: 2_355,
             bytes: 7_969_304,
-            allocations: 76_197,
+            allocations: 71_551,
         },
     ),
     (
@@ -77,7 +77,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 303,
             writes: 3_282,
             bytes: 11_066_320,
-            allocations: 85_054,
+            allocations: 80_711,
         },
     ),
     (
@@ -86,7 +86,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 0,
             writes: 0,
             bytes: 0,
-            allocations: 6_262,
+            allocations: 1_818,
         },
     ),
 ];
