@@ -93,7 +93,11 @@ struct Bytes(Vec<u8>);
 
 impl Writer for Bytes {
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        self.0.extend_from_slice(bytes);
+        match bytes {
+            // Most writes are of one byte, and a copy of unknown length is a call.
+            [byte] => self.0.push(*byte),
+            bytes => self.0.extend_from_slice(bytes),
+        }
         Ok(())
     }
 }
