@@ -5,9 +5,12 @@
 
 use std::sync::Arc;
 
+use crate::log_record;
 use crate::stored;
 use crate::table::{Table, Value};
 
+/// Bytes left free before a row, for whoever frames it: a journal that writes a record at once copies nothing.
+pub(crate) const ROOM_BYTES: usize = 24;
 const SUM_BYTES: usize = 4;
 const HEAD_BYTES: usize = SUM_BYTES + 8;
 /// Set in an entry's table byte when it deletes; a value follows otherwise.
@@ -21,7 +24,9 @@ pub(crate) type Change = (Table, Arc<[u8]>, Option<Value>);
 #[must_use = "a batch that is not committed stops the store at the next commit"]
 pub struct Batch {
     number: u64,
-    row: Vec<u8>,
+    /// [`ROOM_BYTES`] and the row.
+    framed: Vec<u8>,
+    row_bytes: usize,
     entries: usize,
     unsynced_bytes: u64,
 }
@@ -29,18 +34,20 @@ pub struct Batch {
 impl Batch {
     pub(crate) fn new(number: u64, changes: &[Change], unsynced_bytes: u64) -> Self {
         // 16: table, flags and two lengths, with room for a deadline.
-        let size = HEAD_BYTES + unsynced_bytes as usize + 16 * changes.len();
-        let mut row = Vec::with_capacity(size);
-        row.extend_from_slice(&[0; SUM_BYTES]);
+        let size = ROOM_BYTES + HEAD_BYTES + unsynced_bytes as usize + 16 * changes.len();
+        // Room behind it, too: a log fills its last block.
+        let mut row = Vec::with_capacity(size.next_multiple_of(log_record::BLOCK_BYTES));
+        row.extend_from_slice(&[0; ROOM_BYTES + SUM_BYTES]);
         row.extend_from_slice(&number.to_le_bytes());
         for (table, key, value) in changes {
             put_entry(&mut row, *table, key, value.as_ref());
         }
-        let sum = crc32c::crc32c(&row[SUM_BYTES..]);
-        row[..SUM_BYTES].copy_from_slice(&sum.to_le_bytes());
+        let sum = crc32c::crc32c(&row[ROOM_BYTES + SUM_BYTES..]);
+        row[ROOM_BYTES..ROOM_BYTES + SUM_BYTES].copy_from_slice(&sum.to_le_bytes());
         Self {
             number,
-            row,
+            row_bytes: row.len() - ROOM_BYTES,
+            framed: row,
             entries: changes.len(),
             unsynced_bytes,
         }
@@ -53,7 +60,7 @@ impl Batch {
 
     /// Bytes of the journal row.
     pub fn bytes(&self) -> usize {
-        if self.is_empty() { 0 } else { self.row.len() }
+        if self.is_empty() { 0 } else { self.row_bytes }
     }
 
     /// Records changed.
@@ -66,7 +73,12 @@ impl Batch {
     }
 
     pub(crate) fn row(&self) -> &[u8] {
-        &self.row
+        &self.framed[ROOM_BYTES..ROOM_BYTES + self.row_bytes]
+    }
+
+    /// The row with [`ROOM_BYTES`] before it, for whoever writes it to fill and to pad.
+    pub(crate) fn framed(&mut self) -> &mut Vec<u8> {
+        &mut self.framed
     }
 
     pub(crate) fn unsynced_bytes(&self) -> u64 {
@@ -74,13 +86,18 @@ impl Batch {
     }
 }
 
+/// Whether a row matches its checksum.
+pub(crate) fn is_whole(row: &[u8]) -> bool {
+    row.split_first_chunk::<SUM_BYTES>()
+        .is_some_and(|(sum, rest)| u32::from_le_bytes(*sum) == crc32c::crc32c(rest))
+}
+
 /// Number of a row's batch and its changes; `None` if the row is damaged.
 pub(crate) fn decode_row(row: &[u8]) -> Option<(u64, Vec<Change>)> {
-    let (sum, rest) = row.split_first_chunk::<SUM_BYTES>()?;
-    if u32::from_le_bytes(*sum) != crc32c::crc32c(rest) {
+    if !is_whole(row) {
         return None;
     }
-    let (number, mut rest) = rest.split_first_chunk()?;
+    let (number, mut rest) = row[SUM_BYTES..].split_first_chunk()?;
     let mut changes = Vec::new();
     while !rest.is_empty() {
         changes.push(take_entry(&mut rest)?);

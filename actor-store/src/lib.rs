@@ -59,6 +59,8 @@ mod header;
 mod image;
 mod index_rows;
 mod journal;
+mod log;
+mod log_record;
 #[cfg(feature = "test-util")]
 mod memory_disk;
 #[cfg(feature = "test-util")]
@@ -72,6 +74,7 @@ mod overlay;
 mod pages;
 #[cfg(feature = "test-util")]
 mod recording;
+mod rows;
 mod slots;
 mod snapshot;
 mod store;
@@ -98,7 +101,7 @@ pub use index_rows::IndexRow;
 #[cfg(feature = "test-util")]
 pub use memory_disk::{Counts, Crash, MemoryDisk};
 pub use open_error::OpenError;
-pub use options::{Options, StoreStats};
+pub use options::{JournalKind, Options, StoreStats};
 #[cfg(feature = "test-util")]
 pub use recording::{Arrived, Deed, Event, Recording, Replay};
 pub use slots::{LastEnd, SLOT_BYTES, SlotBytes};

@@ -2,9 +2,24 @@
 //!
 //! Owns the numbers and their units; never acts on them.
 
+/// What the journal of a new store is. One that is there stays what it is.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum JournalKind {
+    /// A database, `journal.redb`: a commit is a transaction of some pages in as many places.
+    #[default]
+    Database,
+    /// A plain file, `journal.log`: a commit is one write behind the last one, into blocks that are there already.
+    Log,
+}
+
 /// Sizes and thresholds. [`Options::default`] suits a node with some thousand messages a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// What the journal is, if the store is created now.
+    pub journal: JournalKind,
+    /// Bytes in which `journal.log` grows and is used again, if it is created now: a multiple of 4096, and never less.
+    pub log_segment_bytes: u32,
     /// Bytes of page cache for `dialogs.redb`; `journal.redb` takes an eighth of it.
     pub cache_bytes: usize,
     /// Records in memory from which folding begins.
@@ -30,6 +45,8 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            journal: JournalKind::default(),
+            log_segment_bytes: 4 * 1024 * 1024,
             cache_bytes: 64 * 1024 * 1024,
             fold_records: 20_000,
             fold_chunk: 2_000,

@@ -185,8 +185,7 @@ impl Store {
     ///
     /// On any error the store is stopped for ever, and whether the batch is durable is in doubt until
     /// the store is opened again.
-    #[expect(clippy::needless_pass_by_value, reason = "a batch is committed once")]
-    pub fn commit(&self, batch: Batch) -> Result<(), StoreFault> {
+    pub fn commit(&self, mut batch: Batch) -> Result<(), StoreFault> {
         let shared = &*self.shared;
         shared.stop.check()?;
         if batch.is_empty() {
@@ -201,7 +200,7 @@ impl Store {
             shared.stop.stop(&fault);
             return Err(fault);
         }
-        shared.journal.append(batch.number(), batch.row())?;
+        shared.journal.append(&mut batch)?;
         shared.stop.disk().committed(batch.number(), batch.row());
         shared.witness.note(batch.number());
         lock(&shared.overlay).committed(&batch);
