@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use actor_store::{FileDisk, FoldProgress, Options, Store, Table, Value, Write};
+use actor_store::{FileDisk, FoldProgress, JournalKind, Options, Store, Table, Value, Write};
 
 struct Floor {
     file: File,
@@ -71,8 +71,20 @@ fn main() {
     std::fs::create_dir_all(dir).unwrap();
     let scratch = tempfile::tempdir_in(dir).unwrap();
     let mut floor = Floor::new(scratch.path());
-    let disk = FileDisk::new(scratch.path().join("store"));
-    let store = Store::open(Arc::new(disk), Options::default(), [7; 16]).unwrap();
+    let stores: Vec<(JournalKind, Store)> = [JournalKind::Database, JournalKind::Log]
+        .into_iter()
+        .map(|journal| {
+            let disk = FileDisk::new(scratch.path().join(format!("{journal:?}")));
+            let options = Options {
+                journal,
+                ..Options::default()
+            };
+            (
+                journal,
+                Store::open(Arc::new(disk), options, [7; 16]).unwrap(),
+            )
+        })
+        .collect();
     let fold = |store: &Store| {
         if store.wants_fold() {
             while store.fold_step(false).unwrap() != FoldProgress::Idle {}
@@ -81,8 +93,8 @@ fn main() {
     for group in groups {
         let bytes = 360;
         let floor_bytes = if group == 1 { 4096 } else { group * 400 };
-        let (mut floors, mut commit_all, mut whole_all) = (vec![], vec![], vec![]);
-        let (mut floor_means, mut whole_means) = (vec![], vec![]);
+        let mut floors = (vec![], vec![]);
+        let mut figures = vec![(vec![], vec![], vec![]); stores.len()];
         for round in 0..rounds {
             let block = vec![0x5A; floor_bytes];
             let mut times = vec![];
@@ -91,31 +103,39 @@ fn main() {
                 floor.append(&block);
                 times.push(begun.elapsed().as_secs_f64() * 1e6);
             }
-            floor_means.push(times.iter().sum::<f64>() / commits as f64);
-            floors.push(median(times));
-            let (mut commit_times, mut times) = (vec![], vec![]);
-            for batch in 0..commits {
-                let writes = writes(group, round * commits + batch, bytes);
-                let begun = Instant::now();
-                store.publish(writes);
-                let cut = store.cut();
-                let cut_at = Instant::now();
-                store.commit(cut).unwrap();
-                commit_times.push(cut_at.elapsed().as_secs_f64() * 1e6);
-                times.push(begun.elapsed().as_secs_f64() * 1e6);
-                fold(&store);
+            floors.1.push(times.iter().sum::<f64>() / commits as f64);
+            floors.0.push(median(times));
+            for ((_, store), figures) in stores.iter().zip(&mut figures) {
+                let (mut commit_times, mut times) = (vec![], vec![]);
+                for batch in 0..commits {
+                    let writes = writes(group, round * commits + batch, bytes);
+                    let begun = Instant::now();
+                    store.publish(writes);
+                    let published = Instant::now();
+                    store.commit(store.cut()).unwrap();
+                    commit_times.push(published.elapsed().as_secs_f64() * 1e6);
+                    times.push(begun.elapsed().as_secs_f64() * 1e6);
+                    fold(store);
+                }
+                figures
+                    .2
+                    .push(commit_times.iter().sum::<f64>() / commits as f64);
+                figures.0.push(median(commit_times));
+                figures.1.push(median(times));
             }
-            whole_means.push(times.iter().sum::<f64>() / commits as f64);
-            commit_all.push(median(commit_times));
-            whole_all.push(median(times));
         }
-        let (f, c, w) = (median(floors), median(commit_all), median(whole_all));
-        let (fm, wm) = (median(floor_means), median(whole_means));
-        println!(
-            "g={group}: floor p50 {f:.1} mean {fm:.1} us; commit p50 {c:.1}; publish+cut+commit p50 {w:.1} mean {wm:.1}; p50 ratio {:.2}x, rate ratio {:.2}",
-            w / f,
-            fm / wm
-        );
+        let (f, fm) = (median(floors.0), median(floors.1));
+        println!("g={group}: floor p50 {f:.1} mean {fm:.1} us");
+        for ((kind, _), (commit, whole, mean)) in stores.iter().zip(figures) {
+            let (c, w, m) = (median(commit), median(whole), median(mean));
+            println!(
+                "  {kind:?}: cut+commit p50 {c:.1} mean {m:.1}, with publish p50 {w:.1}: p50 {:.2}x, rate {:.2}",
+                w / f,
+                fm / m
+            );
+        }
     }
-    println!("{:?}", store.stats());
+    for (kind, store) in &stores {
+        println!("{kind:?} {:?}", store.stats());
+    }
 }

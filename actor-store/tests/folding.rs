@@ -99,9 +99,9 @@ fn one_commit_is_one_sync() {
     support::with_each_journal(|| {
         let (disk, store) = fresh();
         for round in 0..50_u8 {
-            let before = disk.counts("journal.redb").syncs;
+            let before = disk.counts(support::journal_file()).syncs;
             commit(&store, vec![put(Table::Actors, &[round], &[round; 300])]);
-            assert_eq!(disk.counts("journal.redb").syncs - before, 1);
+            assert_eq!(disk.counts(support::journal_file()).syncs - before, 1);
         }
         assert_eq!(store.stats().commits, 50);
         let total = disk.total();
@@ -126,10 +126,10 @@ fn the_journal_does_not_grow_over_ten_thousand_commits_with_folds() {
                 assert_ne!(store.fold_step(false).expect("fold"), FoldProgress::Idle);
             }
             if round == 500 {
-                length = disk.image("journal.redb").len();
+                length = disk.image(support::journal_file()).len();
             }
         }
-        assert_eq!(disk.image("journal.redb").len(), length);
+        assert_eq!(disk.image(support::journal_file()).len(), length);
         let stats = store.stats();
         assert!(stats.journal_slots <= 30, "{stats:?}");
         assert!(stats.folds > 500 && stats.last_batch == 10_000, "{stats:?}");

@@ -51,6 +51,14 @@ pub fn with_each_journal(test: impl Fn()) {
     }
 }
 
+/// The journal's file in the stores of [`with_each_journal`].
+pub fn journal_file() -> &'static str {
+    match JOURNAL.get() {
+        JournalKind::Log => "journal.log",
+        _ => "journal.redb",
+    }
+}
+
 pub fn options() -> Options {
     Options {
         journal: JOURNAL.get(),
