@@ -81,6 +81,7 @@ mod store;
 mod stored;
 mod table;
 mod type_check;
+mod verify;
 mod witness;
 
 pub mod codec;
@@ -101,10 +102,11 @@ pub use index_rows::IndexRow;
 #[cfg(feature = "test-util")]
 pub use memory_disk::{Counts, Crash, MemoryDisk};
 pub use open_error::OpenError;
-pub use options::{JournalKind, Options, StoreStats};
+pub use options::{JournalKind, Options, StoreStats, Verification};
 #[cfg(feature = "test-util")]
 pub use recording::{Arrived, Deed, Event, Recording, Replay};
 pub use slots::{LastEnd, SLOT_BYTES, SlotBytes};
 pub use snapshot::Snapshot;
 pub use store::Store;
 pub use table::{Index, StoreId, Table, TypeKind, TypeRecord, Value, Write};
+pub use verify::VerifyProgress;

@@ -18,7 +18,7 @@ use crate::header::{FORMAT, Header, HeaderError, Kind};
 use crate::journal::{Journal, Tail, TailError};
 use crate::log::{self, Log, LogHeaderError};
 use crate::open_error::OpenError;
-use crate::options::{JournalKind, Options};
+use crate::options::{JournalKind, Options, Verification};
 use crate::overlay::Overlay;
 use crate::rows::Rows;
 use crate::slots::Slots;
@@ -163,18 +163,6 @@ fn open_log(
     // As with a database, see `open_rows`.
     let may_be_new = dialogs.state == State::Empty;
     let path = file.boundary.path().to_owned();
-    match file.state {
-        State::Empty if !may_be_new => {
-            let other = dialogs.boundary.path().to_owned();
-            return Err(OpenError::Missing { path, other });
-        }
-        State::Foreign => {
-            let detail = "neither a journal nor an interrupted one";
-            return Err(OpenError::NotAStore { path, detail });
-        }
-        State::Blank if !may_be_new => return Err(OpenError::Blank { path }),
-        State::Empty | State::Blank | State::Ours => {}
-    }
     let found = log::read_header(&file.backend).map_err(|error| match error {
         LogHeaderError::Io(cause) => OpenError::Io {
             path: path.clone(),
@@ -186,9 +174,14 @@ fn open_log(
             known: FORMAT,
         },
     })?;
-    let (header, segment_bytes) = match found {
-        Some(found) => found,
-        None if may_be_new => {
+    let (header, segment_bytes) = match (found, file.state) {
+        // One of its two headers is enough.
+        (Some(found), _) => found,
+        (None, State::Foreign) => {
+            let detail = "neither a journal nor an interrupted one";
+            return Err(OpenError::NotAStore { path, detail });
+        }
+        (None, State::Empty | State::Blank | State::Ours) if may_be_new => {
             let header = Header {
                 store: fresh_id,
                 incarnation: 0,
@@ -196,7 +189,12 @@ fn open_log(
             };
             (header, Log::segment_bytes(options))
         }
-        None => {
+        (None, State::Empty) => {
+            let other = dialogs.boundary.path().to_owned();
+            return Err(OpenError::Missing { path, other });
+        }
+        (None, State::Blank) => return Err(OpenError::Blank { path }),
+        (None, State::Ours) => {
             let detail = "neither of its two headers matches its checksum".to_owned();
             return Err(OpenError::Damaged { path, detail });
         }
@@ -257,7 +255,11 @@ fn open_dialogs(
             other: journal_path.to_owned(),
         });
     }
-    let (boundary, db) = file.open(may_be_new, options.cache_bytes, options.verify_on_open)?;
+    let (boundary, db) = file.open(
+        may_be_new,
+        options.cache_bytes,
+        options.verify == Verification::AtOpen,
+    )?;
     let content = read_header(&db, &boundary);
     let dialogs = Dialogs::new(boundary, db);
     let header = match content? {

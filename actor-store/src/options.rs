@@ -13,6 +13,20 @@ pub enum JournalKind {
     Log,
 }
 
+/// When the tables are searched for damage that no read would notice: a page that should name rows and does not.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Verification {
+    /// While the store is in use, by calls of [`crate::Store::verify_step`]. Opening takes no longer for a large store.
+    #[default]
+    InUse,
+    /// At open, every page against its checksum: about a second for each million small dialogs, three from a cold disk.
+    /// A damaged store is not opened.
+    AtOpen,
+    /// Not at all.
+    Never,
+}
+
 /// Sizes and thresholds. [`Options::default`] suits a node with some thousand messages a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -30,10 +44,9 @@ pub struct Options {
     pub fold_journal_bytes: u64,
     /// Bytes of journal from which the caller should admit no new work; bounds the time of a restart.
     pub max_journal_bytes: u64,
-    /// Read and verify every page of `dialogs.redb` at open (about 3 s per million dialogs from a cold
-    /// disk). Without it a damaged value is still always reported, but a damaged page may hide keys.
-    /// `journal.redb` is always verified.
-    pub verify_on_open: bool,
+    /// When `dialogs.redb` is searched for pages that hide rows. `journal.redb` is always verified at open, and a damaged
+    /// value is always reported where it is read.
+    pub verify: Verification,
 }
 
 impl Options {
@@ -52,7 +65,7 @@ impl Default for Options {
             fold_chunk: 2_000,
             fold_journal_bytes: 16 * 1024 * 1024,
             max_journal_bytes: 256 * 1024 * 1024,
-            verify_on_open: false,
+            verify: Verification::default(),
         }
     }
 }

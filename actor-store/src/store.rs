@@ -25,6 +25,7 @@ use crate::slots::{LastEnd, SlotBytes, Slots};
 use crate::snapshot::Snapshot;
 use crate::table::{Index, StoreId, Table, TypeRecord, Value, Write};
 use crate::type_check;
+use crate::verify::VerifyProgress;
 use crate::witness::Witness;
 
 /// A store that is open. Clones share it; it closes when the last clone and snapshot are dropped.
@@ -268,7 +269,8 @@ impl Store {
         let forgotten = lock(&shared.forgotten).take_fresh();
         let chunk = shared
             .dialogs
-            .write(|txn| part.write(txn, &forgotten, shared.header))?;
+            .write(|txn| part.write(txn, &forgotten, shared.header, &fold.verify))?;
+        fold.verify.note(chunk.added_behind);
 
         let counters = &shared.counters;
         counters.fold_chunks.fetch_add(1, Ordering::Relaxed);
@@ -288,6 +290,18 @@ impl Store {
         counters.folded_batch.store(watermark, Ordering::Relaxed);
         counters.folds.fetch_add(1, Ordering::Relaxed);
         Ok(FoldProgress::Finished)
+    }
+
+    /// Looks at up to `limit` rows of the tables, from where the last call stopped, for damage that may hide rows. It
+    /// stops the store.
+    ///
+    /// It shares a lock with [`Store::fold_step`]: call it from the same thread, with limits of some hundred rows.
+    pub fn verify_step(&self, limit: usize) -> Result<VerifyProgress, StoreFault> {
+        let shared = &*self.shared;
+        shared.stop.check()?;
+        let mut fold = lock(&shared.fold);
+        let view = shared.dialogs.view()?;
+        fold.verify.step(&view, limit.max(1))
     }
 
     /// Whether [`Store::fold_step`] would find work without being forced.

@@ -98,12 +98,12 @@ fn a_message_deleted_twice_in_a_later_batch_does_not_come_back() {
 fn one_commit_is_one_sync() {
     support::with_each_journal(|| {
         let (disk, store) = fresh();
-        for round in 0..50_u8 {
+        for round in 0..30_u8 {
             let before = disk.counts(support::journal_file()).syncs;
             commit(&store, vec![put(Table::Actors, &[round], &[round; 300])]);
             assert_eq!(disk.counts(support::journal_file()).syncs - before, 1);
         }
-        assert_eq!(store.stats().commits, 50);
+        assert_eq!(store.stats().commits, 30);
         let total = disk.total();
         assert_eq!(
             store.stats().journal_syncs + store.stats().dialogs_syncs,
