@@ -483,7 +483,9 @@ fn any_damage_of_a_plain_journal_is_refused_or_does_no_harm() {
                 assert_eq!(dump(&store).expect("dump"), work.committed, "byte {at}");
                 opened += 1;
             }
-            Err(OpenError::Damaged { .. } | OpenError::WentBack { .. }) => refused += 1,
+            Err(
+                OpenError::Damaged { .. } | OpenError::WentBack { .. } | OpenError::Newer { .. },
+            ) => refused += 1,
             Err(other) => panic!("byte {at}: {other}"),
         }
     }
