@@ -4,10 +4,7 @@
 //! front of the key on disk and in the first two bytes of every token the endpoint minted, so a frame finds its shard
 //! without a lookup.
 
-use crate::{
-    digest::Digest,
-    protocol::{DialogId, EndpointKey, Role, Token},
-};
+use crate::protocol::{DialogId, EndpointKey, Role, Token};
 
 /// An endpoint's place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,12 +83,4 @@ pub(crate) fn outbox_key(of: Address, seq: u64) -> Vec<u8> {
 pub(crate) fn token(slot: u16, mut random: [u8; 16]) -> Token {
     random[..2].copy_from_slice(&slot.to_be_bytes());
     Token(random)
-}
-
-/// The slot of something that is found by a name.
-pub(crate) fn slot_of_name(parts: &[&str]) -> u16 {
-    let mut digest = Digest::default();
-    parts.iter().for_each(|part| digest.mix(part.as_bytes()));
-    // Any sixteen bits would do; the upper ones are mixed best.
-    (digest.value() >> 48) as u16
 }

@@ -47,7 +47,60 @@ pub(crate) struct Output {
     pub(crate) notes: Notes,
 }
 
+/// How much there was of an output.
+#[derive(Debug)]
+pub(crate) struct OutputMark([usize; 8]);
+
 impl Output {
+    /// What a later step wants goes behind it.
+    pub(crate) fn extend(&mut self, later: Self) {
+        self.frames.extend(later.frames);
+        self.answers.extend(later.answers);
+        self.learned.extend(later.learned);
+        self.durable.extend(later.durable);
+        self.known.extend(later.known);
+        self.retried.extend(later.retried);
+        self.local.extend(later.local);
+        self.notes.extend(later.notes);
+    }
+
+    pub(crate) fn mark(&self) -> OutputMark {
+        OutputMark([
+            self.frames.len(),
+            self.answers.len(),
+            self.learned.len(),
+            self.durable.len(),
+            self.known.len(),
+            self.retried.len(),
+            self.local.len(),
+            self.notes.len(),
+        ])
+    }
+
+    /// Drops what came since.
+    pub(crate) fn back_to(&mut self, mark: &OutputMark) {
+        let OutputMark(
+            [
+                frames,
+                answers,
+                learned,
+                durable,
+                known,
+                retried,
+                local,
+                notes,
+            ],
+        ) = *mark;
+        self.frames.truncate(frames);
+        self.answers.truncate(answers);
+        self.learned.truncate(learned);
+        self.durable.truncate(durable);
+        self.known.truncate(known);
+        self.retried.truncate(retried);
+        self.local.truncate(local);
+        self.notes.truncate(notes);
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.frames.is_empty()
             && self.answers.is_empty()
@@ -106,10 +159,10 @@ impl Gate {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a step its place in the order: its writes are visible to every later reader, its output waits.
+    /// Gives steps their place in the order: their writes are visible to every later reader, their output waits.
     ///
     /// An output that waits for nothing comes back, to be released at once.
-    pub(crate) fn submit(&self, writes: Vec<Write>, output: Output) -> Option<Output> {
+    pub(crate) fn submit(&self, writes: Vec<Write>, output: Output, steps: u64) -> Option<Output> {
         let mut queue = self.lock();
         if queue.closed {
             // After a fault: whoever waits for this output hears that the node has stopped.
@@ -121,7 +174,7 @@ impl Gate {
             }
         } else {
             self.store.publish(writes);
-            queue.steps += 1;
+            queue.steps += steps;
         }
         queue.ticket += 1;
         queue.outputs.push_back(output);

@@ -78,6 +78,10 @@ impl<T> Mailbox<T> {
         !(queue.closed && into.is_empty())
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Nothing more is taken in; what is there is still handed out.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

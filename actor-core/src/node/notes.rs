@@ -122,6 +122,18 @@ mod kept {
         pub(crate) fn handled(&mut self, ran: Ran) {
             self.0.push(Note::Handled(ran));
         }
+
+        pub(crate) fn extend(&mut self, later: Self) {
+            self.0.extend(later.0);
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            self.0.len()
+        }
+
+        pub(crate) fn truncate(&mut self, len: usize) {
+            self.0.truncate(len);
+        }
     }
 
     impl Ran {
@@ -225,6 +237,26 @@ mod nothing {
             reason = "keeps notes with the feature `test-util`"
         )]
         pub(crate) fn ended(&mut self, _: DialogId, _: Role, _: &str, _: &Ending) {}
+
+        #[expect(
+            clippy::unused_self,
+            reason = "keeps notes with the feature `test-util`"
+        )]
+        pub(crate) fn extend(&mut self, _: Self) {}
+
+        #[expect(
+            clippy::unused_self,
+            reason = "keeps notes with the feature `test-util`"
+        )]
+        pub(crate) fn len(&self) -> usize {
+            0
+        }
+
+        #[expect(
+            clippy::unused_self,
+            reason = "keeps notes with the feature `test-util`"
+        )]
+        pub(crate) fn truncate(&mut self, _: usize) {}
     }
 
     #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::{
     NodeBuilder, Shared, Stats, View, ViewError,
-    address::{Address, slot_of_name},
+    address::Address,
     gate::Output,
     letters::{self, DeadLetter, Held},
     line::NodeLine,
@@ -111,7 +111,7 @@ impl Node {
             durable: vec![durable],
             ..Output::default()
         };
-        if let Some(output) = self.shared.gate.submit(Vec::new(), output) {
+        if let Some(output) = self.shared.gate.submit(Vec::new(), output, 1) {
             self.shared.release(output);
         }
         waiting.await.map_err(|_| ViewError::Stopped)?;
@@ -148,7 +148,7 @@ impl Node {
         if let Some(output) = self
             .shared
             .gate
-            .submit(delete.into_iter().collect(), output)
+            .submit(delete.into_iter().collect(), output, 1)
         {
             self.shared.release(output);
         }
@@ -234,7 +234,7 @@ async fn drain(shared: &Arc<Shared>) {
             durable: vec![durable],
             ..Output::default()
         };
-        if let Some(output) = shared.gate.submit(Vec::new(), output) {
+        if let Some(output) = shared.gate.submit(Vec::new(), output, 1) {
             shared.release(output);
         }
         if waiting.await.is_err() || handled == 0 {
@@ -254,7 +254,7 @@ pub(crate) fn open_as<D: Dialog>(shared: &Arc<Shared>, key: &str) -> Opening<D> 
     let mut row = service.as_bytes().to_vec();
     row.push(0xff);
     row.extend_from_slice(key.as_bytes());
-    let address = shared.initiator_of(&row, slot_of_name(&[service, key]));
+    let address = shared.initiator_of(&row);
     line::<D>(shared, address, Some(row))
 }
 

@@ -227,6 +227,11 @@ impl Shared {
         &self.mailboxes[usize::from(slot) % self.mailboxes.len()]
     }
 
+    /// Is `slot` at home on this shard?
+    pub(crate) fn is_home(&self, slot: u16, shard: usize) -> bool {
+        usize::from(slot) % self.mailboxes.len() == shard
+    }
+
     /// Hands a message to the shard where `slot` is at home. A stopped node drops it, and whoever waits for an answer
     /// hears that.
     pub(crate) fn post(&self, slot: u16, message: ShardMsg) {
@@ -385,10 +390,10 @@ impl Shared {
     ///
     /// Both are looked up under one lock. A proposal goes only after its row is published, so a caller that finds
     /// neither is the first.
-    pub(crate) fn initiator_of(&self, key: &[u8], slot: u16) -> Address {
+    pub(crate) fn initiator_of(&self, key: &[u8]) -> Address {
         let mut proposed = self.proposed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dialog) = proposed.get(key) {
-            return Address::initiator(*dialog, slot);
+            return Address::initiator(*dialog, dialog.slot());
         }
         match self.key_row(key) {
             Ok(Some(address)) => return address,
@@ -398,17 +403,20 @@ impl Shared {
         }
         let dialog = DialogId(self.ids.random());
         proposed.insert(key.to_vec(), dialog);
-        Address::initiator(dialog, slot)
+        // Where its target would be at home as well: what both say to each other need not change shards.
+        Address::initiator(dialog, dialog.slot())
     }
 
     pub(crate) fn key_row(&self, key: &[u8]) -> Result<Option<Address>, StoreFault> {
-        let Some(value) = self.store.get(Table::Keys, key)? else {
-            return Ok(None);
-        };
-        let row: KeyRow = self.decode(Table::Keys, &value)?;
-        let address = Address::from_bytes(&row.address);
+        let row = self.store.get(Table::Keys, key)?;
+        row.map(|row| self.address_of(&row)).transpose()
+    }
+
+    /// Where a key leads.
+    pub(crate) fn address_of(&self, row: &Value) -> Result<Address, StoreFault> {
+        let row: KeyRow = self.decode(Table::Keys, row)?;
         let nowhere = || self.damaged(Table::Keys, "a key leads nowhere".to_owned());
-        address.map(Some).ok_or_else(nowhere)
+        Address::from_bytes(&row.address).ok_or_else(nowhere)
     }
 
     /// A record of this node.

@@ -34,6 +34,13 @@ pub(crate) struct StepTables<'t, 'l> {
     own: RefCell<Rows>,
 }
 
+impl TableTxn<'_> {
+    /// Does this transaction hold the table lock?
+    pub(crate) fn is_locked(&self) -> bool {
+        self.guard.borrow().is_some()
+    }
+}
+
 impl<'t, 'l> StepTables<'t, 'l> {
     pub(crate) fn new(
         txn: &'t TableTxn<'l>,

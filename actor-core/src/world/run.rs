@@ -100,10 +100,15 @@ impl World {
     fn take(&mut self, step: Step) {
         match step {
             Step::Turn(index, shard) => {
+                let settles = match self.order {
+                    Order::Seeded => next(&mut self.turn).is_multiple_of(2),
+                    Order::RoundRobin => true,
+                };
                 let life = self.life(index);
-                match unless_dead(|| life.shards[shard].turn()) {
+                let machine = &mut life.shards[shard];
+                match unless_dead(|| machine.step(settles)) {
                     Some(Ok(_)) => {}
-                    Some(Err(fault)) => life.shared.fail(&fault),
+                    Some(Err(fault)) => self.life(index).shared.fail(&fault),
                     None => return self.crash_for_a_while_as(index, Crash::KeepAll),
                 }
                 let node = self.homes[index].name.clone();

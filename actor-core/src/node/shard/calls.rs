@@ -4,7 +4,7 @@
 //! only says something.
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -71,21 +71,8 @@ impl Batch {
 impl Shard {
     pub(super) fn on_call(&mut self, call: PlainCall) -> Result<(), StoreFault> {
         let mut txn = Txn::new(self.shared.clock.now_ms());
-        let (spec, line) = (Arc::clone(&call.spec), Arc::clone(&call.line));
         self.call(&mut txn, call)?;
-        self.commit(txn)?;
-        if let Some(key) = &spec.key
-            && self.endpoints.contains_key(&line.address())
-        {
-            // Its row is published: whoever asks for the key finds it there. Where nothing was opened, the proposal
-            // stands, because somebody may hold it.
-            self.shared
-                .proposed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(key);
-        }
-        Ok(())
+        self.commit(txn).map(drop)
     }
 
     fn call(&mut self, txn: &mut Txn<'_>, call: PlainCall) -> Result<(), StoreFault> {
@@ -188,7 +175,7 @@ impl Shard {
             return Ok(true);
         }
         // Another handle of the key may have opened it anew already.
-        let written = self.shared.key_row(key)?.unwrap_or(address);
+        let written = self.key_row(key)?.unwrap_or(address);
         if written != address {
             line.move_to(written);
             return self.find_line(txn, spec, line);
@@ -202,6 +189,11 @@ impl Shard {
         let dialog = DialogId(self.shared.ids.random());
         line.move_to(Address::initiator(dialog, address.slot));
         Ok(false)
+    }
+
+    fn key_row(&self, key: &[u8]) -> Result<Option<Address>, StoreFault> {
+        let row = self.stored(Table::Keys, key)?;
+        row.map(|row| self.shared.address_of(&row)).transpose()
     }
 
     /// It ended without ever being established, and not by anybody's decision.
@@ -235,7 +227,9 @@ impl Shard {
         };
         let opened = self.open_initiator(txn, address, &spec.open, owner, within)?;
         if let (Ok(()), Some(key)) = (&opened, &spec.key) {
-            let row = encode(&KeyRow::new(address)).map_err(super::txn::encoding)?;
+            let row = encode(&KeyRow::new(address)).map_err(super::lot::encoding)?;
+            // Where nothing is opened, the proposal stands, because somebody may hold it.
+            self.lot.names(key.clone());
             txn.writes.push(Write {
                 table: Table::Keys,
                 key: key.clone(),

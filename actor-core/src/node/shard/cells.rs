@@ -11,7 +11,7 @@ use std::{
 use actor_store::{StoreFault, Table};
 use tokio::sync::oneshot;
 
-use super::{LineState, Shard, Who, half_open::VOLATILE_BYTES, txn::Txn};
+use super::{LineState, Shard, Who, txn::Txn};
 use crate::{
     coverage::{self, Rare},
     dialog::{Actor, Heard, Outcome, Service},
@@ -189,23 +189,14 @@ impl Shard {
             cell.used = used;
             return Ok(true);
         }
-        let remembered = self.memory.endpoint(&address);
-        let memory_only = remembered.is_some();
-        let (record, bytes) = if let Some(record) = remembered {
-            (record, VOLATILE_BYTES)
-        } else {
-            let key = address.to_bytes();
-            let who = Who::Endpoint(address);
-            match self.load::<EndpointRecord>(Table::Endpoints, &key, who)? {
-                Some(loaded) => loaded,
-                None => return Ok(false),
-            }
+        let key = address.to_bytes();
+        let who = Who::Endpoint(address);
+        let Some((record, bytes)) = self.load::<EndpointRecord>(Table::Endpoints, &key, who)?
+        else {
+            return Ok(false);
         };
         let mut cell = EndpointCell::new(record, used);
-        cell.memory_only = memory_only;
-        if !memory_only {
-            self.unstow(address, &mut cell)?;
-        }
+        self.unstow(address, &mut cell)?;
         let effects = cell
             .record
             .endpoint
@@ -264,69 +255,20 @@ impl Shard {
             cell.used = used;
             return Ok(!cell.gone);
         }
-        let remembered = self.memory.actor(&actor);
-        let memory_only = remembered.is_some();
-        let record: ActorRecord = if let Some(record) = remembered {
-            record
-        } else {
-            let key = actor_key(actor);
-            let who = Who::Actor(actor);
-            match self.load::<ActorRecord>(Table::Actors, &key, who)? {
-                Some((record, _)) => record,
-                None => return Ok(false),
-            }
+        let key = actor_key(actor);
+        let who = Who::Actor(actor);
+        let Some((record, _)) = self.load::<ActorRecord>(Table::Actors, &key, who)? else {
+            return Ok(false);
         };
         let Some(service) = self.shared.registry.get(&record.service).cloned() else {
             // Served when it was written: it waits for a program that serves it again, or for its deadline.
             tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");
             return Ok(false);
         };
-        let mut cell = ActorCell::new(service, record, used);
-        cell.memory_only = memory_only;
+        let cell = ActorCell::new(service, record, used);
         self.actors.insert(actor, cell);
         self.arm_actor(actor);
         Ok(true)
-    }
-
-    /// Rolls a transaction back: its cells are read again from what the store last got. What had come in frames before it
-    /// began is still here.
-    ///
-    /// One that was to say something again is read at once and does so at its time: otherwise a step that fails again
-    /// and again because its partner is busy would keep the partner from ever hearing why.
-    pub(super) fn forget(&mut self, txn: &mut Txn<'_>) -> Result<(), StoreFault> {
-        let mut talking = Vec::new();
-        for address in &txn.endpoints {
-            let Some(cell) = self.endpoints.get(address) else {
-                continue;
-            };
-            if cell.record.owner != Owner::Volatile {
-                let attempt = cell.record.endpoint.attempt();
-                talking.extend(cell.retry_at.map(|at| (*address, at, attempt)));
-                self.remove_endpoint(*address);
-            }
-        }
-        for actor in &txn.actors {
-            self.remove_actor(*actor);
-        }
-        for (address, at, attempt) in talking {
-            if self.ensure_endpoint(address)?
-                && let Some(cell) = self.endpoints.get_mut(&address)
-                && let Some(retry_at) = &mut cell.retry_at
-            {
-                cell.record.endpoint.resume(attempt);
-                *retry_at = at;
-                self.arm_endpoint(address);
-            }
-        }
-        for (address, received) in std::mem::take(&mut txn.received) {
-            if self.ensure_endpoint(address)?
-                && let Some(cell) = self.endpoints.get_mut(&address)
-                && !cell.is_volatile()
-            {
-                cell.record.endpoint.restore(received);
-            }
-        }
-        Ok(())
     }
 
     pub(super) fn remove_endpoint(&mut self, address: Address) {
@@ -352,6 +294,7 @@ impl Shard {
         let horizon = self.uses.saturating_sub(self.max_cells as u64);
         self.next_sweep = self.uses + self.max_cells as u64 / 2;
         self.write_unwritten(|cell| cell.used < horizon)?;
+        self.settle()?;
         // The index of deadlines brings a dormant dialog back in time, so its entry need not stay here either.
         let soon = now + 3 * SCAN_EVERY_MS;
         let due = &mut self.due;
@@ -360,7 +303,6 @@ impl Shard {
                 due.remove(&(at, who));
             }
         };
-        let memory = &mut self.memory;
         self.endpoints.retain(|address, cell| {
             let kept = cell.used >= horizon
                 || !cell.waiters.is_empty()
@@ -368,7 +310,6 @@ impl Shard {
                 || cell.is_needed()
                 || cell.is_talking(now);
             if !kept {
-                memory.drop_endpoint(address);
                 drop_entry(cell.armed, Who::Endpoint(*address));
             }
             kept
@@ -400,7 +341,8 @@ impl Shard {
     }
 
     pub(crate) fn write_all(&mut self) -> Result<(), StoreFault> {
-        self.write_unwritten(|_| true)
+        self.write_unwritten(|_| true)?;
+        self.settle()
     }
 
     pub(super) fn arm_endpoint(&mut self, address: Address) {

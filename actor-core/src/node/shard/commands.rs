@@ -120,6 +120,7 @@ impl Shard {
         request: u64,
         value: Result<Vec<u8>, codec::CodecError>,
     ) -> Result<(), StoreFault> {
+        self.touch_endpoint(txn, own);
         let Some(cell) = self.endpoints.get_mut(&own) else {
             return Ok(());
         };
@@ -168,6 +169,7 @@ impl Shard {
         } else {
             (kind, body)
         };
+        self.touch_endpoint(txn, own);
         if let Some(cell) = self.endpoints.get_mut(&own) {
             cell.record.promised.remove(&request);
         }
@@ -381,6 +383,7 @@ impl Shard {
         let record = EndpointRecord::new(endpoint, owner, trace, txn.now);
         let mut cell = EndpointCell::new(record, used);
         cell.memory_only = volatile;
+        self.touch_endpoint(txn, address);
         self.endpoints.insert(address, cell);
         self.absorb(txn, address, effects)?;
         Ok(Ok(()))

@@ -105,7 +105,7 @@ impl Shard {
     /// is looked for.
     fn bury_target(&mut self, address: Address, detail: &str) -> Result<(), StoreFault> {
         let actor = address.key.dialog;
-        self.transact(&|shard, txn| {
+        self.transact(|shard, txn| {
             txn.delete(Table::Endpoints, address.to_bytes().to_vec());
             if shard.ensure_actor(actor)? {
                 shard.bury_held(txn, actor)?;
@@ -120,6 +120,7 @@ impl Shard {
             Ok(())
         })?;
         self.damaged.remove(&Who::Endpoint(address));
+        self.settle()?;
         let mut from = Vec::new();
         loop {
             let page = self
@@ -158,7 +159,7 @@ impl Shard {
         if !self.ensure_endpoint(address)? {
             return Ok(());
         }
-        self.transact(&|shard, txn| {
+        self.transact(|shard, txn| {
             shard.ensure_endpoint(address)?;
             let Some(cell) = shard.endpoints.get(&address) else {
                 return Ok(());

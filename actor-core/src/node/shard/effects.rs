@@ -4,14 +4,14 @@
 
 use std::time::Duration;
 
-use actor_store::{StoreFault, Table};
+use actor_store::StoreFault;
 use tracing::{debug, info};
 
 use super::{Learned, Shard, txn::Txn};
 use crate::{
     dialog::{Heard, Outcome},
     node::{
-        address::{Address, inbox_key},
+        address::Address,
         record::{Named, Owner, Work},
         stats::add,
     },
@@ -32,17 +32,14 @@ impl Shard {
         if matches!(input, Input::Consume) && self.holds_back(address)? {
             return Ok(());
         }
-        let shared = std::sync::Arc::clone(&self.shared);
+        txn.flushed &= input == Input::Flush;
+        self.touch_endpoint(txn, address);
+        let env = self.shared.env();
         let Some(cell) = self.endpoints.get_mut(&address) else {
             return Ok(());
         };
-        if txn.endpoints.insert(address)
-            && let Some(received) = cell.record.endpoint.received()
-        {
-            txn.received.insert(address, received);
-        }
         let before = cell.record.endpoint.recv_next();
-        let effects = cell.record.endpoint.step(input, &shared.env());
+        let effects = cell.record.endpoint.step(input, &env);
         let EndpointKey { dialog, role } = address.key;
         let token = cell.record.endpoint.token();
         txn.output.notes.consumed(
@@ -56,7 +53,7 @@ impl Shard {
         let consumed = delivered.unwrap_or(before)..cell.record.endpoint.recv_next();
         if cell.record.endpoint.carrier() == Carrier::Local && cell.stores_rows() {
             for seq in consumed {
-                txn.delete(Table::Inbox, inbox_key(address, seq));
+                txn.consumed.push((address, seq));
             }
         }
         self.absorb(txn, address, effects)
@@ -68,7 +65,7 @@ impl Shard {
         address: Address,
         effects: Effects,
     ) -> Result<(), StoreFault> {
-        txn.endpoints.insert(address);
+        self.touch_endpoint(txn, address);
         let Some(cell) = self.endpoints.get_mut(&address) else {
             return Ok(());
         };
@@ -143,7 +140,7 @@ impl Shard {
 
     pub(super) fn apply_timers(&mut self, address: Address, timers: &[TimerOp]) {
         let now = self.shared.clock.now_ms();
-        let shared = std::sync::Arc::clone(&self.shared);
+        let shared = &self.shared;
         let Some(cell) = self.endpoints.get_mut(&address) else {
             return;
         };

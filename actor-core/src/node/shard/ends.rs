@@ -85,11 +85,14 @@ impl Shard {
         }
         // The parent may have been dropped from memory long ago; it must not remember this child for ever.
         if self.ensure_actor(parent)?
-            && let Some(parent_cell) = self.actors.get_mut(&parent)
-            && parent_cell.record.children.remove(&address.key.dialog)
+            && let Some(parent_cell) = self.actors.get(&parent)
+            && parent_cell.record.children.contains(&address.key.dialog)
         {
-            txn.actors.insert(parent);
+            self.touch_actor(txn, parent);
             txn.dirty_actors.insert(parent);
+            if let Some(parent_cell) = self.actors.get_mut(&parent) {
+                parent_cell.record.children.remove(&address.key.dialog);
+            }
         }
         Ok(())
     }
@@ -141,7 +144,7 @@ impl Shard {
             // Pending work is dropped without a word: nothing of it ever happened.
             Ending::Abandoned(why) if !cell.record.pending => {
                 let why = why.clone();
-                txn.actors.insert(actor);
+                self.touch_actor(txn, actor);
                 // Whatever waited will not be done any more; the end is told instead.
                 txn.work.retain(|(of, _)| *of != actor);
                 txn.work.push_back((actor, Work::Abandoned(why)));
@@ -150,7 +153,7 @@ impl Shard {
             // A goodbye ends the talking, not the work that was taken over: a message that waits for another attempt was
             // acknowledged, and its sender will not say it again.
             _ if !cell.record.work.is_empty() && !held => {
-                txn.actors.insert(actor);
+                self.touch_actor(txn, actor);
                 txn.dirty_actors.insert(actor);
                 if let Some(cell) = self.actors.get_mut(&actor) {
                     cell.record.ended = true;
@@ -167,10 +170,10 @@ impl Shard {
         txn: &mut Txn<'_>,
         actor: DialogId,
     ) -> Result<(), StoreFault> {
+        self.touch_actor(txn, actor);
         let Some(cell) = self.actors.get_mut(&actor) else {
             return Ok(());
         };
-        txn.actors.insert(actor);
         txn.dirty_actors.insert(actor);
         cell.gone = true;
         cell.live = None;

@@ -41,14 +41,13 @@ impl Shard {
         if self.is_orphan(address)? {
             return Ok(());
         }
-        self.transact(&|shard, txn| {
+        self.transact(|shard, txn| {
             shard.ensure_endpoint(address)?;
             shard.input(txn, address, Input::Frame(frame.clone()))?;
             shard.consume(txn, address)
         })?;
         self.consume_rest(address, &frame)?;
-        self.dismiss_half_open(address);
-        Ok(())
+        self.dismiss_half_open(address)
     }
 
     /// Its actor is of a service that this program does not serve: messages and answers for it are left to be said
@@ -115,7 +114,7 @@ impl Shard {
             cell.is_some_and(|cell| cell.record.endpoint.has_next())
         };
         while has_next(self) {
-            let changed = self.transact(&|shard, txn| {
+            let changed = self.transact(|shard, txn| {
                 shard.ensure_endpoint(address)?;
                 // After a roll back the record is read again, and what was held in memory is in the frame.
                 if !has_next(shard) {
@@ -188,7 +187,7 @@ impl Shard {
         frame: &Frame,
         service: &Arc<Service>,
     ) -> Result<(), StoreFault> {
-        self.transact(&|shard, txn| {
+        self.transact(|shard, txn| {
             let (endpoint, effects) = Endpoint::accept(
                 frame.clone(),
                 token,
@@ -201,8 +200,7 @@ impl Shard {
             shard.consume(txn, address)
         })?;
         self.consume_rest(address, frame)?;
-        self.dismiss_half_open(address);
-        Ok(())
+        self.dismiss_half_open(address)
     }
 
     /// The record of a new target and of its actor, which starts as pending work.

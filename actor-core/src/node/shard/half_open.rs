@@ -2,7 +2,9 @@
 //!
 //! Owns which of this shard's records are counted. What is refused leaves nothing here.
 
-use super::{Shard, Who, cells::EndpointCell};
+use actor_store::StoreFault;
+
+use super::{Shard, Who, cells::EndpointCell, touched::Touched};
 use crate::{
     coverage::{self, Rare},
     node::{address::Address, half_open::Opening},
@@ -56,6 +58,15 @@ impl Shard {
         self.shared.half_open.change(before, now);
     }
 
+    /// New ones count at once; of what they take on disk more is known when they are written.
+    pub(super) fn estimate_half_open(&mut self, touched: &Touched<Address>) {
+        for address in touched.iter() {
+            if address.key.role == Role::Target && !self.half_open.contains_key(&address) {
+                self.count_half_open(address, Some(RECORD_BYTES));
+            }
+        }
+    }
+
     /// A record was read: if it is of an earlier life, it is counted from now on.
     pub(super) fn recount_half_open(&mut self, address: Address, bytes: u64) {
         if !self.half_open.contains_key(&address) {
@@ -66,24 +77,26 @@ impl Shard {
     /// Drops a half-open target from memory where there are many of them: all of it is in the store. It comes back with
     /// its initiator or its deadline. It does not say its answer again by itself: an initiator that has not heard it says
     /// its opening again, and is answered.
-    pub(super) fn dismiss_half_open(&mut self, address: Address) {
+    pub(super) fn dismiss_half_open(&mut self, address: Address) -> Result<(), StoreFault> {
         if self.half_open.len() <= MAX_HALF_OPEN_CELLS || !self.half_open.contains_key(&address) {
-            return;
+            return Ok(());
         }
         let Some(cell) = self.endpoints.get(&address) else {
-            return;
+            return Ok(());
         };
         // One in memory only has no index of deadlines that would bring it back.
         if cell.unwritten || cell.is_volatile() {
-            return;
+            return Ok(());
         }
         let deadline = self.deadline_of(cell);
+        self.settle()?;
         self.remove_endpoint(address);
         if let Some(deadline) = deadline {
             self.arm(deadline, Who::Endpoint(address));
         }
         // The entry of an actor that tries something again stays.
         self.actors.remove(&address.key.dialog);
+        Ok(())
     }
 }
 

@@ -17,7 +17,8 @@ use crate::{
 /// Place of the opening item, before the first message.
 const OPEN_SEQ: u64 = 0;
 
-fn seq(item: &LocalItem) -> u64 {
+/// The number of its row.
+pub(super) fn row_of(item: &LocalItem) -> u64 {
     match item {
         LocalItem::Open(_) => OPEN_SEQ,
         LocalItem::Message(message) => message.seq,
@@ -26,10 +27,10 @@ fn seq(item: &LocalItem) -> u64 {
 }
 
 pub(super) fn inbox_row(to: Address, item: &LocalItem) -> Result<Write, StoreFault> {
-    let bytes = encode(item).map_err(super::txn::encoding)?;
+    let bytes = encode(item).map_err(super::lot::encoding)?;
     Ok(Write {
         table: Table::Inbox,
-        key: inbox_key(to, seq(item)),
+        key: inbox_key(to, row_of(item)),
         value: Some(Value::new(bytes)),
     })
 }
@@ -72,7 +73,7 @@ impl Shard {
             };
             let (now, later) = rest.split_at(count.min(rest.len()));
             rest = later;
-            self.transact(&|shard, txn| {
+            self.transact(|shard, txn| {
                 for item in now {
                     shard.take_item(txn, to, item, stored)?;
                     shard.consume(txn, to)?;
@@ -108,26 +109,26 @@ impl Shard {
         match item {
             LocalItem::Open(open) if !exists => {
                 if stored {
-                    txn.delete(Table::Inbox, inbox_key(to, OPEN_SEQ));
+                    txn.consumed.push((to, OPEN_SEQ));
                 }
                 self.open_target(txn, to, open, stored)
             }
             LocalItem::Message(_) | LocalItem::Fault { .. } if exists => {
                 let past = self.endpoints.get(&to).is_some_and(|cell| {
                     let endpoint = &cell.record.endpoint;
-                    endpoint.ending().is_some() || seq(item) < endpoint.recv_next()
+                    endpoint.ending().is_some() || row_of(item) < endpoint.recv_next()
                 });
                 self.input(txn, to, Input::Local(item.clone()))?;
                 // Consumed items delete their own rows; one that comes after the end, or came before, is only in the way.
                 if stored && (past || matches!(item, LocalItem::Fault { .. })) {
-                    txn.delete(Table::Inbox, inbox_key(to, seq(item)));
+                    txn.consumed.push((to, row_of(item)));
                 }
                 Ok(())
             }
             // Its receiver has ended and is forgotten, or was opened before: nothing is lost by dropping it.
             _ => {
                 if stored {
-                    txn.delete(Table::Inbox, inbox_key(to, seq(item)));
+                    txn.consumed.push((to, row_of(item)));
                 }
                 Ok(())
             }

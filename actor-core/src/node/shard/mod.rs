@@ -14,13 +14,15 @@ mod half_open;
 mod handler;
 mod lines;
 mod local;
+mod lot;
 mod names;
 mod timers;
+mod touched;
 mod trouble;
 mod txn;
 mod unasked;
+mod undo;
 mod versions;
-mod volatile;
 mod work;
 
 use std::{
@@ -42,8 +44,17 @@ use crate::{
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
 pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
 pub(crate) use local::deliveries;
-pub(crate) use txn::encoding;
-use volatile::Memory;
+use lot::Lot;
+pub(crate) use lot::encoding;
+
+/// A transaction that takes as long holds up others that are done.
+const SLOW_MS: u64 = 2;
+/// Transactions that go alone after a slow one.
+const ALONE_AFTER_SLOW: u32 = 64;
+/// Messages inside the shard before one from outside has its turn.
+const NEAR_IN_A_ROW: u32 = 64;
+/// Turns after which it is asked again whether the disk keeps up.
+const TURNS_PER_CHECK: u32 = 64;
 
 /// What reaches a shard.
 #[derive(Debug)]
@@ -107,12 +118,20 @@ pub(crate) struct Shard {
     index: usize,
     endpoints: HashMap<Address, EndpointCell>,
     actors: HashMap<DialogId, ActorCell>,
-    /// The records of volatile dialogs.
-    memory: Memory,
     /// Who wants to be looked at when: at most one entry for each cell, and one for each row of the index.
     due: BTreeSet<(u64, Who)>,
     /// Messages that arrived before something was found to be due; they are heard first.
     first: Option<usize>,
+    /// Said to endpoints of this shard by endpoints of this shard; goes before everything else.
+    near: VecDeque<Delivery>,
+    /// What was done and is not yet handed to the gate.
+    lot: Lot,
+    /// Messages inside the shard since one from outside had its turn.
+    in_a_row: u32,
+    /// When the last turn began.
+    turned_ms: u64,
+    /// Transactions that are still to go alone.
+    alone: u32,
     /// Taken from the mailbox and not yet handled.
     taken: VecDeque<ShardMsg>,
     /// Counts uses, to tell which cells were not used for long.
@@ -139,9 +158,13 @@ impl Shard {
             index,
             endpoints: HashMap::new(),
             actors: HashMap::new(),
-            memory: Memory::default(),
+            near: VecDeque::new(),
+            lot: Lot::default(),
             due: BTreeSet::new(),
             first: None,
+            in_a_row: 0,
+            turned_ms: 0,
+            alone: 0,
             taken: VecDeque::new(),
             uses: 0,
             handled: 0,
@@ -160,7 +183,13 @@ impl Shard {
 
     /// Handles one message or one due timer. False if there was neither.
     pub(crate) fn turn(&mut self) -> Result<bool, StoreFault> {
+        if self.in_a_row < NEAR_IN_A_ROW && self.near_turn()? {
+            self.in_a_row += 1;
+            return Ok(true);
+        }
+        self.in_a_row = 0;
         let now = self.shared.clock.now_ms();
+        self.heed_time(now)?;
         if self.next_due().is_some_and(|due| due <= now) {
             // A deadline is not over while an answer waits to be heard: what had arrived by now goes first.
             let waiting = self.taken.len() + self.shared.mailboxes[self.index].len();
@@ -178,7 +207,7 @@ impl Shard {
             .pop_front()
             .or_else(|| self.shared.mailboxes[self.index].pop());
         let Some(message) = next else {
-            return Ok(false);
+            return self.near_turn();
         };
         self.handled += 1;
         self.handle(message)?;
@@ -187,11 +216,36 @@ impl Shard {
         Ok(true)
     }
 
+    /// Handles what one endpoint of this shard said to another.
+    fn near_turn(&mut self) -> Result<bool, StoreFault> {
+        let Some(delivery) = self.near.pop_front() else {
+            return Ok(false);
+        };
+        self.handled += 1;
+        self.on_delivery(delivery)?;
+        self.bury()?;
+        Ok(true)
+    }
+
+    /// A lot waits for no handler that takes its time: after a slow one every transaction goes alone for a while.
+    fn heed_time(&mut self, now: u64) -> Result<(), StoreFault> {
+        if now.saturating_sub(self.turned_ms) >= SLOW_MS && !self.lot.is_empty() {
+            self.alone = ALONE_AFTER_SLOW;
+        }
+        self.turned_ms = now;
+        if self.alone > 0 {
+            self.alone -= 1;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
     /// Waits for work and does all there is. False once the node stops and nothing is left.
     pub(crate) fn run(&mut self) -> Result<bool, StoreFault> {
         let shared = Arc::clone(&self.shared);
         shared.gate.wait_below(super::shared::MAX_UNSYNCED_BYTES);
-        if self.taken.is_empty() {
+        let is_closed = shared.mailboxes[self.index].is_closed();
+        if self.taken.is_empty() && (self.near.is_empty() || is_closed) {
             let now = shared.clock.now_ms();
             let patience = self
                 .next_due()
@@ -208,8 +262,28 @@ impl Shard {
 
     /// Everything that was taken, and what is due.
     fn do_taken(&mut self, shared: &Shared) -> Result<(), StoreFault> {
-        while !shared.has_failed() && self.turn()? && !self.taken.is_empty() {
-            shared.gate.wait_below(super::shared::MAX_UNSYNCED_BYTES);
+        let mut turns = 0_u32;
+        while !shared.has_failed() && self.turn()? {
+            if self.taken.is_empty() && self.near.is_empty() {
+                break;
+            }
+            turns += 1;
+            if turns.is_multiple_of(TURNS_PER_CHECK) {
+                if shared.mailboxes[self.index].is_closed() {
+                    // What is said inside the shard lies in the inbox by then, for the next start.
+                    break;
+                }
+                shared.gate.wait_below(super::shared::MAX_UNSYNCED_BYTES);
+            }
+        }
+        self.settle()
+    }
+
+    /// A turn, and then, if it is wished or nothing else is left to do, everything so far goes to the gate.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn step(&mut self, settles: bool) -> Result<(), StoreFault> {
+        if !self.turn()? || settles {
+            self.settle()?;
         }
         Ok(())
     }
@@ -231,6 +305,8 @@ impl Shard {
         let now = self.shared.clock.now_ms();
         self.shared.mailboxes[self.index].len() > 0
             || !self.taken.is_empty()
+            || !self.near.is_empty()
+            || self.is_unsettled()
             || self.next_due().is_some_and(|due| due <= now)
     }
 
@@ -258,6 +334,7 @@ impl Shard {
                 Ok(())
             }
             ShardMsg::Barrier(done) => {
+                self.settle()?;
                 let _ = done.send(self.handled - 1);
                 self.handled = 0;
                 Ok(())

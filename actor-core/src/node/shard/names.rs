@@ -125,10 +125,7 @@ impl Shard {
     }
 
     fn stored_name(&self, address: Address, name: &str) -> Result<Option<Named>, StoreFault> {
-        let row = self
-            .shared
-            .store
-            .get(Table::Keys, &name_key(address, name))?;
+        let row = self.stored(Table::Keys, &name_key(address, name))?;
         row.map(|row| self.shared.decode(Table::Keys, &row))
             .transpose()
     }
@@ -148,7 +145,7 @@ impl Shard {
             cell.named.insert(name, named);
             return Ok(());
         }
-        let row = encode(&named).map_err(super::txn::encoding)?;
+        let row = encode(&named).map_err(super::lot::encoding)?;
         txn.writes.push(Write {
             table: Table::Keys,
             key: name_key(address, &name),

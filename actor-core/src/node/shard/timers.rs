@@ -89,9 +89,9 @@ impl Shard {
         }
         if let Some(item) = self.lost_partner(address) {
             coverage::sometimes(Rare::LocalPartnerLost);
-            self.transact(&|shard, txn| {
+            self.transact(|shard, txn| {
                 shard.ensure_endpoint(address)?;
-                shard.input(txn, address, Input::Local(item.clone()))?;
+                shard.input(txn, address, Input::Local(item))?;
                 shard.consume(txn, address)
             })?;
         }
@@ -131,7 +131,7 @@ impl Shard {
             .into_iter()
             .chain(again.then_some(TimerKind::Retransmit))
         {
-            self.transact(&|shard, txn| {
+            self.transact(|shard, txn| {
                 if !shard.ensure_endpoint(address)? {
                     return Ok(());
                 }
@@ -150,8 +150,7 @@ impl Shard {
         }
         self.overdue(address, now)?;
         self.arm_endpoint(address);
-        self.dismiss_half_open(address);
-        Ok(())
+        self.dismiss_half_open(address)
     }
 
     /// Requests whose time has passed: callers and continuations hear it, the dialog goes on.
@@ -191,7 +190,7 @@ impl Shard {
             .map(|(request, _)| *request)
             .collect();
         for request in late {
-            self.transact(&|shard, txn| {
+            self.transact(|shard, txn| {
                 shard.ensure_endpoint(address)?;
                 let Some(cell) = shard.endpoints.get(&address) else {
                     return Ok(());
@@ -242,7 +241,7 @@ impl Shard {
             .filter_map(|(timer, set)| (set.due <= now).then_some(*timer))
             .collect();
         for timer in lapsed {
-            self.transact(&|shard, txn| {
+            self.transact(|shard, txn| {
                 if !shard.ensure_actor(actor)? {
                     return Ok(());
                 }

@@ -43,7 +43,7 @@ const BUSY_PATIENCE_MS: u64 = 500;
 const BUSY_DOUBLINGS: u32 = 5;
 
 impl Shard {
-    /// Second play of a transaction whose handlers failed after `done` pieces of work: what came in is consumed, all its
+    /// What follows of a transaction whose handlers failed after `done` pieces of work: what came in is consumed, all its
     /// work is kept.
     pub(super) fn put_off<'l>(
         &mut self,
@@ -57,7 +57,7 @@ impl Shard {
         if !self.ensure_actor(actor)? {
             return Ok(());
         }
-        txn.actors.insert(actor);
+        self.touch_actor(txn, actor);
         txn.dirty_actors.insert(actor);
         let Some(cell) = self.actors.get_mut(&actor) else {
             return Ok(());
@@ -130,7 +130,7 @@ impl Shard {
             self.arm_actor(actor);
             return Ok(());
         }
-        self.transact(&|shard, txn| {
+        self.transact(|shard, txn| {
             if !shard.ensure_actor(actor)? {
                 return Ok(());
             }
@@ -214,7 +214,7 @@ impl Shard {
         actor: DialogId,
     ) -> Result<(), StoreFault> {
         let key = held_key(actor);
-        let Some(value) = self.shared.store.get(Table::DeadLetters, &key)? else {
+        let Some(value) = self.stored(Table::DeadLetters, &key)? else {
             return Ok(());
         };
         txn.delete(Table::DeadLetters, key);

@@ -1,43 +1,46 @@
 //! One transaction in the making: everything one message changes, and what it lets out once that is durable.
 //!
-//! Owns the passage to the gate. A transaction that is dropped has done nothing.
+//! Owns the way from a message through its handlers to the lot. A transaction that is dropped has done nothing.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
-use actor_store::{StoreFault, Table, Value, Write};
+use actor_store::{StoreFault, Table, Write};
 
 use super::{
-    Delivery, Shard, ShardMsg, cells::EndpointCell, half_open::VOLATILE_BYTES, handler::Failed,
+    Delivery, Shard, handler::Failed, local::row_of, lot::consumed_row, touched::Touched,
+    undo::Undo,
 };
 use crate::{
     dialog::{OpenSpec, Outcome},
     node::{
         Shared,
-        address::{Address, actor_key, outbox_key},
+        address::Address,
         deaths::Running,
         gate::Output,
-        record::{Owner, Work},
+        record::Work,
         tables::{self, TableTxn},
     },
-    protocol::{DialogId, Input, LocalItem, Received, Role},
+    protocol::{DialogId, Input, LocalItem, Role},
 };
 
 /// A transaction of one shard.
 #[derive(Default)]
 pub(super) struct Txn<'l> {
     pub(super) now: u64,
-    /// Touched: flushed at the end, and read again if the transaction is rolled back.
-    pub(super) endpoints: BTreeSet<Address>,
-    pub(super) actors: BTreeSet<DialogId>,
-    /// What touched endpoints had received before.
-    pub(super) received: BTreeMap<Address, Received>,
+    /// Touched: flushed at the end.
+    pub(super) endpoints: Touched<Address>,
+    pub(super) actors: Touched<DialogId>,
+    /// Nothing was put in since everything was flushed.
+    pub(super) flushed: bool,
     /// To be written.
-    pub(super) dirty: BTreeSet<Address>,
-    pub(super) dirty_actors: BTreeSet<DialogId>,
+    pub(super) dirty: Touched<Address>,
+    pub(super) dirty_actors: Touched<DialogId>,
     pub(super) writes: Vec<Write>,
+    /// Rows of the inbox.
+    pub(super) consumed: Vec<(Address, u64)>,
     pub(super) output: Output,
     /// For endpoints of this store, and whether as rows.
     pub(super) local: Vec<(Address, LocalItem, bool)>,
@@ -58,6 +61,8 @@ pub(super) struct Txn<'l> {
     pub(super) retrying: bool,
     /// Done, or given up: deaths need not be counted any more.
     pub(super) survived: Vec<Running>,
+    /// Where it goes back to if a handler fails.
+    pub(super) undo: Option<Box<Undo>>,
 }
 
 impl Txn<'_> {
@@ -77,24 +82,27 @@ impl Txn<'_> {
     }
 }
 
-/// A message to one side of a dialog goes through here: build, run handlers, commit; or roll back and put off.
-pub(super) type Plan<'p> = &'p dyn Fn(&mut Shard, &mut Txn<'_>) -> Result<(), StoreFault>;
-
 impl Shard {
-    /// Runs `plan` as one transaction. If a handler fails, everything is rolled back, the plan is played again without
-    /// handlers, and their work is kept for a later attempt. True if anything happened.
-    pub(super) fn transact(&mut self, plan: Plan<'_>) -> Result<bool, StoreFault> {
+    /// Runs `plan` and then the handlers of what it took in, as one transaction. If a handler fails, everything since the
+    /// plan is taken back, and its work is kept for a later attempt. True if anything happened.
+    pub(super) fn transact(
+        &mut self,
+        plan: impl FnOnce(&mut Self, &mut Txn<'_>) -> Result<(), StoreFault>,
+    ) -> Result<bool, StoreFault> {
         let shared = Arc::clone(&self.shared);
-        let now = shared.clock.now_ms();
-        let mut txn = Txn::new(now);
+        let mut txn = Txn::new(shared.clock.now_ms());
         plan(self, &mut txn)?;
-        if let Some(failed) = self.finish_work(&shared, &mut txn)? {
-            let done = txn.done;
-            self.forget(&mut txn)?;
-            drop(txn);
-            txn = Txn::new(now);
-            plan(self, &mut txn)?;
-            self.put_off(&shared, &mut txn, &failed, done)?;
+        if txn.work.is_empty() {
+            self.flush(&mut txn)?;
+        }
+        if !txn.work.is_empty() {
+            self.begin_undo(&mut txn);
+            if let Some(failed) = self.finish_work(&shared, &mut txn)? {
+                let done = txn.done;
+                self.undo(&mut txn);
+                self.put_off(&shared, &mut txn, &failed, done)?;
+            }
+            txn.undo = None;
         }
         self.commit(txn)
     }
@@ -117,11 +125,15 @@ impl Shard {
     }
 
     fn flush(&mut self, txn: &mut Txn<'_>) -> Result<(), StoreFault> {
-        let touched: Vec<Address> = txn.endpoints.iter().copied().collect();
-        touched.into_iter().try_for_each(|address| {
-            self.tell_backlog(txn, address)?;
-            self.input(txn, address, Input::Flush)
-        })
+        while !std::mem::replace(&mut txn.flushed, true) {
+            let mut at = 0;
+            while let Some(address) = txn.endpoints.get(at) {
+                self.tell_backlog(txn, address)?;
+                self.input(txn, address, Input::Flush)?;
+                at += 1;
+            }
+        }
+        Ok(())
     }
 
     /// What an actor has put off, its partner need not add to.
@@ -144,153 +156,64 @@ impl Shard {
         self.input(txn, address, Input::Backlog(backlog))
     }
 
-    /// Hands a finished transaction to the gate. True if there was anything in it.
+    /// Adds a finished transaction to the lot. True if there was anything in it.
     pub(super) fn commit(&mut self, mut txn: Txn<'_>) -> Result<bool, StoreFault> {
         self.flush(&mut txn)?;
-        self.write_endpoints(&mut txn)?;
-        self.write_actors(&mut txn);
         for running in std::mem::take(&mut txn.survived) {
             self.deaths.remove(&running);
             txn.writes.push(running.forget());
         }
         let Txn {
             now,
+            dirty,
+            dirty_actors,
             mut writes,
+            consumed,
             mut output,
             local,
             tables,
             ..
         } = txn;
+        for (to, seq) in consumed {
+            if !self.lot.consume(to, seq) {
+                writes.push(consumed_row(to, seq));
+            }
+        }
         writes.extend(tables::writes(tables.rows.take()));
         for (to, item, stored) in &local {
             if *stored {
-                writes.push(super::local::inbox_row(*to, item)?);
+                self.lot.say(*to, row_of(item), item.clone());
             }
         }
         let mut deliveries = deliveries_of(local);
         if !deliveries.is_empty() && self.shared.holds_back(now, deliveries.len()) {
             output.local = std::mem::take(&mut deliveries);
         }
-        let changed = !writes.is_empty() || !output.is_empty() || !deliveries.is_empty();
-        if !writes.is_empty() || !output.is_empty() {
-            self.shared.let_out_early(&mut output);
-            // While the table lock is held: the order of execution is the order of tickets.
-            if let Some(output) = self.shared.gate.submit(writes, output) {
-                self.shared.release(output);
+        let changed = !(writes.is_empty()
+            && output.is_empty()
+            && deliveries.is_empty()
+            && dirty.is_empty()
+            && dirty_actors.is_empty());
+        if !changed {
+            return Ok(false);
+        }
+        self.estimate_half_open(&dirty);
+        // What goes must not be found by the next message.
+        let goes = self.any_goes(&dirty, &dirty_actors);
+        self.lot.add(dirty, dirty_actors, writes, output);
+        for delivery in deliveries {
+            if self.shared.is_home(delivery.to.slot, self.index) {
+                self.near.push_back(delivery);
+            } else {
+                self.lot.send_away(delivery);
             }
+        }
+        // While the table lock is held: the order of execution is the order of tickets.
+        if goes || tables.is_locked() || self.lot.is_full() {
+            self.settle()?;
         }
         drop(tables);
-        // After the ticket: the receiver's step comes behind ours in the order of commits.
-        for delivery in deliveries {
-            self.shared
-                .post(delivery.to.slot, ShardMsg::Local(delivery));
-        }
-        Ok(changed)
-    }
-
-    fn write_endpoints(&mut self, txn: &mut Txn<'_>) -> Result<(), StoreFault> {
-        for address in std::mem::take(&mut txn.dirty) {
-            let Some(cell) = self.endpoints.get_mut(&address) else {
-                continue;
-            };
-            let over = cell.record.endpoint.fully_over() && cell.record.owner != Owner::Keyed;
-            let mut written = None;
-            if cell.is_volatile() {
-                if over {
-                    self.memory.drop_endpoint(&address);
-                } else {
-                    self.memory.keep_endpoint(address, cell);
-                    written = Some(VOLATILE_BYTES as u64);
-                }
-            } else {
-                let value = if over {
-                    None
-                } else {
-                    Some(cell.record.value(cell.is_busy()).map_err(encoding)?)
-                };
-                written = value.as_ref().map(|value| value.bytes.len() as u64);
-                txn.writes.push(Write {
-                    table: Table::Endpoints,
-                    key: address.to_bytes().to_vec(),
-                    value,
-                });
-                cell.unwritten = false;
-                write_bodies(&mut txn.writes, address, cell, over);
-            }
-            self.count_half_open(address, written);
-            if over {
-                self.remove_endpoint(address);
-            } else {
-                self.arm_endpoint(address);
-            }
-        }
-        Ok(())
-    }
-
-    fn write_actors(&mut self, txn: &mut Txn<'_>) {
-        for actor in std::mem::take(&mut txn.dirty_actors) {
-            let Some(cell) = self.actors.get(&actor) else {
-                continue;
-            };
-            let key = actor_key(actor);
-            if cell.gone {
-                if cell.is_volatile() {
-                    self.memory.drop_actor(&actor);
-                } else {
-                    txn.delete(Table::Actors, key);
-                }
-                self.remove_actor(actor);
-                continue;
-            }
-            if cell.is_volatile() {
-                self.memory.keep_actor(actor, &cell.record);
-                self.arm_actor(actor);
-                continue;
-            }
-            match cell.record.value() {
-                Ok(value) => txn.writes.push(Write {
-                    table: Table::Actors,
-                    key,
-                    value: Some(value),
-                }),
-                // The state was encoded already; what remains is plain data that always encodes.
-                Err(cause) => {
-                    tracing::error!(target: "actor_core::node", %actor, %cause, "an actor's record")
-                }
-            }
-            self.arm_actor(actor);
-        }
-    }
-}
-
-/// Rows of bodies that the record leaves out: each written once, with the first record that names it, and deleted with
-/// the first that does not.
-fn write_bodies(writes: &mut Vec<Write>, address: Address, cell: &mut EndpointCell, over: bool) {
-    let mut wanted = BTreeSet::new();
-    for message in cell.record.endpoint.stowed().filter(|_| !over) {
-        wanted.insert(message.seq);
-        if !cell.rows.contains(&message.seq) {
-            writes.push(Write {
-                table: Table::Outbox,
-                key: outbox_key(address, message.seq),
-                value: Some(Value::new(Arc::clone(&message.body))),
-            });
-        }
-    }
-    for seq in cell.rows.difference(&wanted) {
-        writes.push(Write {
-            table: Table::Outbox,
-            key: outbox_key(address, *seq),
-            value: None,
-        });
-    }
-    cell.rows = wanted;
-}
-
-pub(crate) fn encoding(cause: actor_store::codec::CodecError) -> StoreFault {
-    StoreFault::Io {
-        path: "an endpoint's record".to_owned(),
-        cause: cause.to_string(),
+        Ok(true)
     }
 }
 

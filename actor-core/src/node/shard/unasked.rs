@@ -102,10 +102,10 @@ impl Shard {
             .get(&address)
             .and_then(|cell| cell.record.endpoint.ending().cloned());
         let refused = refused.or_else(|| Some(self.ending_outcome(address, &ending?)));
+        self.touch_endpoint(txn, address);
         match (refused, self.endpoints.get_mut(&address)) {
             (None, Some(cell)) => {
                 cell.record.events = Some(then);
-                txn.endpoints.insert(address);
                 txn.dirty.insert(address);
             }
             (outcome, _) => {

@@ -65,7 +65,7 @@ impl Shard {
         if !self.ensure_actor(actor)? {
             return Ok(None);
         }
-        txn.actors.insert(actor);
+        self.touch_actor(txn, actor);
         txn.trace = self
             .endpoints
             .get(&Address::target(actor))
@@ -142,8 +142,8 @@ impl Shard {
                 txn.done += 1;
                 if txn.retrying {
                     // Its partner may be waiting to hear that there is room again.
-                    txn.endpoints.insert(Address::target(actor));
                     cell.record.succeeded(txn.now);
+                    self.touch_endpoint(txn, Address::target(actor));
                 }
                 self.carry_out(txn, actor, &work, done)?;
                 // A message that could not be sent fails the step that sent it.
@@ -250,8 +250,8 @@ impl Shard {
         let used = self.next_use();
         let mut cell = ActorCell::new(Arc::clone(service), record, used);
         cell.memory_only = service.spec.is_volatile();
+        self.touch_actor(txn, actor);
         self.actors.insert(actor, cell);
-        txn.actors.insert(actor);
         txn.dirty_actors.insert(actor);
     }
 }

@@ -1,0 +1,291 @@
+//! What several transactions in a row have changed, handed to the gate as one: a record that all of them changed is
+//! encoded once, and a message that came and went inside the shard leaves no row.
+//!
+//! Owns the time between a transaction and its place in the order of commits. Until a lot is settled nothing of it is seen
+//! outside its shard and nothing leaves; a process that dies before has done none of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError},
+};
+
+use actor_store::{StoreFault, Table, Value, Write};
+
+use super::{
+    Delivery, Shard, ShardMsg, cells::EndpointCell, half_open::VOLATILE_BYTES, local::inbox_row,
+    touched::Touched,
+};
+use crate::{
+    node::{
+        address::{Address, actor_key, inbox_key, outbox_key},
+        gate::Output,
+        record::Owner,
+    },
+    protocol::{DialogId, LocalItem},
+};
+
+/// Transactions of one lot.
+const MAX_STEPS: u32 = 256;
+/// Bytes of rows that a lot may have before it is handed over: their sync must not take much longer than that of a few.
+const MAX_BYTES: usize = 256 * 1024;
+
+/// Transactions on their way to the gate.
+#[derive(Debug, Default)]
+pub(super) struct Lot {
+    endpoints: Touched<Address>,
+    actors: Touched<DialogId>,
+    writes: Vec<Write>,
+    bytes: usize,
+    /// Said to endpoints of this store and not consumed: rows of the inbox, if it stays like that.
+    inbox: BTreeMap<(Address, u64), LocalItem>,
+    output: Output,
+    /// For other shards, whose steps come behind this lot in the order of commits.
+    away: Vec<Delivery>,
+    /// Keys that are written with it.
+    keys: Vec<Vec<u8>>,
+    steps: u32,
+}
+
+impl Lot {
+    pub(super) fn is_empty(&self) -> bool {
+        self.steps == 0
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.steps >= MAX_STEPS || self.bytes >= MAX_BYTES
+    }
+
+    /// A row that this lot writes, or deletes.
+    fn row(&self, table: Table, key: &[u8]) -> Option<Option<Value>> {
+        let written = self.writes.iter().rev();
+        let mut written = written.filter(|write| write.table == table && write.key == key);
+        written.next().map(|write| write.value.clone())
+    }
+
+    /// This row was consumed. True if it was never written.
+    pub(super) fn consume(&mut self, to: Address, seq: u64) -> bool {
+        self.inbox.remove(&(to, seq)).is_some()
+    }
+
+    /// One more transaction.
+    pub(super) fn add(
+        &mut self,
+        endpoints: Touched<Address>,
+        actors: Touched<DialogId>,
+        writes: Vec<Write>,
+        output: Output,
+    ) {
+        self.steps += 1;
+        self.endpoints.extend(endpoints);
+        self.actors.extend(actors);
+        let sizes = writes.iter().map(|write| {
+            let value = write.value.as_ref().map_or(0, |value| value.bytes.len());
+            write.key.len() + value
+        });
+        self.bytes += sizes.sum::<usize>();
+        self.writes.extend(writes);
+        self.output.extend(output);
+    }
+
+    pub(super) fn say(&mut self, to: Address, seq: u64, item: LocalItem) {
+        self.inbox.insert((to, seq), item);
+    }
+
+    pub(super) fn send_away(&mut self, delivery: Delivery) {
+        self.away.push(delivery);
+    }
+
+    /// The row of this key is in the lot.
+    pub(super) fn names(&mut self, key: Vec<u8>) {
+        self.keys.push(key);
+    }
+}
+
+impl Shard {
+    /// The newest row of a key of this shard.
+    pub(super) fn stored(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
+        match self.lot.row(table, key) {
+            Some(value) => Ok(value),
+            None => self.shared.store.get(table, key),
+        }
+    }
+
+    /// Has anything to hand to the gate?
+    pub(super) fn is_unsettled(&self) -> bool {
+        !self.lot.is_empty()
+    }
+
+    /// Hands everything to the gate. From here on it is part of the one order of steps.
+    pub(super) fn settle(&mut self) -> Result<(), StoreFault> {
+        if self.lot.is_empty() {
+            return Ok(());
+        }
+        let Lot {
+            endpoints,
+            actors,
+            mut writes,
+            inbox,
+            mut output,
+            away,
+            keys,
+            steps,
+            ..
+        } = std::mem::take(&mut self.lot);
+        self.write_endpoints(&mut writes, endpoints)?;
+        self.write_actors(&mut writes, actors);
+        for ((to, _), item) in inbox {
+            writes.push(inbox_row(to, &item)?);
+        }
+        if !writes.is_empty() || !output.is_empty() {
+            self.shared.let_out_early(&mut output);
+            if let Some(output) = self.shared.gate.submit(writes, output, u64::from(steps)) {
+                self.shared.release(output);
+            }
+        }
+        if !keys.is_empty() {
+            // Their rows are published: whoever asks for a key finds it there.
+            let proposed = self.shared.proposed.lock();
+            let mut proposed = proposed.unwrap_or_else(PoisonError::into_inner);
+            keys.iter().for_each(|key| _ = proposed.remove(key));
+        }
+        for delivery in away {
+            self.shared
+                .post(delivery.to.slot, ShardMsg::Local(delivery));
+        }
+        Ok(())
+    }
+
+    fn write_endpoints(
+        &mut self,
+        writes: &mut Vec<Write>,
+        endpoints: Touched<Address>,
+    ) -> Result<(), StoreFault> {
+        for address in endpoints {
+            let Some(cell) = self.endpoints.get_mut(&address) else {
+                continue;
+            };
+            let over = is_over(cell);
+            let written = if cell.is_volatile() {
+                (!over).then_some(VOLATILE_BYTES as u64)
+            } else {
+                let value = if over {
+                    None
+                } else {
+                    Some(cell.record.value(cell.is_busy()).map_err(encoding)?)
+                };
+                let written = value.as_ref().map(|value| value.bytes.len() as u64);
+                writes.push(Write {
+                    table: Table::Endpoints,
+                    key: address.to_bytes().to_vec(),
+                    value,
+                });
+                cell.unwritten = false;
+                write_bodies(writes, address, cell, over);
+                written
+            };
+            self.count_half_open(address, written);
+            if over {
+                self.remove_endpoint(address);
+            } else {
+                self.arm_endpoint(address);
+            }
+        }
+        Ok(())
+    }
+
+    fn write_actors(&mut self, writes: &mut Vec<Write>, actors: Touched<DialogId>) {
+        for actor in actors {
+            let Some(cell) = self.actors.get(&actor) else {
+                continue;
+            };
+            let value = match (cell.gone, cell.is_volatile()) {
+                (true, true) => {
+                    self.remove_actor(actor);
+                    continue;
+                }
+                (true, false) => None,
+                (false, true) => {
+                    self.arm_actor(actor);
+                    continue;
+                }
+                (false, false) => match cell.record.value() {
+                    Ok(value) => Some(value),
+                    // The state was encoded already; what remains is plain data that always encodes.
+                    Err(cause) => {
+                        tracing::error!(target: "actor_core::node", %actor, %cause, "an actor's record");
+                        continue;
+                    }
+                },
+            };
+            let is_gone = value.is_none();
+            writes.push(Write {
+                table: Table::Actors,
+                key: actor_key(actor),
+                value,
+            });
+            if is_gone {
+                self.remove_actor(actor);
+            } else {
+                self.arm_actor(actor);
+            }
+        }
+    }
+
+    /// Is a cell among these that goes with its record?
+    pub(super) fn any_goes(
+        &self,
+        endpoints: &Touched<Address>,
+        actors: &Touched<DialogId>,
+    ) -> bool {
+        let mut endpoints = endpoints.iter().filter_map(|it| self.endpoints.get(&it));
+        let mut actors = actors.iter().filter_map(|it| self.actors.get(&it));
+        endpoints.any(is_over) || actors.any(|cell| cell.gone)
+    }
+}
+
+fn is_over(cell: &EndpointCell) -> bool {
+    cell.record.endpoint.fully_over() && cell.record.owner != Owner::Keyed
+}
+
+/// The deletion of a consumed row.
+pub(super) fn consumed_row(to: Address, seq: u64) -> Write {
+    Write {
+        table: Table::Inbox,
+        key: inbox_key(to, seq),
+        value: None,
+    }
+}
+
+/// Rows of bodies that the record leaves out: each written once, with the first record that names it, and deleted with
+/// the first that does not.
+fn write_bodies(writes: &mut Vec<Write>, address: Address, cell: &mut EndpointCell, over: bool) {
+    if cell.rows.is_empty() && cell.record.endpoint.stowed().next().is_none() {
+        return;
+    }
+    let mut wanted = BTreeSet::new();
+    for message in cell.record.endpoint.stowed().filter(|_| !over) {
+        wanted.insert(message.seq);
+        if !cell.rows.contains(&message.seq) {
+            writes.push(Write {
+                table: Table::Outbox,
+                key: outbox_key(address, message.seq),
+                value: Some(Value::new(Arc::clone(&message.body))),
+            });
+        }
+    }
+    for seq in cell.rows.difference(&wanted) {
+        writes.push(Write {
+            table: Table::Outbox,
+            key: outbox_key(address, *seq),
+            value: None,
+        });
+    }
+    cell.rows = wanted;
+}
+
+pub(crate) fn encoding(cause: actor_store::codec::CodecError) -> StoreFault {
+    StoreFault::Io {
+        path: "an endpoint's record".to_owned(),
+        cause: cause.to_string(),
+    }
+}

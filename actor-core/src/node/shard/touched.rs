@@ -1,0 +1,60 @@
+//! What a transaction has touched: few things, in order, each once.
+//!
+//! Owns the order in which endpoints are flushed and written, which is that of their keys wherever it runs.
+
+/// A small ordered set. A message touches one or two endpoints; a tree would cost an allocation for each set of them.
+#[derive(Debug, Clone)]
+pub(super) struct Touched<T>(Vec<T>);
+
+impl<T> Default for Touched<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Ord + Copy> Touched<T> {
+    /// True if it was not there.
+    pub(super) fn insert(&mut self, item: T) -> bool {
+        match self.0.binary_search(&item) {
+            Ok(_) => false,
+            Err(at) => {
+                self.0.insert(at, item);
+                true
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// One after the other, also while others are added.
+    pub(super) fn get(&self, at: usize) -> Option<T> {
+        self.0.get(at).copied()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = T> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl<T> IntoIterator for Touched<T> {
+    type Item = T;
+    type IntoIter = std::vec::IntoIter<T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<T: Ord + Copy> Extend<T> for Touched<T> {
+    fn extend<I: IntoIterator<Item = T>>(&mut self, items: I) {
+        for item in items {
+            self.insert(item);
+        }
+    }
+}
