@@ -3,8 +3,7 @@
 //! Owns the layout of a row: `crc32c | batch number | entries`, each entry `table | flags | key | value`
 //! with lengths before the bytes. Never orders or filters entries; the overlay has done that.
 
-use std::sync::Arc;
-
+use crate::key::Key;
 use crate::log_record;
 use crate::stored;
 use crate::table::{Table, Value};
@@ -17,7 +16,7 @@ const HEAD_BYTES: usize = SUM_BYTES + 8;
 const DELETES: u8 = 0x80;
 
 /// Key and new value of one changed record.
-pub(crate) type Change = (Table, Arc<[u8]>, Option<Value>);
+pub(crate) type Change = (Table, Key, Option<Value>);
 
 /// All writes published between two cuts, ready to be committed as one.
 #[derive(Debug)]
@@ -32,15 +31,21 @@ pub struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn new(number: u64, changes: &[Change], unsynced_bytes: u64) -> Self {
+    /// `count` of changes, and the bytes of their keys and values.
+    pub(crate) fn new<'c>(
+        number: u64,
+        changes: impl IntoIterator<Item = &'c Change>,
+        count: usize,
+        unsynced_bytes: u64,
+    ) -> Self {
         // 16: table, flags and two lengths, with room for a deadline.
-        let size = ROOM_BYTES + HEAD_BYTES + unsynced_bytes as usize + 16 * changes.len();
+        let size = ROOM_BYTES + HEAD_BYTES + unsynced_bytes as usize + 16 * count;
         // Room behind it, too: a log fills its last block.
         let mut row = Vec::with_capacity(size.next_multiple_of(log_record::BLOCK_BYTES));
         row.extend_from_slice(&[0; ROOM_BYTES + SUM_BYTES]);
         row.extend_from_slice(&number.to_le_bytes());
         for (table, key, value) in changes {
-            put_entry(&mut row, *table, key, value.as_ref());
+            put_entry(&mut row, *table, key.as_slice(), value.as_ref());
         }
         let sum = crc32c::crc32c(&row[ROOM_BYTES + SUM_BYTES..]);
         row[ROOM_BYTES..ROOM_BYTES + SUM_BYTES].copy_from_slice(&sum.to_le_bytes());
@@ -48,7 +53,7 @@ impl Batch {
             number,
             row_bytes: row.len() - ROOM_BYTES,
             framed: row,
-            entries: changes.len(),
+            entries: count,
             unsynced_bytes,
         }
     }
@@ -176,15 +181,15 @@ mod tests {
             },
         };
         vec![
-            (Table::App, (*b"").into(), Some(Value::new(*b""))),
-            (Table::Inbox, vec![0; 300].into(), None),
-            (Table::Node, (*b"k").into(), Some(long)),
+            (Table::App, Key::from(&b""[..]), Some(Value::new(*b""))),
+            (Table::Inbox, Key::from(&[0; 300][..]), None),
+            (Table::Node, Key::from(&b"k"[..]), Some(long)),
         ]
     }
 
     #[test]
     fn a_row_comes_back_as_it_was_and_any_damage_is_noticed() {
-        let batch = Batch::new(42, &changes(), 0);
+        let batch = Batch::new(42, &changes(), 3, 0);
         assert_eq!(decode_row(batch.row()), Some((42, changes())));
         for at in (0..batch.row().len()).step_by(97).chain(0..64) {
             let mut bad = batch.row().to_vec();
@@ -198,9 +203,9 @@ mod tests {
     fn a_small_change_costs_four_bytes_besides_key_and_value() {
         let one = [(
             Table::Actors,
-            Arc::from(*b"key"),
+            Key::from(&b"key"[..]),
             Some(Value::new(*b"value")),
         )];
-        assert_eq!(Batch::new(1, &one, 8).bytes(), HEAD_BYTES + 4 + 8);
+        assert_eq!(Batch::new(1, &one, 1, 8).bytes(), HEAD_BYTES + 4 + 8);
     }
 }

@@ -14,6 +14,7 @@ use crate::dialogs::{BUSY, Bytes, DEADLINES, definition, write_header};
 use crate::fault::Trouble;
 use crate::header::{Header, Kind};
 use crate::index_rows::{IndexRow, busy_key, deadline_key};
+use crate::key::Key;
 use crate::options::Options;
 use crate::overlay::{Entry, Frozen};
 use crate::stored;
@@ -44,7 +45,7 @@ pub(crate) struct FoldState {
 struct Current {
     frozen: Arc<Frozen>,
     // Everything up to here is in the tables.
-    done: Option<(Table, Arc<[u8]>)>,
+    done: Option<(Table, Key)>,
 }
 
 /// What one chunk wrote.
@@ -86,27 +87,23 @@ impl FoldState {
             .map_or(Table::Node, |(table, _)| *table);
         'all: for table in Table::ALL.into_iter().filter(|table| *table >= first) {
             let from = match &current.done {
-                Some((done, key)) if *done == table => Bound::Excluded(Arc::clone(key)),
+                Some((done, key)) if *done == table => Bound::Excluded(key.as_slice()),
                 _ => Bound::Unbounded,
             };
-            for (key, entry) in current
-                .frozen
-                .generation
-                .rows(table)
-                .range((from, Bound::Unbounded))
-            {
+            let rows = current.frozen.generation.rows(table);
+            for (key, entry) in rows.range(from, Bound::Unbounded) {
                 if is_full {
                     is_last = false;
                     break 'all;
                 }
                 bytes += entry.value.as_ref().map_or(0, |value| value.bytes.len());
-                records.push((table, Arc::clone(key), entry.clone()));
+                records.push((table, key.clone(), entry.clone()));
                 is_full = records.len() >= options.fold_chunk.max(1)
                     || bytes >= Options::MAX_FOLD_CHUNK_BYTES;
             }
         }
         if let Some((table, key, _)) = records.last() {
-            current.done = Some((*table, Arc::clone(key)));
+            current.done = Some((*table, key.clone()));
         }
         Some(Part {
             records,
@@ -118,7 +115,7 @@ impl FoldState {
 /// Records of one chunk.
 #[derive(Debug)]
 pub(crate) struct Part {
-    records: Vec<(Table, Arc<[u8]>, Entry)>,
+    records: Vec<(Table, Key, Entry)>,
     watermark: Option<u64>,
 }
 
@@ -148,7 +145,14 @@ impl Part {
             };
             let mut rows = txn.open_table(definition(*table))?;
             for (table, key, entry) in of_one_table {
-                fold_record(&mut rows, &mut indexes, *table, key, entry, &mut chunk)?;
+                fold_record(
+                    &mut rows,
+                    &mut indexes,
+                    *table,
+                    key.as_slice(),
+                    entry,
+                    &mut chunk,
+                )?;
             }
         }
         for row in forgotten {

@@ -59,6 +59,7 @@ mod header;
 mod image;
 mod index_rows;
 mod journal;
+mod key;
 mod log;
 mod log_record;
 #[cfg(feature = "test-util")]
@@ -74,6 +75,7 @@ mod overlay;
 mod pages;
 #[cfg(feature = "test-util")]
 mod recording;
+mod records;
 mod rows;
 mod slots;
 mod snapshot;

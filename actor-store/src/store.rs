@@ -178,7 +178,9 @@ impl Store {
     pub fn cut(&self) -> Batch {
         let journal_bytes = self.shared.journal.bytes();
         let cut = lock(&self.shared.overlay).cut(&self.shared.options, journal_bytes);
-        Batch::new(cut.number, &cut.changes, cut.unsynced_bytes)
+        let count = cut.changes.len();
+        let changes = cut.changes.iter().flatten();
+        Batch::new(cut.number, changes, count, cut.unsynced_bytes)
     }
 
     /// Makes a batch durable: one journal row, one sync. Batches are committed in the order of cutting,
