@@ -22,7 +22,7 @@ pub(crate) enum Journal {
 #[derive(Debug)]
 pub(crate) struct Tail {
     pub(crate) last: u64,
-    pub(crate) changes: Vec<Change>,
+    pub(crate) batches: Vec<Vec<Change>>,
 }
 
 /// Why the journal does not continue the tables.

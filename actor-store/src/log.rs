@@ -259,7 +259,7 @@ impl Log {
         }
         let mut tail = Tail {
             last: space.last,
-            changes: Vec::new(),
+            batches: Vec::new(),
         };
         let mut expected = watermark + 1;
         for (number, found) in found {
@@ -272,7 +272,7 @@ impl Log {
             expected += 1;
             space.taken.push_back((number, found.bytes));
             self.bytes.fetch_add(found.bytes, Ordering::Relaxed);
-            tail.changes.extend(changes);
+            tail.batches.push(changes);
         }
         if expected <= tail.last {
             // A batch is written when the one before it is durable: this one was.

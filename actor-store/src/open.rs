@@ -112,7 +112,7 @@ pub(crate) fn open(
         dialogs,
         witness,
         slots,
-        overlay: Overlay::recover(tail.last, tail.changes),
+        overlay: Overlay::recover(tail.last, tail.batches),
         header,
         stop,
         lock,

@@ -64,7 +64,7 @@ impl Default for Options {
             fold_records: 20_000,
             fold_chunk: 2_000,
             fold_journal_bytes: 16 * 1024 * 1024,
-            max_journal_bytes: 256 * 1024 * 1024,
+            max_journal_bytes: 64 * 1024 * 1024,
             verify: Verification::default(),
         }
     }

@@ -77,6 +77,9 @@ pub(crate) struct Layers {
     pub(crate) frozen: Option<Arc<Frozen>>,
 }
 
+/// Records of a table for which a start makes room at once.
+const MAX_RESERVED: usize = 100_000;
+
 #[derive(Debug)]
 pub(crate) struct Overlay {
     active: Generation,
@@ -98,9 +101,18 @@ fn size(key: &[u8], value: Option<&Value>) -> u64 {
 
 impl Overlay {
     /// Starts after batch `committed`, with the changes of the batches that are not yet folded.
-    pub(crate) fn recover(committed: u64, changes: Vec<Change>) -> Self {
+    pub(crate) fn recover(committed: u64, batches: Vec<Vec<Change>>) -> Self {
         let mut active = Generation::default();
-        for (table, key, value) in changes {
+        let mut counts = [0_usize; TABLES];
+        for (table, ..) in batches.iter().flatten() {
+            counts[usize::from(table.tag())] += 1;
+        }
+        for table in Table::ALL {
+            // A key may be there many times.
+            let count = counts[usize::from(table.tag())].min(MAX_RESERVED);
+            active.rows_mut(table).reserve(count);
+        }
+        for (table, key, value) in batches.into_iter().flatten() {
             active.bytes += size(key.as_slice(), value.as_ref());
             let entry = Entry {
                 value,
@@ -306,18 +318,23 @@ impl Overlay {
         }
     }
 
-    /// Every living record of the active generation: after a restart, what came out of the journal.
-    pub(crate) fn living(&self) -> Vec<(Table, Vec<u8>, Index)> {
-        let mut living = Vec::new();
+    /// Every record of the active generation that an index should know: after a restart, what came out of the journal.
+    pub(crate) fn indexed(&self) -> Vec<(Table, Vec<u8>, Index)> {
+        let mut indexed = Vec::new();
         for table in Table::ALL {
-            let rows = self.active.rows(table);
-            for (key, entry) in rows.range(Bound::Unbounded, Bound::Unbounded) {
-                if let Some(value) = &entry.value {
-                    living.push((table, key.as_slice().to_vec(), value.index));
+            self.active.rows(table).each(|key, entry| {
+                if let Some(value) = &entry.value
+                    && value.index != Index::default()
+                {
+                    indexed.push((table, key, value.index));
                 }
-            }
+            });
         }
-        living
+        indexed.sort_unstable_by_key(|(table, key, _)| (*table, *key));
+        let owned = indexed.into_iter();
+        owned
+            .map(|(table, key, index)| (table, key.as_slice().to_vec(), index))
+            .collect()
     }
 
     pub(crate) fn records(&self) -> usize {

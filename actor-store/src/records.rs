@@ -70,6 +70,21 @@ impl Records {
         }
     }
 
+    /// Room for so many more.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        if let Self::Hashed { map, .. } = self {
+            map.reserve(more);
+        }
+    }
+
+    /// Calls `each` with all records, in no order that means anything.
+    pub(crate) fn each<'r>(&'r self, mut each: impl FnMut(&'r Key, &'r Entry)) {
+        match self {
+            Self::Hashed { map, .. } => map.iter().for_each(|(key, entry)| each(key, entry)),
+            Self::Ordered(map) => map.iter().for_each(|(key, entry)| each(key, entry)),
+        }
+    }
+
     /// Records within the bounds, in the order of their keys. The caller sees to it that the bounds are in order, too.
     pub(crate) fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Range<'_> {
         match self {

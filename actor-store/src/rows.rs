@@ -60,7 +60,7 @@ impl Rows {
         let mut slots = lock(&self.slots);
         let mut tail = Tail {
             last,
-            changes: Vec::new(),
+            batches: Vec::new(),
         };
         let mut expected = watermark + 1;
         for row in rows {
@@ -77,7 +77,7 @@ impl Rows {
             expected += 1;
             slots.taken.push_back((row.number, row.slot, row.bytes));
             self.bytes.fetch_add(row.bytes, Ordering::Relaxed);
-            tail.changes.extend(row.changes);
+            tail.batches.push(row.changes);
         }
         Ok(tail)
     }

@@ -88,7 +88,7 @@ impl Store {
             ..Counters::default()
         };
         let shared = Shared {
-            recovered: overlay.living(),
+            recovered: overlay.indexed(),
             journal,
             dialogs,
             witness,
@@ -376,8 +376,8 @@ impl Store {
             .collect())
     }
 
-    /// Records that opening found in the journal's tail, and that the indexes may not know: the caller
-    /// arms them. Deleted records are not among them.
+    /// Records with a deadline or busy that opening found in the journal's tail, and that the indexes may not know: the
+    /// caller arms them. Deleted records are not among them.
     pub fn recovered(&self) -> Vec<(Table, Vec<u8>, Index)> {
         self.shared.recovered.clone()
     }
