@@ -6,7 +6,8 @@
 use std::fmt;
 
 use bincode::config;
-use bincode::error::DecodeError;
+use bincode::enc::write::Writer;
+use bincode::error::{DecodeError, EncodeError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -72,12 +73,29 @@ impl fmt::Display for CodecError {
 
 impl std::error::Error for CodecError {}
 
+/// Room for the bytes of a value, to begin with: most messages and records fit, and what is kept is no more than this
+/// too large.
+const FIRST_BYTES: usize = 256;
+
 /// The bytes of a value.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    bincode::serde::encode_to_vec(value, config::standard()).map_err(|error| CodecError::Encode {
-        what: std::any::type_name::<T>(),
-        detail: error.to_string(),
-    })
+    let mut bytes = Bytes(Vec::with_capacity(FIRST_BYTES));
+    match bincode::serde::encode_into_writer(value, &mut bytes, config::standard()) {
+        Ok(()) => Ok(bytes.0),
+        Err(error) => Err(CodecError::Encode {
+            what: std::any::type_name::<T>(),
+            detail: error.to_string(),
+        }),
+    }
+}
+
+struct Bytes(Vec<u8>);
+
+impl Writer for Bytes {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// The value of these bytes, all of which it must take.

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Steps that make a cut worth its sync although shards are still at work.
-const FULL: usize = 256;
+const FULL: u64 = 256;
 /// How long a slow handler may hold up the steps of others.
 const HOLD_AT_MOST: Duration = Duration::from_millis(5);
 
@@ -52,16 +52,9 @@ pub(crate) struct Output {
 pub(crate) struct OutputMark([usize; 8]);
 
 impl Output {
-    /// What a later step wants goes behind it.
-    pub(crate) fn extend(&mut self, later: Self) {
-        self.frames.extend(later.frames);
-        self.answers.extend(later.answers);
-        self.learned.extend(later.learned);
-        self.durable.extend(later.durable);
-        self.known.extend(later.known);
-        self.retried.extend(later.retried);
-        self.local.extend(later.local);
-        self.notes.extend(later.notes);
+    /// Things to let out, of all kinds.
+    pub(crate) fn len(&self) -> usize {
+        self.mark().0.iter().sum()
     }
 
     pub(crate) fn mark(&self) -> OutputMark {
@@ -131,10 +124,21 @@ struct Queue {
     steps: u64,
     /// Shards that are doing what they took.
     working: usize,
+    /// A cut is on its way; there is one at a time.
+    committing: bool,
+    /// Shards that wait for the disk.
+    waiting: usize,
     closed: bool,
 }
 
-/// The queue in front of the one writer.
+impl Queue {
+    fn can_be_cut(&self) -> bool {
+        !self.outputs.is_empty() && !self.committing
+    }
+}
+
+/// The queue in front of the disk: one cut at a time, made by the writer's thread or by a shard that has nothing else to
+/// do.
 #[derive(Debug)]
 pub(crate) struct Gate {
     store: Store,
@@ -164,11 +168,32 @@ impl Gate {
     /// An output that waits for nothing comes back, to be released at once.
     pub(crate) fn submit(&self, writes: Vec<Write>, output: Output, steps: u64) -> Option<Output> {
         let mut queue = self.lock();
+        let free = self.submit_locked(&mut queue, writes, output, steps);
+        // The first one wakes the writer, so that it can see how long the others take.
+        let waits = queue.outputs.len() == 1 || queue.working == 0 || queue.steps >= FULL;
+        let ready = waits && queue.can_be_cut();
+        drop(queue);
+        if ready {
+            self.arrived.notify_one();
+        }
+        free
+    }
+
+    fn submit_locked(
+        &self,
+        queue: &mut Queue,
+        writes: Vec<Write>,
+        output: Output,
+        steps: u64,
+    ) -> Option<Output> {
         if queue.closed {
             // After a fault: whoever waits for this output hears that the node has stopped.
             return None;
         }
         if writes.is_empty() {
+            if output.is_empty() {
+                return None;
+            }
             if queue.durable == queue.ticket {
                 return Some(output);
             }
@@ -178,11 +203,6 @@ impl Gate {
         }
         queue.ticket += 1;
         queue.outputs.push_back(output);
-        let ready = queue.working == 0 || queue.outputs.len() == 1 || queue.outputs.len() >= FULL;
-        drop(queue);
-        if ready {
-            self.arrived.notify_one();
-        }
         None
     }
 
@@ -197,6 +217,7 @@ impl Gate {
         if queue.outputs.is_empty() {
             return None;
         }
+        queue.committing = true;
         if queue.steps > 0 {
             self.store.publish(self.clock.mark().into_iter().collect());
         }
@@ -213,31 +234,47 @@ impl Gate {
         self.lock().working += 1;
     }
 
-    /// A shard has done what it took.
-    pub(crate) fn end_work(&self) {
+    /// A shard has done what it took, and submits the last of it. If nobody else is at work, and it has time, it gets the
+    /// cut to commit: a message that comes alone then need not wait until another thread has woken up.
+    pub(crate) fn end_work(
+        &self,
+        writes: Vec<Write>,
+        output: Output,
+        steps: u64,
+        has_time: bool,
+    ) -> (Option<Output>, Option<Cut>) {
         let mut queue = self.lock();
+        let free = self.submit_locked(&mut queue, writes, output, steps);
         queue.working -= 1;
-        let ready = queue.working == 0 && !queue.outputs.is_empty();
-        drop(queue);
-        if ready {
-            self.arrived.notify_one();
+        if !queue.can_be_cut() {
+            return (free, None);
         }
+        if has_time && queue.working == 0 && queue.steps < FULL {
+            return (free, self.cut_locked(&mut queue));
+        }
+        drop(queue);
+        self.arrived.notify_one();
+        (free, None)
     }
 
     /// Waits for the next cut; `None` once the gate is closed and empty. A message that comes alone is cut at once.
     pub(crate) fn next(&self) -> Option<Cut> {
-        let queue = self.lock();
-        let queue = self
-            .arrived
-            .wait_while(queue, |queue| queue.outputs.is_empty() && !queue.closed)
-            .unwrap_or_else(PoisonError::into_inner);
-        let (mut queue, _) = self
-            .arrived
-            .wait_timeout_while(queue, HOLD_AT_MOST, |queue| {
-                queue.working > 0 && queue.outputs.len() < FULL && !queue.closed
-            })
-            .unwrap_or_else(PoisonError::into_inner);
-        self.cut_locked(&mut queue)
+        let mut queue = self.lock();
+        loop {
+            queue = self
+                .arrived
+                .wait_while(queue, |queue| !queue.can_be_cut() && !queue.closed)
+                .unwrap_or_else(PoisonError::into_inner);
+            (queue, _) = self
+                .arrived
+                .wait_timeout_while(queue, HOLD_AT_MOST, |queue| {
+                    queue.working > 0 && queue.steps < FULL && queue.can_be_cut() && !queue.closed
+                })
+                .unwrap_or_else(PoisonError::into_inner);
+            if queue.can_be_cut() || queue.closed {
+                return self.cut_locked(&mut queue);
+            }
+        }
     }
 
     /// Makes a cut durable. Afterwards its outputs may be released and [`Gate::settle`] is due.
@@ -249,10 +286,19 @@ impl Gate {
         }
     }
 
-    /// The outputs of the cut that ended with `ticket` have been released.
+    /// The outputs of the cut that ended with `ticket` have been released. What has come meanwhile is cut by the writer.
     pub(crate) fn settle(&self, ticket: u64) {
-        self.lock().durable = ticket;
-        self.settled.notify_all();
+        let mut queue = self.lock();
+        queue.durable = ticket;
+        queue.committing = false;
+        let (ready, awaited) = (queue.can_be_cut(), queue.waiting > 0);
+        drop(queue);
+        if ready {
+            self.arrived.notify_one();
+        }
+        if awaited {
+            self.settled.notify_all();
+        }
     }
 
     /// Is everything that has a ticket durable and released?
@@ -270,19 +316,18 @@ impl Gate {
         if !full() {
             return;
         }
-        let queue = self.lock();
+        let mut queue = self.lock();
+        queue.waiting += 1;
         let waits = |queue: &mut Queue| full() && !queue.closed;
-        drop(
-            self.settled
-                .wait_while(queue, waits)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let waited = self.settled.wait_while(queue, waits);
+        waited.unwrap_or_else(PoisonError::into_inner).waiting -= 1;
     }
 
     /// Something that others wait for may have changed.
     pub(crate) fn nudge(&self) {
-        drop(self.lock());
-        self.settled.notify_all();
+        if self.lock().waiting > 0 {
+            self.settled.notify_all();
+        }
     }
 
     /// No more steps; what has a ticket can still be cut.

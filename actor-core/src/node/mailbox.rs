@@ -2,14 +2,24 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::Duration,
 };
+
+/// How often a consumer that has just had something to do looks again before it sleeps. Others have the processor
+/// meanwhile, if they want it; waking a thread costs more than these looks do.
+const LOOKS: u32 = 32;
 
 /// An unbounded queue that one consumer waits on.
 #[derive(Debug)]
 pub(crate) struct Mailbox<T> {
     queue: Mutex<Queue<T>>,
+    /// Set with the first item, under the lock.
+    has_some: AtomicBool,
     arrived: Condvar,
 }
 
@@ -26,6 +36,7 @@ impl<T> Default for Mailbox<T> {
                 items: VecDeque::new(),
                 closed: false,
             }),
+            has_some: AtomicBool::new(false),
             arrived: Condvar::new(),
         }
     }
@@ -44,6 +55,7 @@ impl<T> Mailbox<T> {
         }
         queue.items.push_back(item);
         if queue.items.len() == 1 {
+            self.has_some.store(true, Ordering::Release);
             self.arrived.notify_one();
         }
         Ok(())
@@ -60,6 +72,12 @@ impl<T> Mailbox<T> {
     /// Moves everything that is there into `into`, waiting up to `patience` (`None`: for ever) for the first item.
     /// False once the mailbox is closed and empty.
     pub(crate) fn take(&self, into: &mut VecDeque<T>, patience: Option<Duration>) -> bool {
+        for _ in 0..LOOKS {
+            if self.has_some.load(Ordering::Acquire) {
+                break;
+            }
+            thread::yield_now();
+        }
         let queue = self.lock();
         let waits = |queue: &mut Queue<T>| queue.items.is_empty() && !queue.closed;
         let mut queue = match patience {
@@ -75,6 +93,7 @@ impl<T> Mailbox<T> {
                 .unwrap_or_else(PoisonError::into_inner),
         };
         into.append(&mut queue.items);
+        self.has_some.store(false, Ordering::Release);
         !(queue.closed && into.is_empty())
     }
 

@@ -123,10 +123,6 @@ mod kept {
             self.0.push(Note::Handled(ran));
         }
 
-        pub(crate) fn extend(&mut self, later: Self) {
-            self.0.extend(later.0);
-        }
-
         pub(crate) fn len(&self) -> usize {
             self.0.len()
         }
@@ -237,12 +233,6 @@ mod nothing {
             reason = "keeps notes with the feature `test-util`"
         )]
         pub(crate) fn ended(&mut self, _: DialogId, _: Role, _: &str, _: &Ending) {}
-
-        #[expect(
-            clippy::unused_self,
-            reason = "keeps notes with the feature `test-util`"
-        )]
-        pub(crate) fn extend(&mut self, _: Self) {}
 
         #[expect(
             clippy::unused_self,

@@ -197,14 +197,17 @@ impl Shared {
 
     /// While shards say what they run, messages within the store wait for the sync of their step as frames do: a process
     /// that dies of one must not forget who sent it, or the count would begin anew under another id each time.
-    pub(crate) fn holds_back(&self, now: u64, deliveries: usize) -> bool {
+    pub(crate) fn holds_back(&self, now: u64) -> bool {
         // Those of before go first.
-        let holds = now < self.armed_until_ms || self.held_back.load(Ordering::SeqCst) > 0;
-        if holds {
+        now < self.armed_until_ms || self.held_back.load(Ordering::SeqCst) > 0
+    }
+
+    /// So many deliveries wait for the sync of their step.
+    pub(crate) fn hold_back(&self, deliveries: usize) {
+        if deliveries > 0 {
             self.held_back
                 .fetch_add(deliveries as u64, Ordering::SeqCst);
         }
-        holds
     }
 
     /// Somebody says that the machine's clock is right: what lapsed meanwhile is given up after a grace.

@@ -19,7 +19,12 @@ use tracing::debug;
 
 use crate::coverage::{self, Rare};
 
-use super::{Cut, Shard, Shared, gate::Output, shard::Who, stats::add};
+use super::{
+    Cut, Shard, Shared,
+    gate::Output,
+    shard::{Next, Who},
+    stats::add,
+};
 
 /// The running threads of a node.
 #[derive(Debug)]
@@ -52,7 +57,8 @@ impl Shell {
         };
         for shard in shards {
             let name = format!("shard-{}", shard.index());
-            let thread = spawn(&name, shared, move |shared| run_shard(shared, shard))?;
+            let ring = Arc::clone(&shell.fold);
+            let thread = spawn(&name, shared, move |shared| run_shard(shared, shard, &ring))?;
             shell.shards.push(thread);
         }
         Ok(shell)
@@ -110,10 +116,15 @@ fn spawn(
     })
 }
 
-fn run_shard(shared: &Shared, mut shard: Shard) {
+fn run_shard(shared: &Shared, mut shard: Shard, fold: &FoldSignal) {
     let ran = loop {
         match shard.run() {
-            Ok(true) if !shared.has_failed() => {}
+            Ok(Next::Commit(cut)) => {
+                if !commit(shared, cut, fold) {
+                    break Ok(());
+                }
+            }
+            Ok(Next::Work) if !shared.has_failed() => {}
             Ok(_) => break Ok(()),
             Err(fault) => break Err(fault),
         }
@@ -137,11 +148,8 @@ fn run_shard(shared: &Shared, mut shard: Shard) {
 
 fn run_gate(shared: &Shared, fold: &FoldSignal) {
     while let Some(cut) = shared.gate.next() {
-        if !commit(shared, cut) {
+        if !commit(shared, cut, fold) {
             return;
-        }
-        if shared.store.wants_fold() {
-            fold.ring();
         }
     }
 }
@@ -161,14 +169,15 @@ impl Committed {
 }
 
 /// Commits a cut and releases what waited for it. False if the node stopped instead.
-fn commit(shared: &Shared, cut: Cut) -> bool {
-    match persist(shared, cut) {
-        Some(committed) => {
-            release(shared, committed);
-            true
-        }
-        None => false,
+fn commit(shared: &Shared, cut: Cut, fold: &FoldSignal) -> bool {
+    let Some(committed) = persist(shared, cut) else {
+        return false;
+    };
+    release(shared, committed);
+    if shared.store.wants_fold() {
+        fold.ring();
     }
+    true
 }
 
 /// Makes a cut durable. `None` if the node stopped instead; nothing of the cut ever leaves then.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::ending::Ending;
 use super::endpoint::SendRefusal;
@@ -18,11 +19,11 @@ pub struct Effects {
     /// Frames to release after the commit, in this order.
     pub frames: Vec<(Destination, Frame)>,
     /// Rows for the partner's inbox in the same store (H5); part of the commit.
-    pub local: Vec<LocalItem>,
+    pub local: SmallVec<[LocalItem; 1]>,
     /// The next message for the application; after [`Notice::Confirmed`], before all other notices of this step.
     pub deliver: Option<Message>,
     /// Timers to arm or cancel; part of the commit, except [`TimerKind::Retransmit`].
-    pub timers: Vec<TimerOp>,
+    pub timers: SmallVec<[TimerOp; 4]>,
     /// What happened, for the application and the logs.
     pub notices: Vec<Notice>,
     /// Ask the directory where our partner's store is, and say [`super::Input::Located`].

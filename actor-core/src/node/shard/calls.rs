@@ -70,7 +70,7 @@ impl Batch {
 
 impl Shard {
     pub(super) fn on_call(&mut self, call: PlainCall) -> Result<(), StoreFault> {
-        let mut txn = Txn::new(self.shared.clock.now_ms());
+        let mut txn = self.begin(self.shared.clock.now_ms());
         self.call(&mut txn, call)?;
         self.commit(txn).map(drop)
     }
@@ -331,7 +331,7 @@ impl Shard {
             Some(damaged) => damaged.into_failure::<Never>().knowledge(),
             None => self.knowledge_of(address, &Name::Once(name).to_text())?,
         };
-        let mut txn = Txn::new(self.shared.clock.now_ms());
+        let mut txn = self.begin(self.shared.clock.now_ms());
         txn.output.known.push((answer, known));
         self.commit(txn).map(drop)
     }
@@ -360,7 +360,7 @@ impl Shard {
             }
             (None, _) => return Ok(()),
         };
-        let mut txn = Txn::new(self.shared.clock.now_ms());
+        let mut txn = self.begin(self.shared.clock.now_ms());
         let learned = Learned::Ended(ending, outcome);
         txn.output.learned.push((Arc::clone(line), learned));
         self.commit(txn).map(drop)
@@ -386,7 +386,7 @@ impl Shard {
         if endpoint.ending().is_some() || (dropped && endpoint.stage() == Stage::Closing) {
             return Ok(());
         }
-        let mut txn = Txn::new(self.shared.clock.now_ms());
+        let mut txn = self.begin(self.shared.clock.now_ms());
         self.input(&mut txn, address, input)?;
         self.commit(txn).map(drop)
     }

@@ -9,9 +9,10 @@ use std::{
 };
 
 use actor_store::{StoreFault, Table};
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{LineState, Shard, Who, txn::Txn};
+use super::{LineState, Shard, Who};
 use crate::{
     coverage::{self, Rare},
     dialog::{Actor, Heard, Outcome, Service},
@@ -37,11 +38,14 @@ pub(super) struct Waiter {
     pub(super) until: Option<u64>,
 }
 
+/// Those who wait for one request: mostly one.
+pub(super) type Waiters = SmallVec<[Waiter; 1]>;
+
 /// An endpoint in memory.
 pub(super) struct EndpointCell {
     pub(super) record: EndpointRecord,
     /// Callers in plain code that wait for an answer, by request.
-    pub(super) waiters: BTreeMap<u64, Vec<Waiter>>,
+    pub(super) waiters: BTreeMap<u64, Waiters>,
     /// How often something was said again since this cell is in memory.
     pub(super) rounds: u32,
     /// Named requests of a volatile dialog.
@@ -335,7 +339,7 @@ impl Shard {
         if late.is_empty() {
             return Ok(());
         }
-        let mut txn = Txn::new(self.shared.clock.now_ms());
+        let mut txn = self.begin(self.shared.clock.now_ms());
         txn.dirty.extend(late);
         self.commit(txn).map(drop)
     }

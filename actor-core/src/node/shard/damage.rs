@@ -11,7 +11,7 @@ use actor_store::{StoreFault, Table};
 use serde::de::DeserializeOwned;
 use tracing::error;
 
-use super::{Shard, ShardMsg, Who, txn::Txn};
+use super::{Shard, ShardMsg, Who};
 use crate::{
     coverage::{self, Rare},
     dialog::Outcome,
@@ -92,7 +92,7 @@ impl Shard {
     fn bury_state(&mut self, actor: DialogId, detail: String) -> Result<(), StoreFault> {
         let own = Address::target(actor);
         self.ensure_endpoint(own)?;
-        let mut txn = Txn::new(self.shared.clock.now_ms());
+        let mut txn = self.begin(self.shared.clock.now_ms());
         txn.delete(Table::Actors, actor_key(actor));
         self.bury_held(&mut txn, actor)?;
         self.input(&mut txn, own, Input::Abandon(FaultCode::Damaged, detail))?;

@@ -232,7 +232,20 @@ impl Shard {
             let learned = cell.lines().map(|line| (line, Learned::Answered(request)));
             txn.output.learned.extend(learned);
         }
-        for waiter in cell.waiters.remove(&request).unwrap_or_default() {
+        let mut waiters = cell.waiters.remove(&request).unwrap_or_default();
+        if ask.then.is_none() && ask.name.is_none() {
+            // Nobody else wants it.
+            if let Some(last) = waiters.pop() {
+                let others = waiters.into_iter();
+                let copies = others.map(|waiter| (waiter.answer, Heard::Outcome(outcome.clone())));
+                txn.output.answers.extend(copies);
+                txn.output
+                    .answers
+                    .push((last.answer, Heard::Outcome(outcome)));
+            }
+            return Ok(());
+        }
+        for waiter in waiters {
             txn.output
                 .answers
                 .push((waiter.answer, Heard::Outcome(outcome.clone())));

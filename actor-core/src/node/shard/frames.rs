@@ -228,7 +228,7 @@ impl Shard {
             store: frame.src_store,
             node: frame.src_node.clone(),
         };
-        let mut txn = Txn::new(self.shared.clock.now_ms());
+        let mut txn = self.begin(self.shared.clock.now_ms());
         txn.output.frames.push((to, answer));
         self.commit(txn).map(drop)
     }

@@ -81,6 +81,7 @@ impl Shard {
         if self.half_open.len() <= MAX_HALF_OPEN_CELLS || !self.half_open.contains_key(&address) {
             return Ok(());
         }
+        self.settle()?;
         let Some(cell) = self.endpoints.get(&address) else {
             return Ok(());
         };
@@ -89,7 +90,6 @@ impl Shard {
             return Ok(());
         }
         let deadline = self.deadline_of(cell);
-        self.settle()?;
         self.remove_endpoint(address);
         if let Some(deadline) = deadline {
             self.arm(deadline, Who::Endpoint(address));

@@ -63,6 +63,15 @@ pub(super) struct Done {
     /// Set where the state was encoded again.
     pub(super) notes: Option<StateNotes>,
     pub(super) gone: bool,
+    /// The state as it was, where it was written.
+    pub(super) before: Option<StateBefore>,
+}
+
+/// What a handler overwrote.
+pub(super) struct StateBefore {
+    pub(super) state: Vec<u8>,
+    pub(super) pending: bool,
+    pub(super) version: u32,
 }
 
 impl Done {
@@ -73,6 +82,7 @@ impl Done {
             commands: Vec::new(),
             notes: None,
             gone,
+            before: None,
         }
     }
 }
@@ -166,6 +176,7 @@ pub(super) fn run<'l>(
         return Ok(Ok(Done::rolled_back(reply, gone)));
     }
     let mut notes = None;
+    let mut before = None;
     if wrote && !gone {
         let (state, noted) = match guarded(shared, actor, || live.encode()) {
             Ok(Ok(encoded)) => encoded,
@@ -187,9 +198,13 @@ pub(super) fn run<'l>(
         if state.len() > LARGE_STATE_BYTES && cell.record.state.len() <= LARGE_STATE_BYTES {
             warn!(target: "actor_core::dialog", %actor, bytes = state.len(), "a large state: every message writes all of it");
         }
-        cell.record.state = state;
-        cell.record.pending = live.is_pending();
-        cell.record.version = service.version(Half::of(live.is_pending()));
+        let record = &mut cell.record;
+        let version = service.version(Half::of(live.is_pending()));
+        before = Some(StateBefore {
+            state: std::mem::replace(&mut record.state, state),
+            pending: std::mem::replace(&mut record.pending, live.is_pending()),
+            version: std::mem::replace(&mut record.version, version),
+        });
         notes = (!live.is_pending()).then_some(noted);
     }
     tables.keep();
@@ -201,6 +216,7 @@ pub(super) fn run<'l>(
         commands,
         notes,
         gone,
+        before,
     }))
 }
 

@@ -4,6 +4,7 @@
 //! one side is volatile there is no row at all. Items come in order and exactly once.
 
 use actor_store::{StoreFault, Table, Value, Write};
+use smallvec::smallvec;
 
 use super::{Delivery, Shard, frames::shortened, txn::Txn};
 use crate::{
@@ -48,7 +49,7 @@ pub(crate) fn deliveries(rows: Vec<(Vec<u8>, Value)>) -> Result<Vec<Delivery>, S
             Some(last) if last.to == to => last.items.push(item),
             _ => deliveries.push(Delivery {
                 to,
-                items: vec![item],
+                items: smallvec![item],
                 stored: true,
             }),
         }

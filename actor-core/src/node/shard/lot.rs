@@ -18,7 +18,7 @@ use super::{
 use crate::{
     node::{
         address::{Address, actor_key, inbox_key, outbox_key},
-        gate::Output,
+        gate::{Cut, Output},
         record::Owner,
     },
     protocol::{DialogId, LocalItem},
@@ -28,6 +28,15 @@ use crate::{
 const MAX_STEPS: u32 = 256;
 /// Bytes of rows that a lot may have before it is handed over: their sync must not take much longer than that of a few.
 const MAX_BYTES: usize = 256 * 1024;
+
+/// A lot, encoded.
+struct Settled {
+    writes: Vec<Write>,
+    output: Output,
+    steps: u64,
+    keys: Vec<Vec<u8>>,
+    away: Vec<Delivery>,
+}
 
 /// Transactions on their way to the gate.
 #[derive(Debug, Default)]
@@ -62,6 +71,15 @@ impl Lot {
         written.next().map(|write| write.value.clone())
     }
 
+    /// What is to be let out so far: a transaction adds to it, and gives it back.
+    pub(super) fn lend_output(&mut self) -> Output {
+        std::mem::take(&mut self.output)
+    }
+
+    pub(super) fn take_back(&mut self, output: Output) {
+        self.output = output;
+    }
+
     /// This row was consumed. True if it was never written.
     pub(super) fn consume(&mut self, to: Address, seq: u64) -> bool {
         self.inbox.remove(&(to, seq)).is_some()
@@ -73,7 +91,6 @@ impl Lot {
         endpoints: Touched<Address>,
         actors: Touched<DialogId>,
         writes: Vec<Write>,
-        output: Output,
     ) {
         self.steps += 1;
         self.endpoints.extend(endpoints);
@@ -84,15 +101,15 @@ impl Lot {
         });
         self.bytes += sizes.sum::<usize>();
         self.writes.extend(writes);
-        self.output.extend(output);
     }
 
     pub(super) fn say(&mut self, to: Address, seq: u64, item: LocalItem) {
         self.inbox.insert((to, seq), item);
     }
 
-    pub(super) fn send_away(&mut self, delivery: Delivery) {
-        self.away.push(delivery);
+    /// For other shards, in order.
+    pub(super) fn away(&mut self) -> &mut Vec<Delivery> {
+        &mut self.away
     }
 
     /// The row of this key is in the lot.
@@ -120,6 +137,36 @@ impl Shard {
         if self.lot.is_empty() {
             return Ok(());
         }
+        let settled = self.take_lot()?;
+        let gate = &self.shared.gate;
+        if let Some(output) = gate.submit(settled.writes, settled.output, settled.steps) {
+            self.shared.release(output);
+        }
+        self.follow(settled.keys, settled.away);
+        Ok(())
+    }
+
+    /// The same at the end of the work that was begun; if the shard has time, it may get the next cut to commit.
+    pub(super) fn settle_last(&mut self, has_time: bool) -> Result<Option<Cut>, StoreFault> {
+        let settled = self.take_lot();
+        let gate = &self.shared.gate;
+        let settled = match settled {
+            Ok(settled) => settled,
+            Err(fault) => {
+                gate.end_work(Vec::new(), Output::default(), 0, false);
+                return Err(fault);
+            }
+        };
+        let has_time = has_time && settled.away.is_empty();
+        let (free, cut) = gate.end_work(settled.writes, settled.output, settled.steps, has_time);
+        if let Some(output) = free {
+            self.shared.release(output);
+        }
+        self.follow(settled.keys, settled.away);
+        Ok(cut)
+    }
+
+    fn take_lot(&mut self) -> Result<Settled, StoreFault> {
         let Lot {
             endpoints,
             actors,
@@ -136,12 +183,18 @@ impl Shard {
         for ((to, _), item) in inbox {
             writes.push(inbox_row(to, &item)?);
         }
-        if !writes.is_empty() || !output.is_empty() {
-            self.shared.let_out_early(&mut output);
-            if let Some(output) = self.shared.gate.submit(writes, output, u64::from(steps)) {
-                self.shared.release(output);
-            }
-        }
+        self.shared.let_out_early(&mut output);
+        Ok(Settled {
+            writes,
+            output,
+            steps: u64::from(steps),
+            keys,
+            away,
+        })
+    }
+
+    /// What comes behind the lot.
+    fn follow(&self, keys: Vec<Vec<u8>>, away: Vec<Delivery>) {
         if !keys.is_empty() {
             // Their rows are published: whoever asks for a key finds it there.
             let proposed = self.shared.proposed.lock();
@@ -152,7 +205,6 @@ impl Shard {
             self.shared
                 .post(delivery.to.slot, ShardMsg::Local(delivery));
         }
-        Ok(())
     }
 
     fn write_endpoints(

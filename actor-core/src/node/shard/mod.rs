@@ -26,16 +26,20 @@ mod versions;
 mod work;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt,
     sync::Arc,
     time::Duration,
 };
 
 use actor_store::StoreFault;
+use foldhash::{HashMap, HashMapExt};
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{address::Address, deaths::Deaths, half_open::Opening, shared::Shared};
+use super::{
+    address::Address, deaths::Deaths, gate::Cut, half_open::Opening, record::Work, shared::Shared,
+};
 use crate::{
     dialog::Knowledge,
     protocol::{DialogId, Frame, LocalItem, Mutant},
@@ -55,6 +59,17 @@ const ALONE_AFTER_SLOW: u32 = 64;
 const NEAR_IN_A_ROW: u32 = 64;
 /// Turns after which it is asked again whether the disk keeps up.
 const TURNS_PER_CHECK: u32 = 64;
+
+/// What a shard's thread does next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Look for more to do.
+    Work,
+    /// Make this durable first: there is nothing else to do.
+    Commit(Cut),
+    /// Nothing any more.
+    End,
+}
 
 /// What reaches a shard.
 #[derive(Debug)]
@@ -91,7 +106,7 @@ pub(crate) enum ShardMsg {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) to: Address,
-    pub(crate) items: Vec<LocalItem>,
+    pub(crate) items: SmallVec<[LocalItem; 1]>,
     /// They lie in the inbox table and are deleted as they are consumed.
     pub(crate) stored: bool,
 }
@@ -124,6 +139,8 @@ pub(crate) struct Shard {
     first: Option<usize>,
     /// Said to endpoints of this shard by endpoints of this shard; goes before everything else.
     near: VecDeque<Delivery>,
+    /// An empty list, for the next transaction.
+    spare_work: VecDeque<(DialogId, Work)>,
     /// What was done and is not yet handed to the gate.
     lot: Lot,
     /// Messages inside the shard since one from outside had its turn.
@@ -159,6 +176,7 @@ impl Shard {
             endpoints: HashMap::new(),
             actors: HashMap::new(),
             near: VecDeque::new(),
+            spare_work: VecDeque::new(),
             lot: Lot::default(),
             due: BTreeSet::new(),
             first: None,
@@ -240,8 +258,8 @@ impl Shard {
         Ok(())
     }
 
-    /// Waits for work and does all there is. False once the node stops and nothing is left.
-    pub(crate) fn run(&mut self) -> Result<bool, StoreFault> {
+    /// Waits for work and does all there is. [`Next::End`] once the node stops and nothing is left.
+    pub(crate) fn run(&mut self) -> Result<Next, StoreFault> {
         let shared = Arc::clone(&self.shared);
         shared.gate.wait_below(super::shared::MAX_UNSYNCED_BYTES);
         let is_closed = shared.mailboxes[self.index].is_closed();
@@ -251,13 +269,17 @@ impl Shard {
                 .next_due()
                 .map(|due| Duration::from_millis(due.saturating_sub(now)));
             if !shared.mailboxes[self.index].take(&mut self.taken, patience) {
-                return Ok(false);
+                return Ok(Next::End);
             }
         }
         shared.gate.begin_work();
         let done = self.do_taken(&shared);
-        shared.gate.end_work();
-        done.map(|()| true)
+        let has_time = self.taken.is_empty()
+            && self.near.is_empty()
+            && shared.mailboxes[self.index].len() == 0;
+        let cut = self.settle_last(has_time);
+        done?;
+        Ok(cut?.map_or(Next::Work, Next::Commit))
     }
 
     /// Everything that was taken, and what is due.
@@ -276,7 +298,7 @@ impl Shard {
                 shared.gate.wait_below(super::shared::MAX_UNSYNCED_BYTES);
             }
         }
-        self.settle()
+        Ok(())
     }
 
     /// A turn, and then, if it is wished or nothing else is left to do, everything so far goes to the gate.

@@ -7,7 +7,10 @@ use std::sync::atomic::Ordering;
 
 use actor_store::StoreFault;
 
-use super::{Shard, Who, cells::Waiter, txn::Txn};
+use super::{
+    Shard, Who,
+    cells::{Waiter, Waiters},
+};
 use crate::{
     coverage::{self, Rare},
     dialog::Heard,
@@ -165,16 +168,19 @@ impl Shard {
             let Some(waiters) = cell.waiters.get_mut(&request) else {
                 continue;
             };
-            let late = |waiter: &mut Waiter| waiter.until.is_some_and(|until| until <= now);
-            let gone = waiters.extract_if(.., late);
+            let late = |waiter: &Waiter| waiter.until.is_some_and(|until| until <= now);
+            let (gone, left): (Waiters, Waiters) =
+                std::mem::take(waiters).into_iter().partition(late);
+            *waiters = left;
+            let gone = gone.into_iter();
             answers.extend(gone.map(|waiter| (waiter.answer, Heard::Outcome(outcome.clone()))));
             if waiters.is_empty() {
                 cell.waiters.remove(&request);
             }
         }
         if !answers.is_empty() {
-            let mut txn = Txn::new(now);
-            txn.output.answers = answers;
+            let mut txn = self.begin(now);
+            txn.output.answers.extend(answers);
             self.commit(txn)?;
         }
         let Some(cell) = self.endpoints.get(&address) else {

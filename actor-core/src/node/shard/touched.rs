@@ -2,13 +2,15 @@
 //!
 //! Owns the order in which endpoints are flushed and written, which is that of their keys wherever it runs.
 
+use smallvec::SmallVec;
+
 /// A small ordered set. A message touches one or two endpoints; a tree would cost an allocation for each set of them.
 #[derive(Debug, Clone)]
-pub(super) struct Touched<T>(Vec<T>);
+pub(super) struct Touched<T>(SmallVec<[T; 2]>);
 
 impl<T> Default for Touched<T> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self(SmallVec::new())
     }
 }
 
@@ -44,7 +46,7 @@ impl<T: Ord + Copy> Touched<T> {
 
 impl<T> IntoIterator for Touched<T> {
     type Item = T;
-    type IntoIter = std::vec::IntoIter<T>;
+    type IntoIter = smallvec::IntoIter<[T; 2]>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()

@@ -164,7 +164,7 @@ impl Shard {
             return Ok(());
         }
         coverage::sometimes(Rare::WorkOutlivedItsDialog);
-        let mut txn = Txn::new(self.shared.clock.now_ms());
+        let mut txn = self.begin(self.shared.clock.now_ms());
         self.end_actor(&mut txn, actor)?;
         self.commit(txn).map(drop)
     }
@@ -190,7 +190,7 @@ impl Shard {
         actor: DialogId,
         done: oneshot::Sender<bool>,
     ) -> Result<(), StoreFault> {
-        let mut txn = Txn::new(self.shared.clock.now_ms());
+        let mut txn = self.begin(self.shared.clock.now_ms());
         let held = self.ensure_actor(actor)?
             && self
                 .actors

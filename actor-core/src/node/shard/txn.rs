@@ -8,6 +8,7 @@ use std::{
 };
 
 use actor_store::{StoreFault, Table, Write};
+use smallvec::{SmallVec, smallvec};
 
 use super::{
     Delivery, Shard, handler::Failed, local::row_of, lot::consumed_row, touched::Touched,
@@ -40,10 +41,12 @@ pub(super) struct Txn<'l> {
     pub(super) dirty_actors: Touched<DialogId>,
     pub(super) writes: Vec<Write>,
     /// Rows of the inbox.
-    pub(super) consumed: Vec<(Address, u64)>,
+    pub(super) consumed: SmallVec<[(Address, u64); 2]>,
+    /// What the lot lets out, and behind it what this transaction does.
     pub(super) output: Output,
+    before: usize,
     /// For endpoints of this store, and whether as rows.
-    pub(super) local: Vec<(Address, LocalItem, bool)>,
+    pub(super) local: SmallVec<[(Address, LocalItem, bool); 1]>,
     pub(super) tables: TableTxn<'l>,
     /// For handlers, in order.
     pub(super) work: VecDeque<(DialogId, Work)>,
@@ -66,13 +69,6 @@ pub(super) struct Txn<'l> {
 }
 
 impl Txn<'_> {
-    pub(super) fn new(now: u64) -> Self {
-        Self {
-            now,
-            ..Self::default()
-        }
-    }
-
     pub(super) fn delete(&mut self, table: Table, key: Vec<u8>) {
         self.writes.push(Write {
             table,
@@ -83,6 +79,18 @@ impl Txn<'_> {
 }
 
 impl Shard {
+    /// A transaction, which [`Self::commit`] ends. Its output goes behind that of the lot.
+    pub(super) fn begin<'l>(&mut self, now: u64) -> Txn<'l> {
+        let output = self.lot.lend_output();
+        Txn {
+            now,
+            before: output.len(),
+            output,
+            work: std::mem::take(&mut self.spare_work),
+            ..Txn::default()
+        }
+    }
+
     /// Runs `plan` and then the handlers of what it took in, as one transaction. If a handler fails, everything since the
     /// plan is taken back, and its work is kept for a later attempt. True if anything happened.
     pub(super) fn transact(
@@ -90,20 +98,17 @@ impl Shard {
         plan: impl FnOnce(&mut Self, &mut Txn<'_>) -> Result<(), StoreFault>,
     ) -> Result<bool, StoreFault> {
         let shared = Arc::clone(&self.shared);
-        let mut txn = Txn::new(shared.clock.now_ms());
+        let mut txn = self.begin(shared.clock.now_ms());
         plan(self, &mut txn)?;
         if txn.work.is_empty() {
             self.flush(&mut txn)?;
         }
-        if !txn.work.is_empty() {
-            self.begin_undo(&mut txn);
-            if let Some(failed) = self.finish_work(&shared, &mut txn)? {
-                let done = txn.done;
-                self.undo(&mut txn);
-                self.put_off(&shared, &mut txn, &failed, done)?;
-            }
-            txn.undo = None;
+        if let Some(failed) = self.finish_work(&shared, &mut txn)? {
+            let done = txn.done;
+            self.undo(&mut txn);
+            self.put_off(&shared, &mut txn, &failed, done)?;
         }
+        txn.undo = None;
         self.commit(txn)
     }
 
@@ -170,7 +175,9 @@ impl Shard {
             mut writes,
             consumed,
             mut output,
+            before,
             local,
+            work,
             tables,
             ..
         } = txn;
@@ -185,29 +192,52 @@ impl Shard {
                 self.lot.say(*to, row_of(item), item.clone());
             }
         }
-        let mut deliveries = deliveries_of(local);
-        if !deliveries.is_empty() && self.shared.holds_back(now, deliveries.len()) {
-            output.local = std::mem::take(&mut deliveries);
-        }
+        self.spare_work = work;
+        self.spare_work.clear();
+        let (near, away, held) = (self.near.len(), self.lot.away().len(), output.local.len());
+        let holds = !local.is_empty() && self.shared.holds_back(now);
         let changed = !(writes.is_empty()
-            && output.is_empty()
-            && deliveries.is_empty()
+            && output.len() == before
+            && local.is_empty()
             && dirty.is_empty()
             && dirty_actors.is_empty());
+        for (to, item, stored) in local {
+            let is_near = self.shared.is_home(to.slot, self.index);
+            // Items of one step for one receiver travel together.
+            let last = if holds {
+                output.local[held..].last_mut()
+            } else if is_near {
+                self.near.range_mut(near..).next_back()
+            } else {
+                self.lot.away()[away..].last_mut()
+            };
+            match last {
+                Some(last) if last.to == to => last.items.push(item),
+                _ => {
+                    let delivery = Delivery {
+                        to,
+                        items: smallvec![item],
+                        stored,
+                    };
+                    if holds {
+                        output.local.push(delivery);
+                    } else if is_near {
+                        self.near.push_back(delivery);
+                    } else {
+                        self.lot.away().push(delivery);
+                    }
+                }
+            }
+        }
+        self.shared.hold_back(output.local.len() - held);
+        self.lot.take_back(output);
         if !changed {
             return Ok(false);
         }
         self.estimate_half_open(&dirty);
         // What goes must not be found by the next message.
         let goes = self.any_goes(&dirty, &dirty_actors);
-        self.lot.add(dirty, dirty_actors, writes, output);
-        for delivery in deliveries {
-            if self.shared.is_home(delivery.to.slot, self.index) {
-                self.near.push_back(delivery);
-            } else {
-                self.lot.send_away(delivery);
-            }
-        }
+        self.lot.add(dirty, dirty_actors, writes);
         // While the table lock is held: the order of execution is the order of tickets.
         if goes || tables.is_locked() || self.lot.is_full() {
             self.settle()?;
@@ -215,20 +245,4 @@ impl Shard {
         drop(tables);
         Ok(true)
     }
-}
-
-/// Items for one receiver travel together.
-fn deliveries_of(local: Vec<(Address, LocalItem, bool)>) -> Vec<Delivery> {
-    let mut deliveries: Vec<Delivery> = Vec::new();
-    for (to, item, stored) in local {
-        match deliveries.last_mut() {
-            Some(last) if last.to == to => last.items.push(item),
-            _ => deliveries.push(Delivery {
-                to,
-                items: vec![item],
-                stored,
-            }),
-        }
-    }
-    deliveries
 }

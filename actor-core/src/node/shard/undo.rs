@@ -1,4 +1,4 @@
-//! The way back: what a transaction had come to before its first handler ran.
+//! The way back: what a transaction had come to before a handler ran after which it can still fail.
 //!
 //! Owns what is taken back when a handler fails: everything since then, and nothing that came in before. A copy of what
 //! is touched is taken before it changes; in memory, because others may have changed it since it was written.
@@ -72,6 +72,7 @@ impl KeptEndpoint {
 impl Shard {
     /// From here on the transaction can be taken back.
     pub(super) fn begin_undo(&self, txn: &mut Txn<'_>) {
+        txn.done = 0;
         txn.undo = Some(Box::new(Undo {
             endpoints: Vec::new(),
             actors: Vec::new(),
@@ -135,7 +136,8 @@ impl Shard {
         }
     }
 
-    /// Takes everything back that came of handlers. What was to be done waits in the transaction again.
+    /// Takes everything back that came of handlers; where nothing did, nothing was kept. What was to be done waits in the
+    /// transaction again.
     pub(super) fn undo(&mut self, txn: &mut Txn<'_>) {
         let Some(undo) = txn.undo.take() else {
             return;

@@ -2,9 +2,10 @@
 //!
 //! Owns the order of work and what follows a handler that returned. A failure ends the transaction.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use actor_store::StoreFault;
+use foldhash::HashMap;
 use tracing::warn;
 
 use super::{
@@ -60,6 +61,19 @@ impl Shard {
         actor: DialogId,
         work: Work,
     ) -> Result<Option<Failed>, StoreFault> {
+        // A lone message that its handler only answers changes nothing before it can fail no more.
+        let lone = matches!(work, Work::Message(_)) && txn.work.is_empty() && !txn.retrying;
+        let work = match work {
+            work if lone || txn.undo.is_some() => work,
+            work => {
+                txn.work.push_front((actor, work));
+                self.begin_undo(txn);
+                match txn.work.pop_front() {
+                    Some((_, work)) => work,
+                    None => return Ok(None),
+                }
+            }
+        };
         // What a continuation or a timer says goes out through the actor's own endpoint.
         self.ensure_endpoint(Address::target(actor))?;
         if !self.ensure_actor(actor)? {
@@ -128,6 +142,16 @@ impl Shard {
             running: running.or_else(|| Some(Running::of(actor, &work))),
             ..failed
         });
+        let ran = match ran {
+            Ok(mut done) if txn.undo.is_none() && !self.is_final(txn, actor, &done) => {
+                self.begin_undo_before(txn, actor, &work, &mut done);
+                Ok(done)
+            }
+            ran => ran,
+        };
+        let Some(cell) = self.actors.get_mut(&actor) else {
+            return Ok(None);
+        };
         #[cfg(feature = "test-util")]
         {
             noted.failed = ran.is_err();
@@ -155,7 +179,44 @@ impl Shard {
                 self.end_actor(txn, actor)?;
                 Ok(None)
             }
-            Err(failed) => Ok(Some(failed)),
+            Err(failed) => {
+                if txn.undo.is_none() {
+                    txn.work.push_front((actor, work));
+                }
+                Ok(Some(failed))
+            }
+        }
+    }
+
+    /// Nothing that can fail follows: the handler only answered, and the dialog goes on.
+    fn is_final(&self, txn: &Txn<'_>, actor: DialogId, done: &Done) -> bool {
+        let own = self.endpoints.get(&Address::target(actor));
+        done.commands.is_empty()
+            && !done.gone
+            && txn.endpoints.len() == 1
+            && own.is_some_and(|own| own.record.endpoint.goes_on())
+    }
+
+    /// The way back leads to before the handler ran, which has changed nothing but its state.
+    fn begin_undo_before(
+        &mut self,
+        txn: &mut Txn<'_>,
+        actor: DialogId,
+        work: &Work,
+        done: &mut Done,
+    ) {
+        self.swap_state(actor, done);
+        txn.work.push_front((actor, work.clone()));
+        self.begin_undo(txn);
+        txn.work.pop_front();
+        self.swap_state(actor, done);
+    }
+
+    fn swap_state(&mut self, actor: DialogId, done: &mut Done) {
+        if let (Some(cell), Some(before)) = (self.actors.get_mut(&actor), &mut done.before) {
+            std::mem::swap(&mut cell.record.state, &mut before.state);
+            std::mem::swap(&mut cell.record.pending, &mut before.pending);
+            std::mem::swap(&mut cell.record.version, &mut before.version);
         }
     }
 

@@ -159,7 +159,7 @@ impl Side {
     pub(super) fn flush_local(&mut self) -> Vec<LocalItem> {
         let effects = self.step(Input::Flush);
         assert!(effects.frames.is_empty(), "no frame inside a store");
-        effects.local
+        effects.local.into_vec()
     }
 
     pub(super) fn say(&mut self, kind: MessageKind, re: u64, text: &str) -> Effects {
