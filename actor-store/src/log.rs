@@ -177,14 +177,10 @@ impl Log {
             .segments
             .windows(count)
             .position(|run| run.iter().all(is_free));
-        let first = match free {
-            Some(first) => first,
-            None => {
-                let first = space.segments.len();
-                self.grow(space, count)?;
-                first
-            }
-        };
+        let first = free.unwrap_or(space.segments.len());
+        if free.is_none() {
+            self.grow(space, count)?;
+        }
         Ok(START + first as u64 * self.segment_bytes)
     }
 

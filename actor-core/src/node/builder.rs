@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use actor_store::{Disk, FileDisk, JournalKind, OpenError, Options, Store, StoreFault, Table, TypeRecord, Verification};
+use actor_store::{
+    Disk, FileDisk, JournalKind, OpenError, Options, Store, StoreFault, Table, TypeRecord,
+    Verification,
+};
 
 use super::{
     Shard, ShardMsg, Shared,
