@@ -401,7 +401,7 @@ struct Window {
 }
 
 impl Window {
-    const BYTES: u64 = 1024 * 1024;
+    const BYTES: u64 = 4 * 1024 * 1024;
 
     // `count` bytes from `at` on, which must lie before `end`.
     fn get(&mut self, file: &Backend, at: u64, count: usize, end: u64) -> io::Result<&[u8]> {
