@@ -167,6 +167,10 @@ impl View {
         })
     }
 
+    pub(crate) fn path(&self) -> &str {
+        self.boundary.path()
+    }
+
     /// Reads one tree as it lies in the file.
     pub(crate) fn with_tree<V: redb::Value + 'static, T>(
         &self,

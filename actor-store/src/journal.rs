@@ -7,6 +7,7 @@ use crate::batch::{Batch, Change};
 use crate::fault::{Boundary, StoreFault};
 use crate::header::Header;
 use crate::log::Log;
+use crate::options::Options;
 use crate::rows::Rows;
 
 /// The journal of an open store.
@@ -80,6 +81,15 @@ impl Journal {
             Self::Rows(rows) => rows.bytes(),
             Self::Log(log) => log.bytes(),
         }
+    }
+
+    /// Whether folding is due for the journal's sake, however few records there are.
+    pub(crate) fn is_long(&self, options: &Options) -> bool {
+        let has_many_rows = match self {
+            Self::Rows(rows) => rows.has_many(),
+            Self::Log(_) => false,
+        };
+        has_many_rows || self.bytes() >= options.fold_journal_bytes
     }
 
     /// Commits not yet folded, and the places there are for commits: rows of the database, segments of the log.

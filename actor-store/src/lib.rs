@@ -7,7 +7,7 @@
 //!
 //! [`Store::publish`] makes writes visible to every reader at once and queues them. [`Store::cut`]
 //! takes all that is queued as one [`Batch`], and [`Store::commit`] writes it as one row of
-//! `journal.redb` with one sync: from then on it survives everything but the loss of the disk.
+//! `journal.redb`, or one record of `journal.log` ([`JournalKind`]), with one sync: from then on it survives everything but the loss of the disk.
 //! [`Store::fold_step`] later moves committed values, in small durable transactions, into the tables
 //! of `dialogs.redb`, where the deadline and busy indexes are derived from them. A journal row whose
 //! batch is folded is simply overwritten by a later commit.

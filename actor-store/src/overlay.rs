@@ -202,7 +202,7 @@ impl Overlay {
     /// Closes the batch: its number and changes, to be encoded without the lock. Freezes the active
     /// generation if the thresholds say so, which is sound just here: every record in it belongs to a
     /// batch that is now closed.
-    pub(crate) fn cut(&mut self, options: &Options, journal_bytes: u64) -> Cut {
+    pub(crate) fn cut(&mut self, options: &Options, is_journal_long: bool) -> Cut {
         let mut changes = std::mem::take(&mut self.pending);
         changes.retain(Option::is_some);
         self.pending = Vec::with_capacity(changes.len());
@@ -212,7 +212,7 @@ impl Overlay {
             self.next += 1;
             self.in_flight_bytes += unsynced_bytes;
         }
-        if self.freeze_asked || self.is_large(options, journal_bytes) {
+        if self.freeze_asked || self.is_large(options, is_journal_long) {
             self.freeze();
         }
         Cut {
@@ -237,10 +237,10 @@ impl Overlay {
     pub(crate) fn foldable(
         &mut self,
         options: &Options,
-        journal_bytes: u64,
+        is_journal_long: bool,
         force: bool,
     ) -> Option<Arc<Frozen>> {
-        if self.frozen.is_none() && (force || self.is_large(options, journal_bytes)) {
+        if self.frozen.is_none() && (force || self.is_large(options, is_journal_long)) {
             let is_all_durable = self.pending.is_empty() && self.committed + 1 == self.next;
             if is_all_durable {
                 self.freeze();
@@ -254,10 +254,10 @@ impl Overlay {
             .map(Arc::clone)
     }
 
-    pub(crate) fn wants_fold(&self, options: &Options, journal_bytes: u64) -> bool {
+    pub(crate) fn wants_fold(&self, options: &Options, is_journal_long: bool) -> bool {
         match &self.frozen {
             Some(frozen) => frozen.through <= self.committed,
-            None => self.is_large(options, journal_bytes),
+            None => self.is_large(options, is_journal_long),
         }
     }
 
@@ -266,9 +266,9 @@ impl Overlay {
         self.frozen.take()
     }
 
-    fn is_large(&self, options: &Options, journal_bytes: u64) -> bool {
+    fn is_large(&self, options: &Options, is_journal_long: bool) -> bool {
         self.active.records >= options.fold_records.max(1)
-            || (!self.active.is_empty() && journal_bytes >= options.fold_journal_bytes)
+            || (is_journal_long && !self.active.is_empty())
     }
 
     fn freeze(&mut self) {

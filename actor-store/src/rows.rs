@@ -35,7 +35,13 @@ pub(crate) struct Rows {
     db: Option<Database>,
     slots: Mutex<Slots>,
     bytes: AtomicU64,
+    /// Rows not yet folded.
+    outstanding: AtomicU64,
 }
+
+/// Rows from which folding begins: as many as lie in a tree of two levels. Each further level is a page more in every
+/// commit.
+const MANY_ROWS: u64 = 1024;
 
 impl Rows {
     pub(crate) fn new(boundary: Boundary, db: Database) -> Self {
@@ -44,6 +50,7 @@ impl Rows {
             db: Some(db),
             slots: Mutex::default(),
             bytes: AtomicU64::new(0),
+            outstanding: AtomicU64::new(0),
         }
     }
 
@@ -77,6 +84,7 @@ impl Rows {
             expected += 1;
             slots.taken.push_back((row.number, row.slot, row.bytes));
             self.bytes.fetch_add(row.bytes, Ordering::Relaxed);
+            self.outstanding.fetch_add(1, Ordering::Relaxed);
             tail.batches.push(row.changes);
         }
         Ok(tail)
@@ -141,6 +149,7 @@ impl Rows {
         let bytes = row.len() as u64;
         lock(&self.slots).taken.push_back((number, slot, bytes));
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
@@ -153,7 +162,13 @@ impl Rows {
             slots.taken.pop_front();
             slots.free.push(slot);
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.outstanding.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether there are so many that a commit touches more pages than it must.
+    pub(crate) fn has_many(&self) -> bool {
+        self.outstanding.load(Ordering::Relaxed) >= MANY_ROWS
     }
 
     /// Bytes of the rows not yet folded.

@@ -28,6 +28,12 @@ use crate::type_check;
 use crate::verify::VerifyProgress;
 use crate::witness::Witness;
 
+/// Bytes of a fold's pages after which they are synced. Each page has a place of its own, so that a chunk's pages keep the
+/// disk busy for tens of milliseconds, and a commit's sync would wait behind all of them.
+const SYNC_BYTES: u64 = 128 * 1024;
+/// The same while folding lags behind: more delay, more folded.
+const HASTY_SYNC_BYTES: u64 = 1024 * 1024;
+
 /// A store that is open. Clones share it; it closes when the last clone and snapshot are dropped.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -176,8 +182,8 @@ impl Store {
     /// Takes everything published since the last cut as one batch, the last write of each key only. An
     /// insert into a table of fresh keys that was deleted again is not part of it.
     pub fn cut(&self) -> Batch {
-        let journal_bytes = self.shared.journal.bytes();
-        let cut = lock(&self.shared.overlay).cut(&self.shared.options, journal_bytes);
+        let is_long = self.shared.journal.is_long(&self.shared.options);
+        let cut = lock(&self.shared.overlay).cut(&self.shared.options, is_long);
         let count = cut.changes.len();
         let changes = cut.changes.iter().flatten();
         Batch::new(cut.number, changes, count, cut.unsynced_bytes)
@@ -258,8 +264,8 @@ impl Store {
         shared.stop.check()?;
         let mut fold = lock(&shared.fold);
         if !fold.is_busy() {
-            let journal_bytes = shared.journal.bytes();
-            let foldable = lock(&shared.overlay).foldable(&shared.options, journal_bytes, force);
+            let is_long = shared.journal.is_long(&shared.options);
+            let foldable = lock(&shared.overlay).foldable(&shared.options, is_long, force);
             match foldable {
                 Some(frozen) => fold.begin(frozen),
                 None => return Ok(FoldProgress::Idle),
@@ -268,6 +274,13 @@ impl Store {
         let Some(part) = fold.next(&shared.options) else {
             return Ok(FoldProgress::Idle);
         };
+        let is_behind = shared.journal.bytes() > 2 * shared.options.fold_journal_bytes;
+        let pace = if is_behind {
+            HASTY_SYNC_BYTES
+        } else {
+            SYNC_BYTES
+        };
+        shared.dialogs.boundary().meter().sync_every(pace);
         let forgotten = lock(&shared.forgotten).take_fresh();
         let chunk = shared
             .dialogs
@@ -308,8 +321,8 @@ impl Store {
 
     /// Whether [`Store::fold_step`] would find work without being forced.
     pub fn wants_fold(&self) -> bool {
-        let journal_bytes = self.shared.journal.bytes();
-        lock(&self.shared.overlay).wants_fold(&self.shared.options, journal_bytes)
+        let is_long = self.shared.journal.is_long(&self.shared.options);
+        lock(&self.shared.overlay).wants_fold(&self.shared.options, is_long)
     }
 
     /// Bytes of journal rows whose batches are not yet folded; what a restart would read.

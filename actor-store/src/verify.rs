@@ -97,14 +97,16 @@ impl Verify {
         let tree = self.tree;
         let is_through = match tree {
             Tree::Of(table) => view.with_tree(definition(table), |rows| {
-                self.look(rows, limit, |key, row| {
+                self.look(view.path(), rows, limit, |key, row| {
                     stored::decode(table, key, row).is_ok()
                 })
             })?,
-            Tree::Deadlines => {
-                view.with_tree(DEADLINES, |rows| self.look(rows, limit, |_, ()| true))?
-            }
-            Tree::Busy => view.with_tree(BUSY, |rows| self.look(rows, limit, |_, ()| true))?,
+            Tree::Deadlines => view.with_tree(DEADLINES, |rows| {
+                self.look(view.path(), rows, limit, |_, ()| true)
+            })?,
+            Tree::Busy => view.with_tree(BUSY, |rows| {
+                self.look(view.path(), rows, limit, |_, ()| true)
+            })?,
         };
         if !is_through {
             return Ok(VerifyProgress::Worked);
@@ -117,6 +119,7 @@ impl Verify {
     // True if that was the last row of the tree.
     fn look<V: redb::Value + 'static>(
         &mut self,
+        path: &str,
         rows: &redb::ReadOnlyTable<Bytes, V>,
         limit: usize,
         is_whole: impl Fn(&[u8], V::SelfType<'_>) -> bool,
@@ -131,16 +134,16 @@ impl Verify {
             let (key, value) = row?;
             let key = key.value();
             if last.as_deref().is_some_and(|last| key <= last) {
-                return Err(self.damage("its keys are out of order"));
+                return Err(self.damage(path, "its keys are out of order"));
             }
             let found = rows.get(key)?;
             let bytes = V::as_bytes(&value.value()).as_ref().to_vec();
             if found.is_none_or(|found| V::as_bytes(&found.value()).as_ref() != bytes) {
-                return Err(self.damage("a key that is there cannot be looked up"));
+                return Err(self.damage(path, "a key that is there cannot be looked up"));
             }
             if !is_whole(key, value.value()) {
                 // It may be the key that is damaged, and then a row is missing under the true one.
-                return Err(self.damage(&format!("the row of key {} is damaged", Hex(key))));
+                return Err(self.damage(path, &format!("the row of key {} is damaged", Hex(key))));
             }
             last = Some(key.to_vec());
             count += 1;
@@ -156,14 +159,14 @@ impl Verify {
         let stated = rows.len()?;
         if self.seen.checked_add_signed(self.added) != Some(stated) {
             let found = self.seen.saturating_add_signed(self.added);
-            return Err(self.damage(&format!("it states {stated} rows and holds {found}")));
+            return Err(self.damage(path, &format!("it states {stated} rows and holds {found}")));
         }
         Ok(true)
     }
 
-    fn damage(&self, what: &str) -> Trouble {
+    fn damage(&self, path: &str, what: &str) -> Trouble {
         Trouble::Fault(StoreFault::Damaged {
-            path: crate::header::Kind::Dialogs.file().to_owned(),
+            path: path.to_owned(),
             detail: format!("table `{}`: {what}", self.tree.name()),
         })
     }
