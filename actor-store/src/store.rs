@@ -31,7 +31,7 @@ use crate::witness::Witness;
 /// Bytes of a fold's pages after which they are synced. Each page has a place of its own, so that a chunk's pages keep the
 /// disk busy for tens of milliseconds, and a commit's sync would wait behind all of them.
 const SYNC_BYTES: u64 = 128 * 1024;
-/// The same while folding lags behind: more delay, more folded.
+/// The same shortly before the journal is as long as it may be: more delay, more folded.
 const HASTY_SYNC_BYTES: u64 = 1024 * 1024;
 
 /// A store that is open. Clones share it; it closes when the last clone and snapshot are dropped.
@@ -258,7 +258,7 @@ impl Store {
     /// Folds one chunk if a generation is frozen, or the thresholds freeze one, or `force` does. With
     /// uncommitted writes about, freezing waits for the next cut.
     ///
-    /// Call it from a thread of its own: a chunk takes milliseconds and syncs `dialogs.redb` twice.
+    /// Call it from a thread of its own: a chunk takes milliseconds and syncs `dialogs.redb` twice or more.
     pub fn fold_step(&self, force: bool) -> Result<FoldProgress, StoreFault> {
         let shared = &*self.shared;
         shared.stop.check()?;
@@ -274,7 +274,7 @@ impl Store {
         let Some(part) = fold.next(&shared.options) else {
             return Ok(FoldProgress::Idle);
         };
-        let is_behind = shared.journal.bytes() > 2 * shared.options.fold_journal_bytes;
+        let is_behind = shared.journal.bytes() > shared.options.max_journal_bytes / 4 * 3;
         let pace = if is_behind {
             HASTY_SYNC_BYTES
         } else {
