@@ -97,6 +97,12 @@ pub(crate) fn is_whole(row: &[u8]) -> bool {
         .is_some_and(|(sum, rest)| u32::from_le_bytes(*sum) == crc32c::crc32c(rest))
 }
 
+/// The number of a row's batch; `None` if the row is damaged.
+pub(crate) fn number(row: &[u8]) -> Option<u64> {
+    let number = row.get(SUM_BYTES..)?.first_chunk()?;
+    is_whole(row).then(|| u64::from_le_bytes(*number))
+}
+
 /// Number of a row's batch and its changes; `None` if the row is damaged.
 pub(crate) fn decode_row(row: &[u8]) -> Option<(u64, Vec<Change>)> {
     if !is_whole(row) {

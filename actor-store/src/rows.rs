@@ -56,7 +56,7 @@ impl Rows {
 
     /// Reads all rows, keeps those after `watermark` and demands that none is missing.
     pub(crate) fn recover(&self, watermark: u64) -> Result<Tail, TailError> {
-        let mut rows = self.read_rows()?;
+        let mut rows = self.read_rows(watermark)?;
         rows.sort_unstable_by_key(|row| row.number);
         let last = rows.last().map_or(0, |row| row.number);
         if last < watermark {
@@ -90,33 +90,43 @@ impl Rows {
         Ok(tail)
     }
 
-    fn read_rows(&self) -> Result<Vec<Row>, TailError> {
-        let raw = self.boundary.run(|| {
-            let mut raw = Vec::new();
+    // Of those up to the watermark only the numbers.
+    fn read_rows(&self, watermark: u64) -> Result<Vec<Row>, TailError> {
+        let rows = self.boundary.run(|| {
+            let mut rows = Vec::new();
             let txn = redb::ReadableDatabase::begin_read(self.db()?)?;
             let table = match txn.open_table(TABLE) {
-                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(raw),
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(rows),
                 table => table?,
             };
             for row in redb::ReadableTable::iter(&table)? {
                 let (slot, row) = row?;
-                raw.push((slot.value(), row.value().to_vec()));
+                let (slot, row) = (slot.value(), row.value());
+                let read = batch::number(row).and_then(|number| {
+                    // The file has rows of all that was ever outstanding at once, and most of them are folded.
+                    let is_folded = number <= watermark;
+                    let changes = if is_folded {
+                        Vec::new()
+                    } else {
+                        batch::decode_row(row)?.1
+                    };
+                    Some(Row {
+                        number,
+                        slot,
+                        bytes: row.len() as u64,
+                        changes,
+                    })
+                });
+                rows.push(read.ok_or(slot));
             }
-            Ok(raw)
+            Ok(rows)
         })?;
-        raw.into_iter()
-            .map(|(slot, row)| {
-                let (number, changes) = batch::decode_row(&row).ok_or_else(|| {
-                    TailError::Damaged(format!("row {slot} does not match its checksum"))
-                })?;
-                Ok(Row {
-                    number,
-                    slot,
-                    bytes: row.len() as u64,
-                    changes,
-                })
+        let whole = rows.into_iter().map(|row| {
+            row.map_err(|slot| {
+                TailError::Damaged(format!("row {slot} does not match its checksum"))
             })
-            .collect()
+        });
+        whole.collect()
     }
 
     /// Writes the header row in a transaction of its own.
