@@ -57,8 +57,12 @@ impl Floor {
         Ok(latencies)
     }
 
-    /// The median of [`Self::latencies`].
-    pub(crate) fn p50(&mut self, bytes: usize, count: usize) -> Result<f64, String> {
-        Ok(percentile(&mut self.latencies(bytes, count)?, 0.5))
+    /// p50 and p99 of [`Self::latencies`].
+    pub(crate) fn percentiles(&mut self, bytes: usize, count: usize) -> Result<Vec<f64>, String> {
+        let mut latencies = self.latencies(bytes, count)?;
+        Ok(vec![
+            percentile(&mut latencies, 0.5),
+            percentile(&mut latencies, 0.99),
+        ])
     }
 }

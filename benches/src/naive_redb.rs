@@ -20,7 +20,11 @@ pub(crate) struct Naive {
 
 impl Naive {
     pub(crate) fn new(directory: &Path) -> Result<Self, String> {
-        let database = Database::create(directory.join("naive.redb"));
+        // As much page cache as a node has.
+        let cache = actor_store::Options::default().cache_bytes;
+        let database = Database::builder()
+            .set_cache_size(cache)
+            .create(directory.join("naive.redb"));
         Ok(Self {
             database: database.map_err(|cause| cause.to_string())?,
             next: 0,
@@ -53,15 +57,47 @@ impl Naive {
         done().map_err(|cause| cause.to_string())
     }
 
-    /// Median microseconds of a message.
-    pub(crate) fn p50(&mut self, count: usize) -> Result<f64, String> {
+    /// p50 and p99 of a message in microseconds.
+    pub(crate) fn latencies(&mut self, count: usize) -> Result<Vec<f64>, String> {
         let mut latencies = Vec::with_capacity(count);
         for _ in 0..count {
             let begun = Instant::now();
             self.post(1)?;
             latencies.push(begun.elapsed().as_secs_f64() * 1e6);
         }
-        Ok(percentile(&mut latencies, 0.5))
+        Ok(vec![
+            percentile(&mut latencies, 0.5),
+            percentile(&mut latencies, 0.99),
+        ])
+    }
+
+    /// So many dialogs that exist, written in a few large transactions.
+    pub(crate) fn fill(&mut self, dialogs: u128) -> Result<(), String> {
+        const AT_ONCE: u128 = 50_000;
+        let filled = || -> Result<(), redb::Error> {
+            for first in (0..dialogs).step_by(AT_ONCE as usize) {
+                let transaction = self.database.begin_write()?;
+                {
+                    let mut states = transaction.open_table(STATES)?;
+                    for dialog in first..dialogs.min(first + AT_ONCE) {
+                        states.insert(scattered(dialog), &[1; STATE_BYTES][..])?;
+                    }
+                }
+                transaction.commit()?;
+            }
+            Ok(())
+        };
+        filled().map_err(|cause| cause.to_string())
+    }
+
+    /// Messages a second, uniform over dialogs that [`Self::fill`] made.
+    pub(crate) fn rate_over(&mut self, dialogs: impl Iterator<Item = u64>) -> Result<f64, String> {
+        let (begun, mut count) = (Instant::now(), 0);
+        for dialog in dialogs {
+            self.post(scattered(dialog.into()))?;
+            count += 1;
+        }
+        Ok(f64::from(count) / begun.elapsed().as_secs_f64())
     }
 
     /// Messages a second, over so many dialogs.
@@ -72,4 +108,11 @@ impl Naive {
         }
         Ok(count as f64 / begun.elapsed().as_secs_f64())
     }
+}
+
+/// Ids of dialogs are random, so keys lie anywhere.
+fn scattered(dialog: u128) -> u128 {
+    dialog
+        .wrapping_add(1)
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
 }

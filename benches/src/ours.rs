@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use actor_core::{NodeBuilder, prelude::*};
+use actor_store::FoldProgress;
 
 use crate::no_disk::NoDisk;
 
@@ -42,6 +43,13 @@ pub(crate) struct Receipt {
 impl Account {
     #[handler]
     pub(crate) fn post(&mut self, cents: u64, memo: [u8; MEMO_BYTES]) -> Receipt {
+        self.enter(cents, memo)
+    }
+}
+
+impl Account {
+    /// The work of a message, the same for every contender that runs Rust.
+    pub(crate) fn enter(&mut self, cents: u64, memo: [u8; MEMO_BYTES]) -> Receipt {
         self.cents = self.cents.wrapping_add(cents);
         self.postings += 1;
         let at = (self.postings as usize * MEMO_BYTES) % (self.memos.len() - MEMO_BYTES);
@@ -66,9 +74,21 @@ pub(crate) fn node_without_disk() -> Result<Arc<Node>, String> {
     node.map(Arc::new).map_err(|why| why.to_string())
 }
 
-fn start(builder: NodeBuilder) -> Result<Arc<Node>, String> {
+/// Starts a node that serves it.
+pub(crate) fn start(builder: NodeBuilder) -> Result<Arc<Node>, String> {
     let node = builder.serve::<Account>().start();
     node.map(Arc::new).map_err(|why| why.to_string())
+}
+
+/// Folds everything that is committed, so that what follows does not pay for it.
+pub(crate) fn fold_all(node: &Node) -> Result<(), String> {
+    while node
+        .store()
+        .fold_step(true)
+        .map_err(|why| why.to_string())?
+        != FoldProgress::Idle
+    {}
+    Ok(())
 }
 
 /// The runtime in which callers wait. The node brings threads of its own.

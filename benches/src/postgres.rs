@@ -1,6 +1,10 @@
 //! An inbox and an outbox in PostgreSQL: what people use today. Runs if `PG_URL` names a server.
 
-use std::{cell::Cell, time::Instant};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicBool, AtomicI64, Ordering},
+    time::Instant,
+};
 
 use tokio::{runtime::Runtime, task::LocalSet};
 use tokio_postgres::{Client, NoTls, Statement};
@@ -8,6 +12,7 @@ use tokio_postgres::{Client, NoTls, Statement};
 use crate::{
     ours::{ANSWER_BYTES, MEMO_BYTES, STATE_BYTES},
     rounds::percentile,
+    scheduling,
 };
 
 const TABLES: &str = "
@@ -29,8 +34,13 @@ const CTE: &str = "
 pub(crate) struct Postgres<'a> {
     runtime: &'a Runtime,
     lines: Vec<Line>,
-    next: Cell<i64>,
 }
+
+/// Are the tables made?
+static MADE: AtomicBool = AtomicBool::new(false);
+/// The next message's number. All connections write into one set of tables, and a number that was used before would be
+/// a duplicate, which costs nothing.
+static NEXT: AtomicI64 = AtomicI64::new(1);
 
 struct Line {
     client: Client,
@@ -100,7 +110,10 @@ impl<'a> Postgres<'a> {
         let opened = runtime.block_on(async {
             let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
             tokio::spawn(connection);
-            client.batch_execute(TABLES).await?;
+            // Other connections of this run may have prepared their statements: the tables are made once.
+            if !MADE.swap(true, Ordering::Relaxed) {
+                client.batch_execute(TABLES).await?;
+            }
             let synchronous = client.query_one("SHOW synchronous_commit", &[]).await?;
             let fsync = client.query_one("SHOW fsync", &[]).await?;
             let settings: (String, String) = (synchronous.get(0), fsync.get(0));
@@ -116,35 +129,44 @@ impl<'a> Postgres<'a> {
                 "PostgreSQL says synchronous_commit, fsync = {settings:?}; both on were asked for"
             ));
         }
-        Ok(Self {
-            runtime,
-            lines,
-            next: Cell::new(0),
-        })
+        Ok(Self { runtime, lines })
     }
 
-    fn seq(&self) -> i64 {
-        self.next.set(self.next.get() + 1);
-        self.next.get()
+    /// Its server's version, and how its backends are scheduled.
+    pub(crate) fn describe(&self) -> Result<(String, String), String> {
+        let line = &self.lines[0].client;
+        let asked = self.runtime.block_on(async {
+            let version = line.query_one("SHOW server_version", &[]).await?;
+            let pid = line.query_one("SELECT pg_backend_pid()", &[]).await?;
+            Ok::<(String, i32), tokio_postgres::Error>((version.get(0), pid.get(0)))
+        });
+        let (version, pid) = asked.map_err(|cause| cause.to_string())?;
+        let who = format!("PostgreSQL {version}, backends; fsync and synchronous_commit on");
+        Ok((who, scheduling::of_process(pid)))
     }
 
-    /// Median microseconds of a message as one statement.
-    pub(crate) fn p50_cte(&self, count: usize) -> Result<f64, String> {
-        self.p50(count, true)
+    /// Every message that was said so far left its answer, once.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let line = &self.lines[0].client;
+        let count = "SELECT count(*) FROM bench_outbox";
+        let count = self.runtime.block_on(line.query_one(count, &[]));
+        let count: i64 = count.map_err(|cause| cause.to_string())?.get(0);
+        let said = NEXT.load(Ordering::Relaxed) - 1;
+        if count == said {
+            Ok(())
+        } else {
+            Err(format!("{said} messages left {count} answers"))
+        }
     }
 
-    /// The same as a transaction of several statements.
-    pub(crate) fn p50_statements(&self, count: usize) -> Result<f64, String> {
-        self.p50(count, false)
-    }
-
-    fn p50(&self, count: usize, cte: bool) -> Result<f64, String> {
+    /// p50 and p99 of a message in microseconds: as one statement, or as a transaction of several.
+    pub(crate) fn latencies(&self, count: usize, cte: bool) -> Result<Vec<f64>, String> {
         let line = &self.lines[0];
         let mut latencies = Vec::with_capacity(count);
         self.runtime
             .block_on(async {
                 for _ in 0..count {
-                    let seq = self.seq();
+                    let seq = NEXT.fetch_add(1, Ordering::Relaxed);
                     let begun = Instant::now();
                     if cte {
                         line.cte(1, seq).await?;
@@ -156,7 +178,10 @@ impl<'a> Postgres<'a> {
                 Ok::<_, tokio_postgres::Error>(())
             })
             .map_err(|cause| cause.to_string())?;
-        Ok(percentile(&mut latencies, 0.5))
+        Ok(vec![
+            percentile(&mut latencies, 0.5),
+            percentile(&mut latencies, 0.99),
+        ])
     }
 
     /// Messages a second over so many dialogs, spread over the connections; `ahead` are on their way on each at a time.
@@ -169,20 +194,22 @@ impl<'a> Postgres<'a> {
     ) -> Result<f64, String> {
         let begun = Instant::now();
         let local = LocalSet::new();
-        let each = count / (self.lines.len() * ahead);
+        let taken = Cell::new(0);
+        let taken = &taken;
         self.runtime
             .block_on(local.run_until(async {
                 // A task borrows nothing: hence the joined futures instead of spawned ones.
                 let work = (0..self.lines.len() * ahead).map(|worker| {
                     let line = &self.lines[worker % self.lines.len()];
                     async move {
-                        for n in 0..each {
-                            let dialog = (worker + n * self.lines.len() * ahead) % dialogs;
-                            let seq = self.seq();
+                        while taken.get() < count {
+                            let dialog = (taken.get() % dialogs) as i64;
+                            taken.set(taken.get() + 1);
+                            let seq = NEXT.fetch_add(1, Ordering::Relaxed);
                             if cte {
-                                line.cte(dialog as i64, seq).await?;
+                                line.cte(dialog, seq).await?;
                             } else {
-                                line.statements(dialog as i64, seq).await?;
+                                line.statements(dialog, seq).await?;
                             }
                         }
                         Ok::<_, tokio_postgres::Error>(())
@@ -191,7 +218,6 @@ impl<'a> Postgres<'a> {
                 futures_util::future::try_join_all(work).await
             }))
             .map_err(|cause| cause.to_string())?;
-        let done = each * self.lines.len() * ahead;
-        Ok(done as f64 / begun.elapsed().as_secs_f64())
+        Ok(count as f64 / begun.elapsed().as_secs_f64())
     }
 }

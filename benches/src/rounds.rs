@@ -1,16 +1,27 @@
 //! Interleaved rounds: every contender once, then every contender again, so that a slow minute of the machine is
 //! everybody's.
 
-/// One who does the work of a workload, and a figure of each round.
+use std::fmt::Write;
+
+/// One who does the work of a workload. Each round gives one value for each column.
 pub(crate) struct Contender<'a> {
-    pub(crate) name: String,
-    pub(crate) round: Box<dyn FnMut() -> Result<f64, String> + 'a>,
+    name: String,
+    round: Box<dyn FnMut() -> Result<Vec<f64>, String> + 'a>,
 }
 
 impl<'a> Contender<'a> {
+    /// One whose rounds give one value.
     pub(crate) fn new(
         name: impl Into<String>,
-        round: impl FnMut() -> Result<f64, String> + 'a,
+        mut round: impl FnMut() -> Result<f64, String> + 'a,
+    ) -> Self {
+        Self::columns(name, move || Ok(vec![round()?]))
+    }
+
+    /// One whose rounds give several, such as percentiles.
+    pub(crate) fn columns(
+        name: impl Into<String>,
+        round: impl FnMut() -> Result<Vec<f64>, String> + 'a,
     ) -> Self {
         Self {
             name: name.into(),
@@ -19,35 +30,118 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// What a contender's rounds came to.
+/// One column of a contender's rounds, or why there is none.
 #[derive(Debug, Clone)]
 pub(crate) struct Figures {
     pub(crate) name: String,
     pub(crate) rounds: Vec<f64>,
+    pub(crate) failed: Option<String>,
 }
 
-/// Runs everybody `rounds` times, after one round that does not count.
-pub(crate) fn interleave(
-    rounds: usize,
-    contenders: &mut [Contender<'_>],
-) -> Result<Vec<Figures>, String> {
-    let mut figures: Vec<Figures> = contenders
-        .iter()
-        .map(|contender| Figures {
-            name: contender.name.clone(),
-            rounds: Vec::new(),
-        })
-        .collect();
-    for round in 0..=rounds {
-        for (contender, figures) in contenders.iter_mut().zip(&mut figures) {
-            let figure = (contender.round)().map_err(|why| format!("{}: {why}", contender.name))?;
-            if round > 0 {
-                figures.rounds.push(figure);
-            }
-            eprintln!("  round {round}: {:<44} {figure:>14.1}", contender.name);
+impl Figures {
+    /// The same of somebody by another name.
+    pub(crate) fn called(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+}
+
+/// What a contender's rounds came to.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    name: String,
+    rounds: Vec<Vec<f64>>,
+    failed: Option<String>,
+}
+
+impl Outcome {
+    /// One column of every round.
+    pub(crate) fn column(&self, column: usize) -> Figures {
+        let value = |round: &Vec<f64>| round.get(column).copied();
+        Figures {
+            name: self.name.clone(),
+            rounds: self.rounds.iter().filter_map(value).collect(),
+            failed: self.failed.clone(),
         }
     }
-    Ok(figures)
+
+    /// The only column.
+    pub(crate) fn figures(&self) -> Figures {
+        self.column(0)
+    }
+}
+
+/// One column of everybody.
+pub(crate) fn column(outcomes: &[Outcome], column: usize) -> Vec<Figures> {
+    outcomes
+        .iter()
+        .map(|outcome| outcome.column(column))
+        .collect()
+}
+
+/// Runs everybody `rounds` times, after one round that does not count. One who fails drops out and holds up nobody.
+pub(crate) fn interleave(rounds: usize, contenders: &mut [Contender<'_>]) -> Vec<Outcome> {
+    interleave_after(1, rounds, contenders)
+}
+
+/// The same, where the work itself has been warmed up already.
+pub(crate) fn interleave_after(
+    warm_up: usize,
+    rounds: usize,
+    contenders: &mut [Contender<'_>],
+) -> Vec<Outcome> {
+    let mut outcomes: Vec<Outcome> = contenders
+        .iter()
+        .map(|contender| Outcome {
+            name: contender.name.clone(),
+            rounds: Vec::new(),
+            failed: None,
+        })
+        .collect();
+    for round in 0..warm_up + rounds {
+        for (contender, outcome) in contenders.iter_mut().zip(&mut outcomes) {
+            if outcome.failed.is_some() {
+                continue;
+            }
+            let mut shown = String::new();
+            match (contender.round)() {
+                Ok(values) => {
+                    for value in &values {
+                        // A string takes everything.
+                        let _ = write!(shown, "{value:>14.1}");
+                    }
+                    if round >= warm_up {
+                        outcome.rounds.push(values);
+                    }
+                }
+                Err(why) => {
+                    shown = format!(" failed: {why}");
+                    outcome.failed = Some(why);
+                }
+            }
+            let number = if round < warm_up {
+                "warm-up".to_owned()
+            } else {
+                format!("round {}", round - warm_up + 1)
+            };
+            eprintln!("  {number}: {:<56}{shown}", contender.name);
+        }
+    }
+    outcomes
+}
+
+/// The contender with the best median.
+pub(crate) fn best(figures: &[Figures], is_better: fn(&f64, &f64) -> bool) -> Option<&Figures> {
+    figures
+        .iter()
+        .filter(|figures| figures.failed.is_none() && !figures.rounds.is_empty())
+        .reduce(|best, next| {
+            if is_better(&median(&next.rounds), &median(&best.rounds)) {
+                next
+            } else {
+                best
+            }
+        })
 }
 
 /// The middle one.

@@ -63,15 +63,37 @@ impl Sqlite {
         transaction.commit()
     }
 
-    /// Median microseconds of a message.
-    pub(crate) fn p50(&mut self, count: usize) -> Result<f64, String> {
+    /// The version of the library.
+    pub(crate) fn version() -> &'static str {
+        rusqlite::version()
+    }
+
+    /// Every message left its answer, once.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let count = "SELECT count(*) FROM outbox";
+        let count: i64 = self
+            .connection
+            .query_row(count, [], |row| row.get(0))
+            .map_err(|cause| cause.to_string())?;
+        if count == self.next {
+            Ok(())
+        } else {
+            Err(format!("{} messages left {count} answers", self.next))
+        }
+    }
+
+    /// p50 and p99 of a message in microseconds.
+    pub(crate) fn latencies(&mut self, count: usize) -> Result<Vec<f64>, String> {
         let mut latencies = Vec::with_capacity(count);
         for _ in 0..count {
             let begun = Instant::now();
             self.post(1).map_err(|cause| cause.to_string())?;
             latencies.push(begun.elapsed().as_secs_f64() * 1e6);
         }
-        Ok(percentile(&mut latencies, 0.5))
+        Ok(vec![
+            percentile(&mut latencies, 0.5),
+            percentile(&mut latencies, 0.99),
+        ])
     }
 
     /// Messages a second, over so many dialogs.

@@ -5,13 +5,39 @@ use std::time::Instant;
 use crate::{
     args::Args,
     disk_floor::Floor,
+    durable_functions::Functions,
     naive_redb::Naive,
     ours::{self, Account, MEMO_BYTES},
     postgres::Postgres,
-    rounds::{Contender, interleave, percentile},
+    rounds::{Contender, best, column, interleave, percentile},
+    scheduling,
     sqlite::Sqlite,
-    table::{Goal, Table},
+    table::{Goal, Table, Wanted},
 };
+
+pub(crate) const GOALS: &[Wanted] = &[
+    (
+        "W1 p50 against the floor (4 KiB into a preallocated file + fdatasync)",
+        Goal::AtMost {
+            reach: 2.0,
+            stretch: 1.6,
+        },
+    ),
+    (
+        "W1 p50 against the best PostgreSQL variant (one CTE, loopback)",
+        Goal::AtMost {
+            reach: 1.0,
+            stretch: 0.7,
+        },
+    ),
+    ("W1 p50 of duroxide", Goal::Reported),
+];
+
+/// Of the contenders, in their order.
+const FLOOR: usize = 0;
+const OURS: usize = 1;
+const FUNCTIONS: usize = 4;
+const POSTGRES: usize = 5;
 
 pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
     let count = args.scaled(2000).max(200);
@@ -23,14 +49,18 @@ pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
     let account = node.open_as::<Account>("w1");
     let mut naive = Naive::new(scratch.path())?;
     let mut sqlite = Sqlite::new(scratch.path())?;
+    let mut functions = Functions::new(scratch.path());
     let postgres = Postgres::from_env(&runtime, 1);
+    if let Ok(postgres) = &postgres {
+        let (who, how) = postgres.describe()?;
+        table.scheduled(&who, &how);
+    }
 
-    let mut p99 = Vec::new();
     let mut contenders = vec![
-        Contender::new("floor: 4 KiB into a preallocated file, fdatasync", || {
-            floor.p50(4096, count)
+        Contender::columns("floor: 4 KiB into a preallocated file, fdatasync", || {
+            floor.percentiles(4096, count)
         }),
-        Contender::new("durable dialogs", || {
+        Contender::columns("durable dialogs", || {
             let mut latencies = Vec::with_capacity(count);
             runtime.block_on(async {
                 for n in 0..count {
@@ -41,69 +71,48 @@ pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
                 }
                 Ok::<_, String>(())
             })?;
-            p99.push(percentile(&mut latencies, 0.99));
-            Ok(percentile(&mut latencies, 0.5))
+            ours::fold_all(&node)?;
+            Ok(vec![
+                percentile(&mut latencies, 0.5),
+                percentile(&mut latencies, 0.99),
+            ])
         }),
-        Contender::new("redb, a transaction for each message", || naive.p50(count)),
-        Contender::new("SQLite, WAL, FULL", || sqlite.p50(count)),
+        Contender::columns("redb, a transaction for each message", || {
+            naive.latencies(count)
+        }),
+        Contender::columns("SQLite, WAL, FULL", || sqlite.latencies(count)),
+        Contender::columns("duroxide", || functions.latencies(30)),
     ];
     if let Ok(postgres) = &postgres {
-        contenders.push(Contender::new("PostgreSQL, one CTE", || {
-            postgres.p50_cte(count)
+        contenders.push(Contender::columns("PostgreSQL, one CTE", || {
+            postgres.latencies(count, true)
         }));
-        contenders.push(Contender::new("PostgreSQL, statements", || {
-            postgres.p50_statements(count)
+        contenders.push(Contender::columns("PostgreSQL, statements", || {
+            postgres.latencies(count, false)
         }));
     }
-    let figures = interleave(args.rounds, &mut contenders)?;
+    let outcomes = interleave(args.rounds, &mut contenders);
     drop(contenders);
-    table.figures("W1 p50", "us", &figures);
-    table.figures(
-        "W1 p99",
-        "us",
-        &[crate::rounds::Figures {
-            name: "durable dialogs".into(),
-            rounds: p99.split_off(1),
-        }],
-    );
-    table.ratio(
-        "W1 p50 against the floor",
-        &figures[1],
-        &figures[0],
-        Goal::AtMost {
-            reach: 2.0,
-            stretch: 1.6,
-        },
-    );
-    let goal = "W1 p50 against the best PostgreSQL variant";
-    match postgres {
-        Ok(_) => table.ratio(
-            goal,
-            &figures[1],
-            best(&figures[4..], f64::lt),
-            Goal::AtMost {
-                reach: 1.0,
-                stretch: 0.7,
-            },
-        ),
-        Err(why) => table.not_run(goal, &why),
+    for (threads, how) in scheduling::of_threads(&["gate", "shard", "fold"]) {
+        table.scheduled(&format!("durable dialogs, threads {threads}"), &how);
     }
+    table.check("SQLite in W1", sqlite.check());
+    table.note(format!(
+        "SQLite {}: journal_mode reads back `wal` and synchronous 2, FULL. A commit is one sync of the WAL, and its inbox, state and outbox rows are in it; the WAL is written from its beginning again after a checkpoint, so it mostly costs what the floor costs",
+        Sqlite::version()
+    ));
+    table.note(Functions::describe());
+    let p50 = column(&outcomes, 0);
+    table.figures("W1 p50", "us", &p50);
+    table.figures("W1 p99", "us", &column(&outcomes, 1));
+    table.ratio(GOALS[0], &p50[OURS], p50.get(FLOOR));
+    match postgres {
+        Ok(postgres) => {
+            table.check("PostgreSQL in W1", postgres.check());
+            table.ratio(GOALS[1], &p50[OURS], best(&p50[POSTGRES..], f64::lt));
+        }
+        Err(why) => table.missing(GOALS[1], &why),
+    }
+    table.goal(GOALS[2], "us", &p50[FUNCTIONS]);
     Ok(())
-}
-
-/// The contender with the best median.
-pub(crate) fn best(
-    figures: &[crate::rounds::Figures],
-    is_better: fn(&f64, &f64) -> bool,
-) -> &crate::rounds::Figures {
-    figures
-        .iter()
-        .reduce(|best, next| {
-            let (a, b) = (
-                crate::rounds::median(&next.rounds),
-                crate::rounds::median(&best.rounds),
-            );
-            if is_better(&a, &b) { next } else { best }
-        })
-        .expect("there is at least one contender")
 }

@@ -123,6 +123,12 @@ impl Node {
         self.shared.counters.read()
     }
 
+    /// The node's store, for benchmarks that look at its counters and fold it.
+    #[doc(hidden)]
+    pub fn store(&self) -> &actor_store::Store {
+        &self.shared.store
+    }
+
     /// The durable sides of dialogs in this node's store, ended ones while they are remembered.
     pub fn dialogs(&self) -> Result<Vec<DialogInfo>, StoreFault> {
         listing::list(&self.shared)

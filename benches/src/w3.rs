@@ -1,0 +1,225 @@
+//! W3: messages that fall uniformly over many existing dialogs.
+//!
+//! Open loop: messages arrive when they arrive, whether or not earlier ones are answered, and the latency of each counts
+//! from the moment at which it was due to arrive. Then as fast as it goes.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use actor_core::Node;
+
+use crate::{
+    args::Args,
+    naive_redb::Naive,
+    ours, prepared,
+    prepared::{Prepared, Uniform},
+    rounds::{Contender, column, interleave, interleave_after, percentile},
+    table::{Goal, Table, Wanted},
+};
+
+pub(crate) const GOALS: &[Wanted] = &[
+    (
+        "W3 at 20k/s: p99.9",
+        Goal::AtMost {
+            reach: 20.0,
+            stretch: 3.0,
+        },
+    ),
+    (
+        "W3 saturated against naive redb",
+        Goal::AtLeast {
+            reach: 8.0,
+            stretch: 25.0,
+        },
+    ),
+];
+
+/// Messages a second.
+const OFFERED: [u64; 3] = [5_000, 20_000, 50_000];
+/// When the messages of so many seconds wait, more arrive than are answered, and nothing more is offered: what waits is
+/// answered, and its latencies count. It would only have become worse.
+const BEHIND_AT_MOST_S: u64 = 1;
+/// Messages under way at a time where it goes as fast as it can.
+const SATURATING: usize = 2_000;
+/// How exactly a message is offered in time. Sleeping for less wakes no earlier.
+const TICK: Duration = Duration::from_micros(100);
+
+/// Dialogs that exist.
+pub(crate) fn dialogs(args: &Args) -> u64 {
+    if args.quick { 250_000 } else { 1_000_000 }
+}
+
+pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result<(), String> {
+    let dialogs = dialogs(args);
+    let time = Duration::from_secs(if args.quick { 2 } else { 10 });
+    let scratch = args.scratch()?;
+    let node = ours::start(prepared::builder(&prepared.store(dialogs)?))?;
+    let mut naive = Naive::new(scratch.path())?;
+    naive.fill(dialogs.into())?;
+
+    // This thread offers; messages are said and answers heard on a runtime as an application has it on two cores.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|cause| format!("no runtime: {cause}"))?;
+    for offered in OFFERED {
+        let before = node.store().stats();
+        let mut order = Uniform::over(dialogs, offered);
+        let loops = &mut [Contender::columns(
+            format!("durable dialogs, {offered}/s offered"),
+            || {
+                let ran = open_loop(&runtime, &node, &mut order, offered, time)?;
+                // The next round begins on a clean slate.
+                ours::fold_all(&node)?;
+                Ok(ran)
+            },
+        )];
+        // The slowest rate warms up for all.
+        let warm_up = usize::from(offered == OFFERED[0]);
+        let outcomes = interleave_after(warm_up, args.rounds, loops);
+        let name = "durable dialogs";
+        for (column, what) in ["p50", "p99", "p99.9", "largest"].iter().enumerate() {
+            let what = format!("W3 {offered}/s offered over {dialogs} dialogs, {what}");
+            table.figures(&what, "ms", &[outcomes[0].column(column).called(name)]);
+        }
+        let answered = outcomes[0].column(4).called(name);
+        let what = format!("W3 {offered}/s offered, answered while it was");
+        table.figures(&what, "msgs/s", &[answered]);
+        let after = node.store().stats();
+        let folds = after.folds - before.folds;
+        let chunks = after.fold_chunks - before.fold_chunks;
+        let rounds = args.rounds + warm_up;
+        table.note(format!(
+            "W3 at {offered}/s: {folds} folds in {chunks} chunks while {rounds} rounds of {} s ran",
+            time.as_secs()
+        ));
+        if offered == 20_000 {
+            table.goal(GOALS[0], "ms", &outcomes[0].column(2));
+        }
+    }
+    drop(runtime);
+    saturated(args, dialogs, &node, &mut naive, table)
+}
+
+/// Everybody as fast as they can.
+fn saturated(
+    args: &Args,
+    dialogs: u64,
+    node: &Arc<Node>,
+    naive: &mut Naive,
+    table: &mut Table,
+) -> Result<(), String> {
+    let messages = args.scaled(200_000);
+    let runtime = ours::runtime()?;
+    let mut order = Uniform::over(dialogs, 1);
+    let mut theirs = Uniform::over(dialogs, 2);
+    let outcomes = interleave(
+        args.rounds,
+        &mut [
+            Contender::new("durable dialogs, 2,000 messages under way", || {
+                let rate = saturate(&runtime, node, &mut order, messages)?;
+                ours::fold_all(node)?;
+                Ok(rate)
+            }),
+            Contender::new("redb, a transaction for each message", || {
+                naive.rate_over(theirs.by_ref().take((messages / 50).max(1000)))
+            }),
+        ],
+    );
+    let figures = column(&outcomes, 0);
+    let what = format!("W3 saturated over {dialogs} dialogs");
+    table.figures(&what, "msgs/s", &figures);
+    table.ratio(GOALS[1], &figures[0], figures.get(1));
+    Ok(())
+}
+
+/// Messages a second, with many under way at a time.
+pub(crate) fn saturate(
+    runtime: &tokio::runtime::Runtime,
+    node: &Arc<Node>,
+    order: &mut Uniform,
+    messages: usize,
+) -> Result<f64, String> {
+    let begun = Instant::now();
+    runtime.block_on(async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..SATURATING {
+            let mine: Vec<u64> = order.by_ref().take(messages / SATURATING).collect();
+            let node = Arc::clone(node);
+            tasks.spawn(async move {
+                for dialog in mine {
+                    prepared::post(&node, dialog).await?;
+                }
+                Ok::<_, String>(())
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.map_err(|cause| cause.to_string())??;
+        }
+        Ok::<_, String>(())
+    })?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let done = messages / SATURATING * SATURATING;
+    Ok(done as f64 / seconds)
+}
+
+/// p50, p99, p99.9 and the largest latency in milliseconds, and messages answered a second.
+fn open_loop(
+    runtime: &tokio::runtime::Runtime,
+    node: &Arc<Node>,
+    order: &mut Uniform,
+    offered: u64,
+    time: Duration,
+) -> Result<Vec<f64>, String> {
+    let due: u64 = offered * time.as_secs();
+    let micros: Arc<Vec<AtomicU32>> = Arc::new((0..due).map(|_| AtomicU32::new(0)).collect());
+    let answered = Arc::new(AtomicU64::new(0));
+    let failed = Arc::new(AtomicU64::new(0));
+    let begun = Instant::now();
+    let mut said = 0;
+    let most = BEHIND_AT_MOST_S * offered;
+    while said < due && said - answered.load(Ordering::Relaxed) < most {
+        let now = begun.elapsed();
+        let arrived = (now.as_nanos() * u128::from(offered) / 1_000_000_000) as u64 + 1;
+        for message in said..arrived.min(due) {
+            let at = begun + Duration::from_nanos(message * 1_000_000_000 / offered);
+            let dialog = order.next().unwrap_or_default();
+            let node = Arc::clone(node);
+            let (micros, answered) = (Arc::clone(&micros), Arc::clone(&answered));
+            let failed = Arc::clone(&failed);
+            runtime.spawn(async move {
+                if prepared::post(&node, dialog).await.is_err() {
+                    failed.fetch_add(1, Ordering::Relaxed);
+                }
+                let waited = at.elapsed().as_micros().clamp(1, u32::MAX.into());
+                micros[message as usize].store(waited as u32, Ordering::Relaxed);
+                answered.fetch_add(1, Ordering::Relaxed);
+            });
+        }
+        said = arrived.min(due).max(said);
+        std::thread::sleep(TICK);
+    }
+    let in_time = answered.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
+    while answered.load(Ordering::Relaxed) < said {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    if failed.load(Ordering::Relaxed) > 0 {
+        return Err(format!(
+            "{} messages failed",
+            failed.load(Ordering::Relaxed)
+        ));
+    }
+    let waited = micros.iter().map(|micros| micros.load(Ordering::Relaxed));
+    let mut millis: Vec<f64> = waited
+        .filter(|micros| *micros > 0)
+        .map(|micros| f64::from(micros) / 1e3)
+        .collect();
+    let mut at = |part| percentile(&mut millis, part);
+    Ok(vec![at(0.5), at(0.99), at(0.999), at(1.0), in_time])
+}
