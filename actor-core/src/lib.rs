@@ -785,8 +785,8 @@
 //! restore it as a whole. A [`View`] that is still held keeps the store open after [`Node::shutdown`]; drop it before the same process
 //! starts the node again. A client does not; it hears [`CallError::Stopped`]. A store that another version of the program
 //! wrote, or that is damaged, is refused with one sentence and the way out ([`OpenError`]); it is never repaired by
-//! throwing something away. A start reads the whole store to know that; for a large one,
-//! [`NodeBuilder::verify_on_open`] says otherwise.
+//! throwing something away. Damage that a start cannot see without reading the whole store is looked for while the node
+//! works, and stops it; [`NodeBuilder::verify`] says otherwise.
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 #[doc(hidden)]
@@ -803,7 +803,7 @@ pub mod world;
 pub use actor_macros::dialog;
 #[cfg(feature = "test-util")]
 pub use actor_macros::dialog_test;
-pub use actor_store::{OpenError, StoreFault, keys::TableKey};
+pub use actor_store::{JournalKind, OpenError, StoreFault, Verification, keys::TableKey};
 pub use dialog::{
     Answer, CallError, Contract, Cx, Dialog, DialogRef, Durable, EventInfo, Events, Fingerprint,
     HandlerInfo, HandlerKind, Handshake, HasEvents, Kept, Knowledge, Later, MessageOrder, Never,

@@ -18,6 +18,8 @@ pub(crate) struct Meter {
     pub(crate) bytes_written: AtomicU64,
     first_error: Mutex<Option<String>>,
     writing_failed: AtomicBool,
+    /// Bytes after which a sync follows that nobody asked for; 0 for never.
+    sync_every: AtomicU64,
     sealed: AtomicBool,
 }
 
@@ -25,6 +27,12 @@ impl Meter {
     /// Refuses every write from now on. A stopped store must not write, and redb would when it closes.
     pub(crate) fn seal(&self) {
         self.sealed.store(true, Ordering::SeqCst);
+    }
+
+    /// Syncs after every so many bytes from now on. The disk is then never busy for long with what waits for one sync, and
+    /// the sync of another file does not wait for all of it.
+    pub(crate) fn sync_every(&self, bytes: u64) {
+        self.sync_every.store(bytes, Ordering::Relaxed);
     }
 
     fn writable(&self) -> io::Result<()> {
@@ -62,11 +70,17 @@ impl Meter {
 pub(crate) struct Backend {
     inner: Box<dyn StorageBackend>,
     meter: Arc<Meter>,
+    /// Bytes written since the last sync.
+    unsynced: AtomicU64,
 }
 
 impl Backend {
     pub(crate) fn new(inner: Box<dyn StorageBackend>, meter: Arc<Meter>) -> Self {
-        Self { inner, meter }
+        Self {
+            inner,
+            meter,
+            unsynced: AtomicU64::new(0),
+        }
     }
 }
 
@@ -90,6 +104,7 @@ impl StorageBackend for Backend {
 
     fn sync_data(&self) -> io::Result<()> {
         self.meter.writable()?;
+        self.unsynced.store(0, Ordering::Relaxed);
         self.meter.syncs.fetch_add(1, Ordering::Relaxed);
         self.meter.note("syncing", true, self.inner.sync_data())
     }
@@ -99,7 +114,13 @@ impl StorageBackend for Backend {
         let len = data.len() as u64;
         self.meter.bytes_written.fetch_add(len, Ordering::Relaxed);
         self.meter
-            .note("writing", true, self.inner.write(offset, data))
+            .note("writing", true, self.inner.write(offset, data))?;
+        let unsynced = self.unsynced.fetch_add(len, Ordering::Relaxed) + len;
+        let every = self.meter.sync_every.load(Ordering::Relaxed);
+        if every > 0 && unsynced >= every {
+            self.sync_data()?;
+        }
+        Ok(())
     }
 
     fn close(&self) -> io::Result<()> {

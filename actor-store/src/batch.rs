@@ -3,45 +3,57 @@
 //! Owns the layout of a row: `crc32c | batch number | entries`, each entry `table | flags | key | value`
 //! with lengths before the bytes. Never orders or filters entries; the overlay has done that.
 
-use std::sync::Arc;
-
+use crate::key::Key;
+use crate::log_record;
 use crate::stored;
 use crate::table::{Table, Value};
 
+/// Bytes left free before a row, for whoever frames it: a journal that writes a record at once copies nothing.
+pub(crate) const ROOM_BYTES: usize = 24;
 const SUM_BYTES: usize = 4;
 const HEAD_BYTES: usize = SUM_BYTES + 8;
 /// Set in an entry's table byte when it deletes; a value follows otherwise.
 const DELETES: u8 = 0x80;
 
 /// Key and new value of one changed record.
-pub(crate) type Change = (Table, Arc<[u8]>, Option<Value>);
+pub(crate) type Change = (Table, Key, Option<Value>);
 
 /// All writes published between two cuts, ready to be committed as one.
 #[derive(Debug)]
 #[must_use = "a batch that is not committed stops the store at the next commit"]
 pub struct Batch {
     number: u64,
-    row: Vec<u8>,
+    /// [`ROOM_BYTES`] and the row.
+    framed: Vec<u8>,
+    row_bytes: usize,
     entries: usize,
     unsynced_bytes: u64,
 }
 
 impl Batch {
-    pub(crate) fn new(number: u64, changes: &[Change], unsynced_bytes: u64) -> Self {
+    /// `count` of changes, and the bytes of their keys and values.
+    pub(crate) fn new<'c>(
+        number: u64,
+        changes: impl IntoIterator<Item = &'c Change>,
+        count: usize,
+        unsynced_bytes: u64,
+    ) -> Self {
         // 16: table, flags and two lengths, with room for a deadline.
-        let size = HEAD_BYTES + unsynced_bytes as usize + 16 * changes.len();
-        let mut row = Vec::with_capacity(size);
-        row.extend_from_slice(&[0; SUM_BYTES]);
+        let size = ROOM_BYTES + HEAD_BYTES + unsynced_bytes as usize + 16 * count;
+        // Room behind it, too: a log fills its last block.
+        let mut row = Vec::with_capacity(size.next_multiple_of(log_record::BLOCK_BYTES));
+        row.extend_from_slice(&[0; ROOM_BYTES + SUM_BYTES]);
         row.extend_from_slice(&number.to_le_bytes());
         for (table, key, value) in changes {
-            put_entry(&mut row, *table, key, value.as_ref());
+            put_entry(&mut row, *table, key.as_slice(), value.as_ref());
         }
-        let sum = crc32c::crc32c(&row[SUM_BYTES..]);
-        row[..SUM_BYTES].copy_from_slice(&sum.to_le_bytes());
+        let sum = crc32c::crc32c(&row[ROOM_BYTES + SUM_BYTES..]);
+        row[ROOM_BYTES..ROOM_BYTES + SUM_BYTES].copy_from_slice(&sum.to_le_bytes());
         Self {
             number,
-            row,
-            entries: changes.len(),
+            row_bytes: row.len() - ROOM_BYTES,
+            framed: row,
+            entries: count,
             unsynced_bytes,
         }
     }
@@ -53,7 +65,7 @@ impl Batch {
 
     /// Bytes of the journal row.
     pub fn bytes(&self) -> usize {
-        if self.is_empty() { 0 } else { self.row.len() }
+        if self.is_empty() { 0 } else { self.row_bytes }
     }
 
     /// Records changed.
@@ -66,7 +78,12 @@ impl Batch {
     }
 
     pub(crate) fn row(&self) -> &[u8] {
-        &self.row
+        &self.framed[ROOM_BYTES..ROOM_BYTES + self.row_bytes]
+    }
+
+    /// The row with [`ROOM_BYTES`] before it, for whoever writes it to fill and to pad.
+    pub(crate) fn framed(&mut self) -> &mut Vec<u8> {
+        &mut self.framed
     }
 
     pub(crate) fn unsynced_bytes(&self) -> u64 {
@@ -74,13 +91,24 @@ impl Batch {
     }
 }
 
+/// Whether a row matches its checksum.
+pub(crate) fn is_whole(row: &[u8]) -> bool {
+    row.split_first_chunk::<SUM_BYTES>()
+        .is_some_and(|(sum, rest)| u32::from_le_bytes(*sum) == crc32c::crc32c(rest))
+}
+
+/// The number of a row's batch; `None` if the row is damaged.
+pub(crate) fn number(row: &[u8]) -> Option<u64> {
+    let number = row.get(SUM_BYTES..)?.first_chunk()?;
+    is_whole(row).then(|| u64::from_le_bytes(*number))
+}
+
 /// Number of a row's batch and its changes; `None` if the row is damaged.
 pub(crate) fn decode_row(row: &[u8]) -> Option<(u64, Vec<Change>)> {
-    let (sum, rest) = row.split_first_chunk::<SUM_BYTES>()?;
-    if u32::from_le_bytes(*sum) != crc32c::crc32c(rest) {
+    if !is_whole(row) {
         return None;
     }
-    let (number, mut rest) = rest.split_first_chunk()?;
+    let (number, mut rest) = row[SUM_BYTES..].split_first_chunk()?;
     let mut changes = Vec::new();
     while !rest.is_empty() {
         changes.push(take_entry(&mut rest)?);
@@ -159,15 +187,15 @@ mod tests {
             },
         };
         vec![
-            (Table::App, (*b"").into(), Some(Value::new(*b""))),
-            (Table::Inbox, vec![0; 300].into(), None),
-            (Table::Node, (*b"k").into(), Some(long)),
+            (Table::App, Key::from(&b""[..]), Some(Value::new(*b""))),
+            (Table::Inbox, Key::from(&[0; 300][..]), None),
+            (Table::Node, Key::from(&b"k"[..]), Some(long)),
         ]
     }
 
     #[test]
     fn a_row_comes_back_as_it_was_and_any_damage_is_noticed() {
-        let batch = Batch::new(42, &changes(), 0);
+        let batch = Batch::new(42, &changes(), 3, 0);
         assert_eq!(decode_row(batch.row()), Some((42, changes())));
         for at in (0..batch.row().len()).step_by(97).chain(0..64) {
             let mut bad = batch.row().to_vec();
@@ -181,9 +209,9 @@ mod tests {
     fn a_small_change_costs_four_bytes_besides_key_and_value() {
         let one = [(
             Table::Actors,
-            Arc::from(*b"key"),
+            Key::from(&b"key"[..]),
             Some(Value::new(*b"value")),
         )];
-        assert_eq!(Batch::new(1, &one, 8).bytes(), HEAD_BYTES + 4 + 8);
+        assert_eq!(Batch::new(1, &one, 1, 8).bytes(), HEAD_BYTES + 4 + 8);
     }
 }

@@ -167,6 +167,19 @@ impl View {
         })
     }
 
+    pub(crate) fn path(&self) -> &str {
+        self.boundary.path()
+    }
+
+    /// Reads one tree as it lies in the file.
+    pub(crate) fn with_tree<V: redb::Value + 'static, T>(
+        &self,
+        definition: TableDefinition<'static, Bytes, V>,
+        read: impl FnOnce(&ReadOnlyTable<Bytes, V>) -> Result<T, Trouble>,
+    ) -> Result<T, StoreFault> {
+        self.boundary.run(|| read(&self.open(definition)?))
+    }
+
     fn open<V: redb::Value + 'static>(
         &self,
         definition: TableDefinition<'static, Bytes, V>,

@@ -16,6 +16,11 @@ pub trait Disk: Send + Sync + fmt::Debug + 'static {
     /// Opens the file `name`, creating it empty if absent.
     fn open(&self, name: &str) -> io::Result<Box<dyn StorageBackend>>;
 
+    /// Whether there is a file `name` with anything in it. One that was absent should stay so, and need not.
+    fn holds(&self, name: &str) -> io::Result<bool> {
+        Ok(self.open(name)?.len()? > 0)
+    }
+
     /// Locks the whole store until the guard is dropped.
     fn lock(&self) -> Result<Box<dyn Any + Send + Sync>, LockError>;
 

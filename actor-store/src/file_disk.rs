@@ -72,6 +72,14 @@ impl Disk for FileDisk {
         Ok(Box::new(backend))
     }
 
+    fn holds(&self, name: &str) -> io::Result<bool> {
+        match fs::metadata(self.dir.join(name)) {
+            Ok(found) => Ok(found.len() > 0),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     fn lock(&self) -> Result<Box<dyn Any + Send + Sync>, LockError> {
         let failed = |path: &Path, cause| LockError::Io {
             path: path.display().to_string(),
@@ -119,7 +127,9 @@ impl Disk for FileDisk {
         for entry in fs::read_dir(&self.dir)? {
             let name = entry?.file_name();
             if let Some(name) = name.to_str()
-                && Path::new(name).extension().is_some_and(|e| e == "redb")
+                && Path::new(name)
+                    .extension()
+                    .is_some_and(|e| e == "redb" || e == "log")
             {
                 self.rewrite(name)?;
             }

@@ -14,10 +14,12 @@ use crate::dialogs::{BUSY, Bytes, DEADLINES, definition, write_header};
 use crate::fault::Trouble;
 use crate::header::{Header, Kind};
 use crate::index_rows::{IndexRow, busy_key, deadline_key};
+use crate::key::Key;
 use crate::options::Options;
 use crate::overlay::{Entry, Frozen};
 use crate::stored;
 use crate::table::{Index, Table};
+use crate::verify::{Tree, Verify};
 
 /// What a call of [`crate::Store::fold_step`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,13 +37,15 @@ pub enum FoldProgress {
 #[derive(Debug, Default)]
 pub(crate) struct FoldState {
     current: Option<Current>,
+    /// The search for damage goes on between chunks, under the same lock.
+    pub(crate) verify: Verify,
 }
 
 #[derive(Debug)]
 struct Current {
     frozen: Arc<Frozen>,
     // Everything up to here is in the tables.
-    done: Option<(Table, Arc<[u8]>)>,
+    done: Option<(Table, Key)>,
 }
 
 /// What one chunk wrote.
@@ -51,6 +55,8 @@ pub(crate) struct Chunk {
     pub(crate) healed: u64,
     /// Deadline rows whose record was folded: they are worth reporting again.
     pub(crate) refreshed: Vec<Vec<u8>>,
+    /// Rows added where the search for damage has been, less those taken away.
+    pub(crate) added_behind: i64,
     /// Set if this was the last chunk: the watermark it wrote.
     pub(crate) watermark: Option<u64>,
 }
@@ -81,27 +87,23 @@ impl FoldState {
             .map_or(Table::Node, |(table, _)| *table);
         'all: for table in Table::ALL.into_iter().filter(|table| *table >= first) {
             let from = match &current.done {
-                Some((done, key)) if *done == table => Bound::Excluded(Arc::clone(key)),
+                Some((done, key)) if *done == table => Bound::Excluded(key.as_slice()),
                 _ => Bound::Unbounded,
             };
-            for (key, entry) in current
-                .frozen
-                .generation
-                .rows(table)
-                .range((from, Bound::Unbounded))
-            {
+            let rows = current.frozen.generation.rows(table);
+            for (key, entry) in rows.range(from, Bound::Unbounded) {
                 if is_full {
                     is_last = false;
                     break 'all;
                 }
                 bytes += entry.value.as_ref().map_or(0, |value| value.bytes.len());
-                records.push((table, Arc::clone(key), entry.clone()));
+                records.push((table, key.clone(), entry.clone()));
                 is_full = records.len() >= options.fold_chunk.max(1)
                     || bytes >= Options::MAX_FOLD_CHUNK_BYTES;
             }
         }
         if let Some((table, key, _)) = records.last() {
-            current.done = Some((*table, Arc::clone(key)));
+            current.done = Some((*table, key.clone()));
         }
         Some(Part {
             records,
@@ -113,7 +115,7 @@ impl FoldState {
 /// Records of one chunk.
 #[derive(Debug)]
 pub(crate) struct Part {
-    records: Vec<(Table, Arc<[u8]>, Entry)>,
+    records: Vec<(Table, Key, Entry)>,
     watermark: Option<u64>,
 }
 
@@ -124,6 +126,7 @@ impl Part {
         txn: &WriteTransaction,
         forgotten: &[IndexRow],
         header: Header,
+        verify: &Verify,
     ) -> Result<Chunk, Trouble> {
         let mut chunk = Chunk {
             watermark: self.watermark,
@@ -133,6 +136,8 @@ impl Part {
         let mut indexes = Indexes {
             deadlines: txn.open_table(DEADLINES)?,
             busy: txn.open_table(BUSY)?,
+            verify,
+            added_behind: 0,
         };
         for of_one_table in self.records.chunk_by(|a, b| a.0 == b.0) {
             let Some((table, ..)) = of_one_table.first() else {
@@ -140,12 +145,20 @@ impl Part {
             };
             let mut rows = txn.open_table(definition(*table))?;
             for (table, key, entry) in of_one_table {
-                fold_record(&mut rows, &mut indexes, *table, key, entry, &mut chunk)?;
+                fold_record(
+                    &mut rows,
+                    &mut indexes,
+                    *table,
+                    key.as_slice(),
+                    entry,
+                    &mut chunk,
+                )?;
             }
         }
         for row in forgotten {
             indexes.forget(txn, row)?;
         }
+        chunk.added_behind = indexes.added_behind;
         if let Some(watermark) = self.watermark {
             let header = Header {
                 watermark,
@@ -173,6 +186,9 @@ fn fold_record(
             return Ok(());
         }
         let old = rows.remove(key)?;
+        if old.is_some() {
+            indexes.count(Tree::Of(table), key, -1);
+        }
         let old = old.map(|row| old_index(table, key, row.value(), chunk));
         return indexes.change(table, key, old.unwrap_or_default(), Index::default(), chunk);
     };
@@ -182,6 +198,9 @@ fn fold_record(
         !(entry.is_fresh && old.is_some()),
         "keys of `{table}` are used once: a rewritten one could come back after its deletion"
     );
+    if old.is_none() {
+        indexes.count(Tree::Of(table), key, 1);
+    }
     let old = old.map(|row| old_index(table, key, row.value(), chunk));
     indexes.change(table, key, old.unwrap_or_default(), value.index, chunk)
 }
@@ -211,9 +230,31 @@ impl Default for OldIndex {
 struct Indexes<'txn> {
     deadlines: RedbTable<'txn, Bytes, ()>,
     busy: RedbTable<'txn, Bytes, ()>,
+    verify: &'txn Verify,
+    added_behind: i64,
 }
 
 impl Indexes<'_> {
+    fn count(&mut self, tree: Tree, key: &[u8], added: i64) {
+        if self.verify.is_behind(tree, key) {
+            self.added_behind += added;
+        }
+    }
+
+    fn insert_deadline(&mut self, row: &[u8]) -> Result<(), Trouble> {
+        if self.deadlines.insert(row, ())?.is_none() {
+            self.count(Tree::Deadlines, row, 1);
+        }
+        Ok(())
+    }
+
+    fn remove_deadline(&mut self, row: &[u8]) -> Result<(), Trouble> {
+        if self.deadlines.remove(row)?.is_some() {
+            self.count(Tree::Deadlines, row, -1);
+        }
+        Ok(())
+    }
+
     fn change(
         &mut self,
         table: Table,
@@ -230,7 +271,7 @@ impl Indexes<'_> {
         if let Some(time) = old_deadline {
             let row = deadline_key(time, table, key);
             if new.deadline != Some(time) {
-                self.deadlines.remove(row.as_slice())?;
+                self.remove_deadline(&row)?;
             }
             chunk.refreshed.push(row);
         }
@@ -238,15 +279,17 @@ impl Indexes<'_> {
             && old_deadline != Some(time)
         {
             let row = deadline_key(time, table, key);
-            self.deadlines.insert(row.as_slice(), ())?;
+            self.insert_deadline(&row)?;
             chunk.refreshed.push(row);
         }
         if known.map(|index| index.busy) != Some(new.busy) {
             let row = busy_key(table, key);
             if new.busy {
-                self.busy.insert(row.as_slice(), ())?;
-            } else {
-                self.busy.remove(row.as_slice())?;
+                if self.busy.insert(row.as_slice(), ())?.is_none() {
+                    self.count(Tree::Busy, &row, 1);
+                }
+            } else if self.busy.remove(row.as_slice())?.is_some() {
+                self.count(Tree::Busy, &row, -1);
             }
         }
         Ok(())
@@ -261,7 +304,7 @@ impl Indexes<'_> {
             index.deadline
         });
         if deadline != Some(row.time) {
-            self.deadlines.remove(row.encode().as_slice())?;
+            self.remove_deadline(&row.encode())?;
         }
         Ok(())
     }

@@ -2,19 +2,34 @@
 //!
 //! Each takes bytes that anybody may have written, and gives them back as the reader understood them.
 
-use crate::batch::{self, Batch, Change};
+use std::sync::Arc;
+
+use crate::batch::{self, Batch};
 use crate::header::{Header, Kind};
+use crate::key::Key;
 use crate::stored;
 use crate::table::{Table, Value};
 
+/// Key and new value of one changed record.
+pub type Change = (Table, Arc<[u8]>, Option<Value>);
+
 /// The number and the changes of a journal row; `None` if it is damaged.
 pub fn journal_row(row: &[u8]) -> Option<(u64, Vec<Change>)> {
-    batch::decode_row(row)
+    let (number, changes) = batch::decode_row(row)?;
+    let changes = changes.into_iter();
+    let changes = changes.map(|(table, key, value)| (table, key.as_slice().into(), value));
+    Some((number, changes.collect()))
 }
 
 /// The journal row of these changes.
 pub fn encode_journal_row(number: u64, changes: &[Change]) -> Vec<u8> {
-    Batch::new(number, changes, 0).row().to_vec()
+    let changes: Vec<_> = changes
+        .iter()
+        .map(|(table, key, value)| (*table, Key::from(&**key), value.clone()))
+        .collect();
+    Batch::new(number, &changes, changes.len(), 0)
+        .row()
+        .to_vec()
 }
 
 /// The value in a row of a table; `None` if it is damaged or not of this key.

@@ -13,19 +13,22 @@ pub(crate) const HEADER_TABLE: &str = "header";
 pub(crate) const HEADER_KEY: &str = "store";
 
 const MAGIC_BYTES: usize = 8;
-const LENGTH: usize = MAGIC_BYTES + 4 + 16 + 8 + 8 + 4;
+pub(crate) const LENGTH: usize = MAGIC_BYTES + 4 + 16 + 8 + 8 + 4;
 
 /// Which of the two files a header belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
     Journal,
+    /// The journal as a plain file.
+    Log,
     Dialogs,
 }
 
 impl Kind {
-    const fn magic(self) -> [u8; MAGIC_BYTES] {
+    pub(crate) const fn magic(self) -> [u8; MAGIC_BYTES] {
         match self {
             Self::Journal => *b"DLGJRNL\n",
+            Self::Log => *b"DLGPLOG\n",
             Self::Dialogs => *b"DLGTABL\n",
         }
     }
@@ -33,6 +36,7 @@ impl Kind {
     pub(crate) const fn file(self) -> &'static str {
         match self {
             Self::Journal => "journal.redb",
+            Self::Log => "journal.log",
             Self::Dialogs => "dialogs.redb",
         }
     }

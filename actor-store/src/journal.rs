@@ -1,55 +1,38 @@
-//! `journal.redb`: one row per commit, in recycled row keys.
+//! The journal: every commit between the watermark and the last one, durable and in order.
 //!
-//! Owns the rows between the watermark and the last commit. A row whose batch is folded is not
-//! deleted; its key, a slot, is taken by a later commit, so trimming writes nothing and the file stays
-//! as large as the most rows that were ever outstanding. Never looks into a batch.
+//! Owns what both kinds of it have in common: what they answer, and what a start finds in them. Never looks into a
+//! batch.
 
-use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use redb::{Database, TableDefinition};
-
-use crate::batch::{self, Change};
-use crate::dialogs::write_header;
-use crate::fault::{Boundary, StoreFault, lock};
-use crate::header::{Header, Kind};
-
-const ROWS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
-
-#[derive(Debug, Default)]
-struct Slots {
-    /// Slots whose rows are folded, the next to be used last.
-    free: Vec<u64>,
-    /// Batch, slot and bytes of the rows not yet folded, oldest first.
-    taken: VecDeque<(u64, u64, u64)>,
-    count: u64,
-}
+use crate::batch::{Batch, Change};
+use crate::fault::{Boundary, StoreFault};
+use crate::header::Header;
+use crate::log::Log;
+use crate::options::Options;
+use crate::rows::Rows;
 
 /// The journal of an open store.
 #[derive(Debug)]
-pub(crate) struct Journal {
-    boundary: Boundary,
-    // `None` only while it is being dropped.
-    db: Option<Database>,
-    slots: Mutex<Slots>,
-    bytes: AtomicU64,
+pub(crate) enum Journal {
+    /// A row of a database for each commit.
+    Rows(Rows),
+    /// A record of a plain file for each commit.
+    Log(Log),
 }
 
 /// What the journal held at open.
 #[derive(Debug)]
 pub(crate) struct Tail {
     pub(crate) last: u64,
-    pub(crate) changes: Vec<Change>,
+    pub(crate) batches: Vec<Vec<Change>>,
 }
 
-/// Why the journal's rows do not continue the tables.
+/// Why the journal does not continue the tables.
 #[derive(Debug)]
 pub(crate) enum TailError {
     Fault(StoreFault),
-    /// A row is damaged, in words.
+    /// A commit is damaged, in words.
     Damaged(String),
-    /// Rows are missing, in words.
+    /// Commits are missing, in words.
     Gap(String),
 }
 
@@ -60,154 +43,67 @@ impl From<StoreFault> for TailError {
 }
 
 impl Journal {
-    pub(crate) fn new(boundary: Boundary, db: Database) -> Self {
-        Self {
-            boundary,
-            db: Some(db),
-            slots: Mutex::default(),
-            bytes: AtomicU64::new(0),
-        }
-    }
-
-    /// Reads all rows, keeps those after `watermark` and demands that none is missing.
+    /// Reads everything after `watermark` and demands that no commit is missing.
     pub(crate) fn recover(&self, watermark: u64) -> Result<Tail, TailError> {
-        let mut rows = self.read_rows()?;
-        rows.sort_unstable_by_key(|row| row.number);
-        let last = rows.last().map_or(0, |row| row.number);
-        if last < watermark {
-            return Err(TailError::Gap(format!(
-                "the tables contain batch {watermark}, the journal ends at batch {last}"
-            )));
+        match self {
+            Self::Rows(rows) => rows.recover(watermark),
+            Self::Log(log) => log.recover(watermark),
         }
-        let mut slots = lock(&self.slots);
-        let mut tail = Tail {
-            last,
-            changes: Vec::new(),
-        };
-        let mut expected = watermark + 1;
-        for row in rows {
-            slots.count = slots.count.max(row.slot + 1);
-            if row.number <= watermark {
-                slots.free.push(row.slot);
-                continue;
-            }
-            if row.number != expected {
-                return Err(TailError::Gap(format!(
-                    "the tables end at batch {watermark} and the journal lacks batch {expected}"
-                )));
-            }
-            expected += 1;
-            slots.taken.push_back((row.number, row.slot, row.bytes));
-            self.bytes.fetch_add(row.bytes, Ordering::Relaxed);
-            tail.changes.extend(row.changes);
-        }
-        Ok(tail)
     }
 
-    fn read_rows(&self) -> Result<Vec<Row>, TailError> {
-        let raw = self.boundary.run(|| {
-            let mut raw = Vec::new();
-            let txn = redb::ReadableDatabase::begin_read(self.db()?)?;
-            let table = match txn.open_table(ROWS) {
-                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(raw),
-                table => table?,
-            };
-            for row in redb::ReadableTable::iter(&table)? {
-                let (slot, row) = row?;
-                raw.push((slot.value(), row.value().to_vec()));
-            }
-            Ok(raw)
-        })?;
-        raw.into_iter()
-            .map(|(slot, row)| {
-                let (number, changes) = batch::decode_row(&row).ok_or_else(|| {
-                    TailError::Damaged(format!("row {slot} does not match its checksum"))
-                })?;
-                Ok(Row {
-                    number,
-                    slot,
-                    bytes: row.len() as u64,
-                    changes,
-                })
-            })
-            .collect()
-    }
-
-    /// Writes the header row in a transaction of its own.
+    /// Writes the header, durably.
     pub(crate) fn write_header(&self, header: &Header) -> Result<(), StoreFault> {
-        self.boundary.run(|| {
-            let txn = self.db()?.begin_write()?;
-            write_header(&txn, Kind::Journal, header)?;
-            txn.open_table(ROWS)?;
-            txn.commit()?;
-            Ok(())
-        })
-    }
-
-    /// One row, one transaction, one sync.
-    pub(crate) fn append(&self, number: u64, row: &[u8]) -> Result<(), StoreFault> {
-        let slot = {
-            let mut slots = lock(&self.slots);
-            slots.free.pop().unwrap_or_else(|| {
-                slots.count += 1;
-                slots.count - 1
-            })
-        };
-        self.boundary.run(|| {
-            let txn = self.db()?.begin_write()?;
-            txn.open_table(ROWS)?.insert(slot, row)?;
-            txn.commit()?;
-            Ok(())
-        })?;
-        let bytes = row.len() as u64;
-        lock(&self.slots).taken.push_back((number, slot, bytes));
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Frees the slots of all rows up to `watermark`, which is durable in the tables.
-    pub(crate) fn trim(&self, watermark: u64) {
-        let mut slots = lock(&self.slots);
-        while let Some(&(number, slot, bytes)) = slots.taken.front()
-            && number <= watermark
-        {
-            slots.taken.pop_front();
-            slots.free.push(slot);
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        match self {
+            Self::Rows(rows) => rows.write_header(header),
+            Self::Log(log) => log.write_header(header),
         }
     }
 
-    /// Bytes of the rows not yet folded.
-    pub(crate) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+    /// One commit, one sync.
+    pub(crate) fn append(&self, batch: &mut Batch) -> Result<(), StoreFault> {
+        match self {
+            Self::Rows(rows) => rows.append(batch),
+            Self::Log(log) => log.append(batch),
+        }
     }
 
-    /// Rows not yet folded, and slots there are.
+    /// The tables have everything up to `watermark`, durably: its place may be used again.
+    pub(crate) fn trim(&self, watermark: u64) {
+        match self {
+            Self::Rows(rows) => rows.trim(watermark),
+            Self::Log(log) => log.trim(watermark),
+        }
+    }
+
+    /// Bytes of the commits not yet folded.
+    pub(crate) fn bytes(&self) -> u64 {
+        match self {
+            Self::Rows(rows) => rows.bytes(),
+            Self::Log(log) => log.bytes(),
+        }
+    }
+
+    /// Whether folding is due for the journal's sake, however few records there are.
+    pub(crate) fn is_long(&self, options: &Options) -> bool {
+        let has_many_rows = match self {
+            Self::Rows(rows) => rows.has_many(),
+            Self::Log(_) => false,
+        };
+        has_many_rows || self.bytes() >= options.fold_journal_bytes
+    }
+
+    /// Commits not yet folded, and the places there are for commits: rows of the database, segments of the log.
     pub(crate) fn counts(&self) -> (u64, u64) {
-        let slots = lock(&self.slots);
-        (slots.taken.len() as u64, slots.count)
+        match self {
+            Self::Rows(rows) => rows.counts(),
+            Self::Log(log) => log.counts(),
+        }
     }
 
     pub(crate) fn boundary(&self) -> &Boundary {
-        &self.boundary
+        match self {
+            Self::Rows(rows) => rows.boundary(),
+            Self::Log(log) => log.boundary(),
+        }
     }
-
-    fn db(&self) -> Result<&Database, StoreFault> {
-        self.db.as_ref().ok_or(StoreFault::Stopped)
-    }
-}
-
-impl Drop for Journal {
-    fn drop(&mut self) {
-        let db = self.db.take();
-        self.boundary.release(db);
-    }
-}
-
-#[derive(Debug)]
-struct Row {
-    number: u64,
-    slot: u64,
-    bytes: u64,
-    changes: Vec<Change>,
 }

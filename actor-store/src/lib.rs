@@ -7,7 +7,7 @@
 //!
 //! [`Store::publish`] makes writes visible to every reader at once and queues them. [`Store::cut`]
 //! takes all that is queued as one [`Batch`], and [`Store::commit`] writes it as one row of
-//! `journal.redb` with one sync: from then on it survives everything but the loss of the disk.
+//! `journal.redb`, or one record of `journal.log` ([`JournalKind`]), with one sync: from then on it survives everything but the loss of the disk.
 //! [`Store::fold_step`] later moves committed values, in small durable transactions, into the tables
 //! of `dialogs.redb`, where the deadline and busy indexes are derived from them. A journal row whose
 //! batch is folded is simply overwritten by a later commit.
@@ -59,6 +59,9 @@ mod header;
 mod image;
 mod index_rows;
 mod journal;
+mod key;
+mod log;
+mod log_record;
 #[cfg(feature = "test-util")]
 mod memory_disk;
 #[cfg(feature = "test-util")]
@@ -72,12 +75,15 @@ mod overlay;
 mod pages;
 #[cfg(feature = "test-util")]
 mod recording;
+mod records;
+mod rows;
 mod slots;
 mod snapshot;
 mod store;
 mod stored;
 mod table;
 mod type_check;
+mod verify;
 mod witness;
 
 pub mod codec;
@@ -98,10 +104,11 @@ pub use index_rows::IndexRow;
 #[cfg(feature = "test-util")]
 pub use memory_disk::{Counts, Crash, MemoryDisk};
 pub use open_error::OpenError;
-pub use options::{Options, StoreStats};
+pub use options::{JournalKind, Options, StoreStats, Verification};
 #[cfg(feature = "test-util")]
 pub use recording::{Arrived, Deed, Event, Recording, Replay};
 pub use slots::{LastEnd, SLOT_BYTES, SlotBytes};
 pub use snapshot::Snapshot;
 pub use store::Store;
 pub use table::{Index, StoreId, Table, TypeKind, TypeRecord, Value, Write};
+pub use verify::VerifyProgress;

@@ -281,6 +281,14 @@ impl Disk for MemoryDisk {
         }))
     }
 
+    fn holds(&self, name: &str) -> io::Result<bool> {
+        let state = lock(&self.state);
+        Ok(state
+            .files
+            .get(name)
+            .is_some_and(|file| file.pages().len() > 0))
+    }
+
     fn lock(&self) -> Result<Box<dyn Any + Send + Sync>, LockError> {
         let mut state = lock(&self.state);
         if state.locked {

@@ -4,13 +4,14 @@
 
 use std::iter::Peekable;
 use std::ops::Bound;
-use std::sync::Arc;
 
-use crate::overlay::{Entry, Rows};
+use crate::key::Key;
+use crate::overlay::Entry;
+use crate::records::{Range, Records};
 use crate::table::Value;
 
 /// Records in memory within a range, in order, deleted ones included: they hide the table's.
-pub(crate) type Layered = Vec<(Arc<[u8]>, Option<Value>)>;
+pub(crate) type Layered = Vec<(Key, Option<Value>)>;
 
 /// Whether `[from, to)` can hold no key; ordered maps panic on such a range.
 pub(crate) fn is_void(from: &[u8], to: Bound<&[u8]>) -> bool {
@@ -23,8 +24,8 @@ pub(crate) fn is_void(from: &[u8], to: Bound<&[u8]>) -> bool {
 
 /// The two layers merged, up to `limit` living records. Memory only, so it may run under a lock.
 pub(crate) fn layered(
-    newer: &Rows,
-    older: Option<&Rows>,
+    newer: &Records,
+    older: Option<&Records>,
     from: &[u8],
     to: Bound<&[u8]>,
     limit: usize,
@@ -33,24 +34,24 @@ pub(crate) fn layered(
     if is_void(from, to) {
         return records;
     }
-    let range = (Bound::Included(from), to);
-    let mut newer = newer.range::<[u8], _>(range).peekable();
-    let mut older = older.map(|rows| rows.range::<[u8], _>(range).peekable());
+    let from = Bound::Included(from);
+    let mut newer = newer.range(from, to).peekable();
+    let mut older = older.map(|rows| rows.range(from, to).peekable());
     let mut living = 0;
     while living < limit
         && let Some((key, entry)) = next_of_two(&mut newer, older.as_mut())
     {
-        records.push((Arc::clone(key), entry.value.clone()));
+        records.push((key.clone(), entry.value.clone()));
         living += usize::from(entry.value.is_some());
     }
     records
 }
 
-type Item<'a> = (&'a Arc<[u8]>, &'a Entry);
+type Item<'a> = (&'a Key, &'a Entry);
 
-fn next_of_two<'a, I: Iterator<Item = Item<'a>>>(
-    newer: &mut Peekable<I>,
-    older: Option<&mut Peekable<I>>,
+fn next_of_two<'a>(
+    newer: &mut Peekable<Range<'a>>,
+    older: Option<&mut Peekable<Range<'a>>>,
 ) -> Option<Item<'a>> {
     let Some(older) = older else {
         return newer.next();
@@ -81,10 +82,10 @@ pub(crate) fn over_table<E>(
     let mut rows = Vec::new();
     for row in table {
         let (key, value) = row?;
-        while let Some((newer, newest)) = memory.next_if(|(newer, _)| **newer < *key) {
-            rows.extend(newest.map(|value| (newer.to_vec(), value)));
+        while let Some((newer, newest)) = memory.next_if(|(newer, _)| *newer.as_slice() < *key) {
+            rows.extend(newest.map(|value| (newer.as_slice().to_vec(), value)));
         }
-        match memory.next_if(|(newer, _)| **newer == *key) {
+        match memory.next_if(|(newer, _)| *newer.as_slice() == *key) {
             Some((_, newest)) => rows.extend(newest.map(|value| (key, value))),
             None => rows.push((key, value)),
         }
@@ -93,7 +94,7 @@ pub(crate) fn over_table<E>(
         }
     }
     for (key, newest) in memory {
-        rows.extend(newest.map(|value| (key.to_vec(), value)));
+        rows.extend(newest.map(|value| (key.as_slice().to_vec(), value)));
     }
     rows.truncate(limit);
     Ok(rows)

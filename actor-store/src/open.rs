@@ -16,9 +16,11 @@ use crate::disk::Disk;
 use crate::fault::{Boundary, Stop};
 use crate::header::{FORMAT, Header, HeaderError, Kind};
 use crate::journal::{Journal, Tail, TailError};
+use crate::log::{self, Log, LogHeaderError};
 use crate::open_error::OpenError;
-use crate::options::Options;
+use crate::options::{JournalKind, Options, Verification};
 use crate::overlay::Overlay;
+use crate::rows::Rows;
 use crate::slots::Slots;
 use crate::table::StoreId;
 use crate::witness::Witness;
@@ -54,10 +56,14 @@ pub(crate) fn open(
     let meters = [Arc::new(Meter::default()), Arc::new(Meter::default())];
     let stop = Arc::new(Stop::new(Arc::clone(disk), meters.to_vec()));
     let [journal_meter, dialogs_meter] = meters;
-    let journal_file = File::probe(disk, Kind::Journal, journal_meter, &stop)?;
+    let journal_kind = journal_kind(disk.as_ref(), options)?;
+    let journal_file = File::probe(disk, journal_kind, journal_meter, &stop)?;
     let dialogs_file = File::probe(disk, Kind::Dialogs, dialogs_meter, &stop)?;
 
-    let (journal, journal_header) = open_journal(journal_file, &dialogs_file, options, fresh_id)?;
+    let (journal, journal_header) = match journal_kind {
+        Kind::Log => open_log(journal_file, &dialogs_file, options, fresh_id)?,
+        _ => open_rows(journal_file, &dialogs_file, options, fresh_id)?,
+    };
     let (dialogs, dialogs_header) = open_dialogs(
         dialogs_file,
         journal.boundary().path(),
@@ -97,17 +103,41 @@ pub(crate) fn open(
         watermark: 0,
         ..header
     })?;
+    if let Journal::Log(log) = &journal {
+        log.preallocate(options)?;
+    }
     let slots = Slots::open(disk.as_ref(), header.store, header.incarnation);
     Ok(Parts {
         journal,
         dialogs,
         witness,
         slots,
-        overlay: Overlay::recover(tail.last, tail.changes),
+        overlay: Overlay::recover(tail.last, tail.batches),
         header,
         stop,
         lock,
     })
+}
+
+/// What the journal is: what it was created as, or what a new one is to be.
+fn journal_kind(disk: &dyn Disk, options: &Options) -> Result<Kind, OpenError> {
+    let holds = |kind: Kind| {
+        disk.holds(kind.file()).map_err(|cause| OpenError::Io {
+            path: format!("{}/{}", disk.describe(), kind.file()),
+            cause,
+        })
+    };
+    match (holds(Kind::Journal)?, holds(Kind::Log)?) {
+        (true, true) => Err(OpenError::TwoJournals {
+            at: disk.describe(),
+        }),
+        (true, false) => Ok(Kind::Journal),
+        (false, true) => Ok(Kind::Log),
+        (false, false) => Ok(match options.journal {
+            JournalKind::Database => Kind::Journal,
+            JournalKind::Log => Kind::Log,
+        }),
+    }
 }
 
 fn recover(disk: &dyn Disk, journal: &Journal, watermark: u64) -> Result<Tail, OpenError> {
@@ -124,7 +154,59 @@ fn recover(disk: &dyn Disk, journal: &Journal, watermark: u64) -> Result<Tail, O
     })
 }
 
-fn open_journal(
+fn open_log(
+    file: File,
+    dialogs: &File,
+    options: &Options,
+    fresh_id: StoreId,
+) -> Result<(Journal, Header), OpenError> {
+    // As with a database, see `open_rows`.
+    let may_be_new = dialogs.state == State::Empty;
+    let path = file.boundary.path().to_owned();
+    let found = log::read_header(&file.backend).map_err(|error| match error {
+        LogHeaderError::Io(cause) => OpenError::Io {
+            path: path.clone(),
+            cause,
+        },
+        LogHeaderError::Newer(found) => OpenError::Newer {
+            path: path.clone(),
+            found,
+            known: FORMAT,
+        },
+    })?;
+    let (header, segment_bytes) = match (found, file.state) {
+        // One of its two headers is enough.
+        (Some(found), _) => found,
+        (None, State::Foreign) => {
+            let detail = "neither a journal nor an interrupted one";
+            return Err(OpenError::NotAStore { path, detail });
+        }
+        (None, State::Empty | State::Blank | State::Ours) if may_be_new => {
+            let header = Header {
+                store: fresh_id,
+                incarnation: 0,
+                watermark: 0,
+            };
+            (header, Log::segment_bytes(options))
+        }
+        (None, State::Empty) => {
+            let other = dialogs.boundary.path().to_owned();
+            return Err(OpenError::Missing { path, other });
+        }
+        (None, State::Blank) => return Err(OpenError::Blank { path }),
+        (None, State::Ours) => {
+            let detail = "neither of its two headers matches its checksum".to_owned();
+            return Err(OpenError::Damaged { path, detail });
+        }
+    };
+    let log = Log::new(file.boundary, file.backend, header.store, segment_bytes);
+    if found.is_none() {
+        log.write_header(&header)?;
+    }
+    Ok((Journal::Log(log), header))
+}
+
+fn open_rows(
     file: File,
     dialogs: &File,
     options: &Options,
@@ -142,7 +224,7 @@ fn open_journal(
     let cache = options.cache_bytes / JOURNAL_CACHE_SHARE;
     let (boundary, db) = file.open(may_be_new, cache, true)?;
     let content = read_header(&db, &boundary);
-    let journal = Journal::new(boundary, db);
+    let journal = Journal::Rows(Rows::new(boundary, db));
     let header = match content? {
         Content::Row(row) => decode_header(journal.boundary(), Kind::Journal, &row)?,
         Content::Nothing if may_be_new => {
@@ -173,7 +255,11 @@ fn open_dialogs(
             other: journal_path.to_owned(),
         });
     }
-    let (boundary, db) = file.open(may_be_new, options.cache_bytes, options.verify_on_open)?;
+    let (boundary, db) = file.open(
+        may_be_new,
+        options.cache_bytes,
+        options.verify == Verification::AtOpen,
+    )?;
     let content = read_header(&db, &boundary);
     let dialogs = Dialogs::new(boundary, db);
     let header = match content? {
@@ -218,7 +304,7 @@ enum State {
     Empty,
     /// Zeros where the magic number should be: creation was interrupted, or the page was lost.
     Blank,
-    Redb,
+    Ours,
     Foreign,
 }
 
@@ -244,6 +330,10 @@ impl File {
         };
         let backend = Backend::new(disk.open(kind.file()).map_err(failed)?, Arc::clone(&meter));
         let length = backend.len().map_err(failed)?;
+        let magic: &[u8] = match kind {
+            Kind::Log => &kind.magic(),
+            Kind::Journal | Kind::Dialogs => &REDB_MAGIC,
+        };
         let mut start = [0; REDB_MAGIC.len()];
         let present = start
             .len()
@@ -251,7 +341,7 @@ impl File {
         backend.read(0, &mut start[..present]).map_err(failed)?;
         let state = match start {
             _ if length == 0 => State::Empty,
-            REDB_MAGIC => State::Redb,
+            start if start.starts_with(magic) => State::Ours,
             _ if start.iter().all(|byte| *byte == 0) => State::Blank,
             _ => State::Foreign,
         };
@@ -284,7 +374,7 @@ impl File {
                 emptied.map_err(|cause| OpenError::Io { path, cause })?;
             }
             State::Blank => return Err(OpenError::Blank { path }),
-            State::Empty | State::Redb => {}
+            State::Empty | State::Ours => {}
         }
         let Self {
             boundary,

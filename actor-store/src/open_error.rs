@@ -66,6 +66,11 @@ pub enum OpenError {
         /// The file that is there.
         other: String,
     },
+    /// There are two journals, of which the store can only have written one.
+    TwoJournals {
+        /// Where they lie.
+        at: String,
+    },
     /// The two files belong to two stores.
     DifferentStores {
         /// Where they lie.
@@ -164,6 +169,10 @@ impl fmt::Display for OpenError {
             Self::Missing { path, other } => write!(
                 f,
                 "{path} is missing or empty although {other} is in use: {BACKUP}"
+            ),
+            Self::TwoJournals { at } => write!(
+                f,
+                "{at} holds both journal.redb and journal.log, and the store was only ever written with one of them: move away the one that was not"
             ),
             Self::DifferentStores { at } => write!(
                 f,

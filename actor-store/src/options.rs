@@ -2,23 +2,51 @@
 //!
 //! Owns the numbers and their units; never acts on them.
 
+/// What the journal of a new store is. One that is there stays what it is.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum JournalKind {
+    /// A database, `journal.redb`: a commit is a transaction of some pages in as many places.
+    #[default]
+    Database,
+    /// A plain file, `journal.log`: a commit is one write behind the last one, into blocks that are there already.
+    Log,
+}
+
+/// When the tables are searched for damage that no read would notice: a page that should name rows and does not.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Verification {
+    /// While the store is in use, by calls of [`crate::Store::verify_step`]. Opening takes no longer for a large store.
+    #[default]
+    InUse,
+    /// At open, every page against its checksum: about a second for each million small dialogs, three from a cold disk.
+    /// A damaged store is not opened.
+    AtOpen,
+    /// Not at all.
+    Never,
+}
+
 /// Sizes and thresholds. [`Options::default`] suits a node with some thousand messages a second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// What the journal is, if the store is created now.
+    pub journal: JournalKind,
+    /// Bytes in which `journal.log` grows and is used again, if it is created now: a multiple of 4096, and never less.
+    pub log_segment_bytes: u32,
     /// Bytes of page cache for `dialogs.redb`; `journal.redb` takes an eighth of it.
     pub cache_bytes: usize,
     /// Records in memory from which folding begins.
     pub fold_records: usize,
     /// Records a fold transaction writes at most. Larger chunks fold faster and hold up commits longer.
     pub fold_chunk: usize,
-    /// Bytes of journal from which folding begins.
+    /// Bytes of journal from which folding begins. In a database it begins at 1,024 commits, too.
     pub fold_journal_bytes: u64,
     /// Bytes of journal from which the caller should admit no new work; bounds the time of a restart.
     pub max_journal_bytes: u64,
-    /// Read and verify every page of `dialogs.redb` at open (about 3 s per million dialogs from a cold
-    /// disk). Without it a damaged value is still always reported, but a damaged page may hide keys.
-    /// `journal.redb` is always verified.
-    pub verify_on_open: bool,
+    /// When `dialogs.redb` is searched for pages that hide rows. `journal.redb` is always verified at open, and a damaged
+    /// value is always reported where it is read.
+    pub verify: Verification,
 }
 
 impl Options {
@@ -30,12 +58,14 @@ impl Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            journal: JournalKind::default(),
+            log_segment_bytes: 4 * 1024 * 1024,
             cache_bytes: 64 * 1024 * 1024,
             fold_records: 20_000,
             fold_chunk: 2_000,
             fold_journal_bytes: 16 * 1024 * 1024,
-            max_journal_bytes: 256 * 1024 * 1024,
-            verify_on_open: false,
+            max_journal_bytes: 64 * 1024 * 1024,
+            verify: Verification::default(),
         }
     }
 }

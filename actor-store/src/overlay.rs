@@ -5,13 +5,14 @@
 //! foldable once the last of them is committed: a future that a crash may still take back never
 //! reaches the tables.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::batch::{Batch, Change};
+use crate::key::Key;
 use crate::merge;
 use crate::options::Options;
+use crate::records::Records;
 use crate::table::{Index, TABLES, Table, Value, Write};
 
 /// The state of one key in one generation.
@@ -21,28 +22,38 @@ pub(crate) struct Entry {
     pub(crate) value: Option<Value>,
     /// The key is known to be absent from everything older than this generation.
     pub(crate) is_fresh: bool,
-    /// The batch that created this entry, and the last one that changed it; 0 for recovered ones.
-    born: u64,
+    /// The last batch that changed it, 0 for recovered ones; and whether that one created it.
     batch: u64,
+    is_new: bool,
+    /// Where it is among the changes of that batch, until it is cut.
+    place: u32,
 }
-
-pub(crate) type Rows = BTreeMap<Arc<[u8]>, Entry>;
 
 /// Records of consecutive batches. Each table is shared with the snapshots that saw it and copied at
 /// the next write to it while one of them lives.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Generation {
-    tables: [Arc<Rows>; TABLES],
+    tables: [Arc<Records>; TABLES],
     pub(crate) records: usize,
     pub(crate) bytes: u64,
 }
 
+impl Default for Generation {
+    fn default() -> Self {
+        Self {
+            tables: Table::ALL.map(|table| Arc::new(Records::of(table))),
+            records: 0,
+            bytes: 0,
+        }
+    }
+}
+
 impl Generation {
-    pub(crate) fn rows(&self, table: Table) -> &Rows {
+    pub(crate) fn rows(&self, table: Table) -> &Records {
         &self.tables[usize::from(table.tag())]
     }
 
-    fn rows_mut(&mut self, table: Table) -> &mut Rows {
+    fn rows_mut(&mut self, table: Table) -> &mut Records {
         Arc::make_mut(&mut self.tables[usize::from(table.tag())])
     }
 
@@ -66,14 +77,16 @@ pub(crate) struct Layers {
     pub(crate) frozen: Option<Arc<Frozen>>,
 }
 
+/// Records of a table for which a start makes room at once.
+const MAX_RESERVED: usize = 100_000;
+
 #[derive(Debug)]
 pub(crate) struct Overlay {
     active: Generation,
     frozen: Option<Arc<Frozen>>,
-    /// Keys changed since the last cut; a key may be listed twice after it vanished in between.
-    pending: Vec<(Table, Arc<[u8]>)>,
+    /// What was changed since the last cut, each key once; `None` where a record vanished again.
+    pending: Vec<Option<Change>>,
     pending_bytes: u64,
-    has_vanished: bool,
     /// Bytes cut and not yet committed.
     in_flight_bytes: u64,
     /// The batch that the next cut will close, and the last one that is durable.
@@ -88,19 +101,30 @@ fn size(key: &[u8], value: Option<&Value>) -> u64 {
 
 impl Overlay {
     /// Starts after batch `committed`, with the changes of the batches that are not yet folded.
-    pub(crate) fn recover(committed: u64, changes: Vec<Change>) -> Self {
+    pub(crate) fn recover(committed: u64, batches: Vec<Vec<Change>>) -> Self {
         let mut active = Generation::default();
-        for (table, key, value) in changes {
-            active.bytes += size(&key, value.as_ref());
+        let mut counts = [0_usize; TABLES];
+        for (table, ..) in batches.iter().flatten() {
+            counts[usize::from(table.tag())] += 1;
+        }
+        for table in Table::ALL {
+            // A key may be there many times.
+            let count = counts[usize::from(table.tag())].min(MAX_RESERVED);
+            active.rows_mut(table).reserve(count);
+        }
+        for (table, key, value) in batches.into_iter().flatten() {
+            active.bytes += size(key.as_slice(), value.as_ref());
             let entry = Entry {
                 value,
                 is_fresh: false,
-                born: 0,
                 batch: 0,
+                is_new: false,
+                place: 0,
             };
-            match active.rows_mut(table).insert(Arc::clone(&key), entry) {
+            let bytes = key.as_slice().len() as u64;
+            match active.rows_mut(table).insert(key, entry) {
                 None => active.records += 1,
-                Some(old) => active.bytes -= size(&key, old.value.as_ref()),
+                Some(old) => active.bytes -= bytes + size(&[], old.value.as_ref()),
             }
         }
         Self {
@@ -108,7 +132,6 @@ impl Overlay {
             frozen: None,
             pending: Vec::new(),
             pending_bytes: 0,
-            has_vanished: false,
             in_flight_bytes: 0,
             next: committed + 1,
             committed,
@@ -120,75 +143,76 @@ impl Overlay {
         let Write { table, key, value } = write;
         let bytes = size(&key, value.as_ref());
         let next = self.next;
-        let is_held_below = table.has_fresh_keys()
-            && self
-                .frozen
-                .as_ref()
-                .is_some_and(|frozen| frozen.generation.rows(table).contains_key(key.as_slice()));
+        let place = self.pending.len() as u32;
         let active = &mut self.active;
         let rows = Arc::make_mut(&mut active.tables[usize::from(table.tag())]);
-        if let Some(entry) = rows.get_mut(key.as_slice()) {
+        if let Some(entry) = rows.get_mut(&key) {
             let old_bytes = size(&key, entry.value.as_ref());
             active.bytes -= old_bytes;
             let is_pending = entry.batch == next;
             if is_pending {
                 self.pending_bytes -= old_bytes;
-            }
-            if value.is_none() && is_pending && entry.is_fresh && entry.born == next {
-                // Nobody else has seen it: neither the journal nor the tables will.
-                rows.remove(key.as_slice());
-                active.records -= 1;
-                self.has_vanished = true;
-                return;
+                let change = self.pending.get_mut(entry.place as usize);
+                if value.is_none() && entry.is_fresh && entry.is_new {
+                    // Nobody else has seen it: neither the journal nor the tables will.
+                    if let Some(change) = change {
+                        *change = None;
+                    }
+                    rows.remove(&key);
+                    active.records -= 1;
+                    return;
+                }
+                if let Some(Some((.., newest))) = change {
+                    newest.clone_from(&value);
+                }
+            } else {
+                entry.batch = next;
+                entry.is_new = false;
+                entry.place = place;
+                let key = Key::from(key.as_slice());
+                self.pending.push(Some((table, key, value.clone())));
             }
             entry.value = value;
-            entry.batch = next;
             active.bytes += bytes;
             self.pending_bytes += bytes;
-            if !is_pending {
-                self.pending.push((table, key.into()));
-            }
             return;
         }
-        let key: Arc<[u8]> = key.into();
+        let is_fresh = table.has_fresh_keys()
+            && value.is_some()
+            && self
+                .frozen
+                .as_ref()
+                .is_none_or(|frozen| frozen.generation.rows(table).get(&key).is_none());
+        let key = Key::from(key.as_slice());
+        let change = (table, key.clone(), value.clone());
         let entry = Entry {
-            is_fresh: table.has_fresh_keys() && value.is_some() && !is_held_below,
             value,
-            born: next,
+            is_fresh,
             batch: next,
+            is_new: true,
+            place,
         };
-        rows.insert(Arc::clone(&key), entry);
+        rows.insert(key, entry);
         active.records += 1;
         active.bytes += bytes;
         self.pending_bytes += bytes;
-        self.pending.push((table, key));
+        self.pending.push(Some(change));
     }
 
     /// Closes the batch: its number and changes, to be encoded without the lock. Freezes the active
     /// generation if the thresholds say so, which is sound just here: every record in it belongs to a
     /// batch that is now closed.
-    pub(crate) fn cut(&mut self, options: &Options, journal_bytes: u64) -> Cut {
-        let mut pending = std::mem::take(&mut self.pending);
-        if std::mem::take(&mut self.has_vanished) {
-            pending.sort_unstable();
-            pending.dedup();
-        }
-        let mut changes = Vec::with_capacity(pending.len());
-        for (table, key) in pending {
-            if let Some(entry) = self.active.rows(table).get(&key)
-                && entry.batch == self.next
-            {
-                let value = entry.value.clone();
-                changes.push((table, key, value));
-            }
-        }
+    pub(crate) fn cut(&mut self, options: &Options, is_journal_long: bool) -> Cut {
+        let mut changes = std::mem::take(&mut self.pending);
+        changes.retain(Option::is_some);
+        self.pending = Vec::with_capacity(changes.len());
         let number = self.next;
         let unsynced_bytes = std::mem::take(&mut self.pending_bytes);
         if !changes.is_empty() {
             self.next += 1;
             self.in_flight_bytes += unsynced_bytes;
         }
-        if self.freeze_asked || self.is_large(options, journal_bytes) {
+        if self.freeze_asked || self.is_large(options, is_journal_long) {
             self.freeze();
         }
         Cut {
@@ -213,10 +237,10 @@ impl Overlay {
     pub(crate) fn foldable(
         &mut self,
         options: &Options,
-        journal_bytes: u64,
+        is_journal_long: bool,
         force: bool,
     ) -> Option<Arc<Frozen>> {
-        if self.frozen.is_none() && (force || self.is_large(options, journal_bytes)) {
+        if self.frozen.is_none() && (force || self.is_large(options, is_journal_long)) {
             let is_all_durable = self.pending.is_empty() && self.committed + 1 == self.next;
             if is_all_durable {
                 self.freeze();
@@ -230,10 +254,10 @@ impl Overlay {
             .map(Arc::clone)
     }
 
-    pub(crate) fn wants_fold(&self, options: &Options, journal_bytes: u64) -> bool {
+    pub(crate) fn wants_fold(&self, options: &Options, is_journal_long: bool) -> bool {
         match &self.frozen {
             Some(frozen) => frozen.through <= self.committed,
-            None => self.is_large(options, journal_bytes),
+            None => self.is_large(options, is_journal_long),
         }
     }
 
@@ -242,9 +266,9 @@ impl Overlay {
         self.frozen.take()
     }
 
-    fn is_large(&self, options: &Options, journal_bytes: u64) -> bool {
+    fn is_large(&self, options: &Options, is_journal_long: bool) -> bool {
         self.active.records >= options.fold_records.max(1)
-            || (!self.active.is_empty() && journal_bytes >= options.fold_journal_bytes)
+            || (is_journal_long && !self.active.is_empty())
     }
 
     fn freeze(&mut self) {
@@ -283,7 +307,7 @@ impl Overlay {
         merge::layered(self.active.rows(table), frozen, from, to, limit)
     }
 
-    fn frozen_rows(&self, table: Table) -> Option<&Rows> {
+    fn frozen_rows(&self, table: Table) -> Option<&Records> {
         Some(self.frozen.as_ref()?.generation.rows(table))
     }
 
@@ -294,17 +318,23 @@ impl Overlay {
         }
     }
 
-    /// Every living record of the active generation: after a restart, what came out of the journal.
-    pub(crate) fn living(&self) -> Vec<(Table, Vec<u8>, Index)> {
-        let mut living = Vec::new();
+    /// Every record of the active generation that an index should know: after a restart, what came out of the journal.
+    pub(crate) fn indexed(&self) -> Vec<(Table, Vec<u8>, Index)> {
+        let mut indexed = Vec::new();
         for table in Table::ALL {
-            for (key, entry) in self.active.rows(table) {
-                if let Some(value) = &entry.value {
-                    living.push((table, key.to_vec(), value.index));
+            self.active.rows(table).each(|key, entry| {
+                if let Some(value) = &entry.value
+                    && value.index != Index::default()
+                {
+                    indexed.push((table, key, value.index));
                 }
-            }
+            });
         }
-        living
+        indexed.sort_unstable_by_key(|(table, key, _)| (*table, *key));
+        let owned = indexed.into_iter();
+        owned
+            .map(|(table, key, index)| (table, key.as_slice().to_vec(), index))
+            .collect()
     }
 
     pub(crate) fn records(&self) -> usize {
@@ -330,6 +360,6 @@ impl Overlay {
 #[derive(Debug)]
 pub(crate) struct Cut {
     pub(crate) number: u64,
-    pub(crate) changes: Vec<Change>,
+    pub(crate) changes: Vec<Option<Change>>,
     pub(crate) unsynced_bytes: u64,
 }

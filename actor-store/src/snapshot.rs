@@ -9,7 +9,8 @@ use std::sync::Arc;
 use crate::dialogs::View;
 use crate::fault::StoreFault;
 use crate::merge;
-use crate::overlay::{Layers, Rows};
+use crate::overlay::Layers;
+use crate::records::Records;
 use crate::store::Shared;
 use crate::table::{Table, Value};
 
@@ -59,7 +60,7 @@ impl Snapshot {
         self.view.range(table, memory, from, to, limit)
     }
 
-    fn frozen_rows(&self, table: Table) -> Option<&Rows> {
+    fn frozen_rows(&self, table: Table) -> Option<&Records> {
         Some(self.layers.frozen.as_ref()?.generation.rows(table))
     }
 }

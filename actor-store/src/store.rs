@@ -25,7 +25,14 @@ use crate::slots::{LastEnd, SlotBytes, Slots};
 use crate::snapshot::Snapshot;
 use crate::table::{Index, StoreId, Table, TypeRecord, Value, Write};
 use crate::type_check;
+use crate::verify::VerifyProgress;
 use crate::witness::Witness;
+
+/// Bytes of a fold's pages after which they are synced. Each page has a place of its own, so that a chunk's pages keep the
+/// disk busy for tens of milliseconds, and a commit's sync would wait behind all of them.
+const SYNC_BYTES: u64 = 128 * 1024;
+/// The same shortly before the journal is as long as it may be: more delay, more folded.
+const HASTY_SYNC_BYTES: u64 = 1024 * 1024;
 
 /// A store that is open. Clones share it; it closes when the last clone and snapshot are dropped.
 #[derive(Clone, Debug)]
@@ -87,7 +94,7 @@ impl Store {
             ..Counters::default()
         };
         let shared = Shared {
-            recovered: overlay.living(),
+            recovered: overlay.indexed(),
             journal,
             dialogs,
             witness,
@@ -175,9 +182,11 @@ impl Store {
     /// Takes everything published since the last cut as one batch, the last write of each key only. An
     /// insert into a table of fresh keys that was deleted again is not part of it.
     pub fn cut(&self) -> Batch {
-        let journal_bytes = self.shared.journal.bytes();
-        let cut = lock(&self.shared.overlay).cut(&self.shared.options, journal_bytes);
-        Batch::new(cut.number, &cut.changes, cut.unsynced_bytes)
+        let is_long = self.shared.journal.is_long(&self.shared.options);
+        let cut = lock(&self.shared.overlay).cut(&self.shared.options, is_long);
+        let count = cut.changes.len();
+        let changes = cut.changes.iter().flatten();
+        Batch::new(cut.number, changes, count, cut.unsynced_bytes)
     }
 
     /// Makes a batch durable: one journal row, one sync. Batches are committed in the order of cutting,
@@ -185,8 +194,7 @@ impl Store {
     ///
     /// On any error the store is stopped for ever, and whether the batch is durable is in doubt until
     /// the store is opened again.
-    #[expect(clippy::needless_pass_by_value, reason = "a batch is committed once")]
-    pub fn commit(&self, batch: Batch) -> Result<(), StoreFault> {
+    pub fn commit(&self, mut batch: Batch) -> Result<(), StoreFault> {
         let shared = &*self.shared;
         shared.stop.check()?;
         if batch.is_empty() {
@@ -201,7 +209,7 @@ impl Store {
             shared.stop.stop(&fault);
             return Err(fault);
         }
-        shared.journal.append(batch.number(), batch.row())?;
+        shared.journal.append(&mut batch)?;
         shared.stop.disk().committed(batch.number(), batch.row());
         shared.witness.note(batch.number());
         lock(&shared.overlay).committed(&batch);
@@ -250,14 +258,14 @@ impl Store {
     /// Folds one chunk if a generation is frozen, or the thresholds freeze one, or `force` does. With
     /// uncommitted writes about, freezing waits for the next cut.
     ///
-    /// Call it from a thread of its own: a chunk takes milliseconds and syncs `dialogs.redb` twice.
+    /// Call it from a thread of its own: a chunk takes milliseconds and syncs `dialogs.redb` twice or more.
     pub fn fold_step(&self, force: bool) -> Result<FoldProgress, StoreFault> {
         let shared = &*self.shared;
         shared.stop.check()?;
         let mut fold = lock(&shared.fold);
         if !fold.is_busy() {
-            let journal_bytes = shared.journal.bytes();
-            let foldable = lock(&shared.overlay).foldable(&shared.options, journal_bytes, force);
+            let is_long = shared.journal.is_long(&shared.options);
+            let foldable = lock(&shared.overlay).foldable(&shared.options, is_long, force);
             match foldable {
                 Some(frozen) => fold.begin(frozen),
                 None => return Ok(FoldProgress::Idle),
@@ -266,10 +274,18 @@ impl Store {
         let Some(part) = fold.next(&shared.options) else {
             return Ok(FoldProgress::Idle);
         };
+        let is_behind = shared.journal.bytes() > shared.options.max_journal_bytes / 4 * 3;
+        let pace = if is_behind {
+            HASTY_SYNC_BYTES
+        } else {
+            SYNC_BYTES
+        };
+        shared.dialogs.boundary().meter().sync_every(pace);
         let forgotten = lock(&shared.forgotten).take_fresh();
         let chunk = shared
             .dialogs
-            .write(|txn| part.write(txn, &forgotten, shared.header))?;
+            .write(|txn| part.write(txn, &forgotten, shared.header, &fold.verify))?;
+        fold.verify.note(chunk.added_behind);
 
         let counters = &shared.counters;
         counters.fold_chunks.fetch_add(1, Ordering::Relaxed);
@@ -291,10 +307,22 @@ impl Store {
         Ok(FoldProgress::Finished)
     }
 
+    /// Looks at up to `limit` rows of the tables, from where the last call stopped, for damage that may hide rows. It
+    /// stops the store.
+    ///
+    /// It shares a lock with [`Store::fold_step`]: call it from the same thread, with limits of some hundred rows.
+    pub fn verify_step(&self, limit: usize) -> Result<VerifyProgress, StoreFault> {
+        let shared = &*self.shared;
+        shared.stop.check()?;
+        let mut fold = lock(&shared.fold);
+        let view = shared.dialogs.view()?;
+        fold.verify.step(&view, limit.max(1))
+    }
+
     /// Whether [`Store::fold_step`] would find work without being forced.
     pub fn wants_fold(&self) -> bool {
-        let journal_bytes = self.shared.journal.bytes();
-        lock(&self.shared.overlay).wants_fold(&self.shared.options, journal_bytes)
+        let is_long = self.shared.journal.is_long(&self.shared.options);
+        lock(&self.shared.overlay).wants_fold(&self.shared.options, is_long)
     }
 
     /// Bytes of journal rows whose batches are not yet folded; what a restart would read.
@@ -361,8 +389,8 @@ impl Store {
             .collect())
     }
 
-    /// Records that opening found in the journal's tail, and that the indexes may not know: the caller
-    /// arms them. Deleted records are not among them.
+    /// Records with a deadline or busy that opening found in the journal's tail, and that the indexes may not know: the
+    /// caller arms them. Deleted records are not among them.
     pub fn recovered(&self) -> Vec<(Table, Vec<u8>, Index)> {
         self.shared.recovered.clone()
     }

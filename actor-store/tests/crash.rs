@@ -107,115 +107,127 @@ fn check_every_crash(disk: &MemoryDisk, expected: &Expected, seed: u64) {
 
 #[test]
 fn a_crash_at_every_sync_loses_no_committed_batch_and_shows_no_partial_one() {
-    for seed in 0..2 {
-        for sync in 1.. {
-            let disk = MemoryDisk::new();
-            disk.fail_sync_at(sync);
-            let (expected, failed) = work_until_failure(&disk, seed, 12);
-            check_every_crash(&disk, &expected, seed * 1000 + sync);
-            if !failed {
-                break;
+    support::with_each_journal(|| {
+        for seed in 0..2 {
+            for sync in 1.. {
+                let disk = MemoryDisk::new();
+                disk.fail_sync_at(sync);
+                let (expected, failed) = work_until_failure(&disk, seed, 12);
+                check_every_crash(&disk, &expected, seed * 1000 + sync);
+                if !failed {
+                    break;
+                }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn running_out_of_space_at_any_byte_loses_nothing_that_was_committed() {
-    for seed in 0..60 {
-        let disk = MemoryDisk::new();
-        disk.fail_write_after(seed * 7_919);
-        let (expected, _) = work_until_failure(&disk, seed, 12);
-        check_every_crash(&disk, &expected, seed);
-    }
+    support::with_each_journal(|| {
+        for seed in 0..60 {
+            let disk = MemoryDisk::new();
+            disk.fail_write_after(seed * 7_919);
+            let (expected, _) = work_until_failure(&disk, seed, 12);
+            check_every_crash(&disk, &expected, seed);
+        }
+    });
 }
 
 #[test]
 fn what_a_store_holds_is_what_the_model_holds_over_many_lives() {
-    for seed in 100..110 {
-        let mut disk = MemoryDisk::new();
-        let mut work = Work::new(seed);
-        for life in 0..6 {
-            let store = open(&disk).expect("open");
-            assert_eq!(store.incarnation(), life + 1);
-            assert_eq!(dump(&store).expect("dump"), work.committed);
-            let committed = work.committed.clone();
-            work.resume(&committed);
-            work.run(&store, 40).expect("no faults here");
-            let after = disk.crash(Crash::KeepSome(seed + life));
-            drop(store);
-            if life % 2 == 0 {
-                disk = after;
+    support::with_each_journal(|| {
+        for seed in 100..110 {
+            let mut disk = MemoryDisk::new();
+            let mut work = Work::new(seed);
+            for life in 0..6 {
+                let store = open(&disk).expect("open");
+                assert_eq!(store.incarnation(), life + 1);
+                assert_eq!(dump(&store).expect("dump"), work.committed);
+                let committed = work.committed.clone();
+                work.resume(&committed);
+                work.run(&store, 40).expect("no faults here");
+                let after = disk.crash(Crash::KeepSome(seed + life));
+                drop(store);
+                if life % 2 == 0 {
+                    disk = after;
+                }
             }
         }
-    }
+    });
 }
 
 #[test]
 fn when_the_kth_sync_fails_nothing_of_its_batch_was_reported_committed() {
-    for k in 1..=50 {
-        let disk = MemoryDisk::new();
-        let (store, mut work) = (open(&disk).expect("open"), Work::new(k));
-        disk.fail_sync_at(k);
-        let fault = work.run(&store, 200).expect_err("the sync fails");
-        assert!(
-            fault.to_string().contains("syncing failed: injected"),
-            "{fault}"
-        );
-        assert_eq!(store.stopped_because(), Some(fault));
-        let written = disk.bytes_written();
-        drop(store);
-        assert_eq!(
-            disk.bytes_written(),
-            written,
-            "a stopped store wrote something"
-        );
-        let store = open(&disk.crash(Crash::LoseUnsynced)).expect("open again");
-        assert_eq!(dump(&store).expect("dump"), work.committed, "sync {k}");
-    }
+    support::with_each_journal(|| {
+        for k in 1..=50 {
+            let disk = MemoryDisk::new();
+            let (store, mut work) = (open(&disk).expect("open"), Work::new(k));
+            disk.fail_sync_at(k);
+            let fault = work.run(&store, 200).expect_err("the sync fails");
+            assert!(
+                fault.to_string().contains("syncing failed: injected"),
+                "{fault}"
+            );
+            assert_eq!(store.stopped_because(), Some(fault));
+            let written = disk.bytes_written();
+            drop(store);
+            assert_eq!(
+                disk.bytes_written(),
+                written,
+                "a stopped store wrote something"
+            );
+            let store = open(&disk.crash(Crash::LoseUnsynced)).expect("open again");
+            assert_eq!(dump(&store).expect("dump"), work.committed, "sync {k}");
+        }
+    });
 }
 
 #[test]
 fn what_was_running_is_known_after_a_dead_process_and_not_after_a_power_loss() {
-    let disk = MemoryDisk::new();
-    let store = open(&disk).expect("open");
-    assert!(store.last_end().well, "there was no life before");
-    let what = |n| [n; actor_store::SLOT_BYTES];
-    store.say_running(0, Some(&what(1)));
-    store.say_running(2, Some(&what(3)));
-    store.say_running(1, Some(&what(2)));
-    store.say_running(1, None);
-    let (died, power) = (disk.crash(Crash::KeepAll), disk.crash(Crash::LoseUnsynced));
-    let after = open(&died).expect("open");
-    assert!(!after.last_end().well);
-    assert_eq!(after.last_end().running, [what(1), what(3)]);
-    drop(after);
-    let again = open(&died).expect("open");
-    assert!(
-        again.last_end().running.is_empty(),
-        "it was of the life before"
-    );
-    drop(again);
-    let after = open(&power).expect("open");
-    assert!(!after.last_end().well);
-    assert!(after.last_end().running.is_empty());
+    support::with_each_journal(|| {
+        let disk = MemoryDisk::new();
+        let store = open(&disk).expect("open");
+        assert!(store.last_end().well, "there was no life before");
+        let what = |n| [n; actor_store::SLOT_BYTES];
+        store.say_running(0, Some(&what(1)));
+        store.say_running(2, Some(&what(3)));
+        store.say_running(1, Some(&what(2)));
+        store.say_running(1, None);
+        let (died, power) = (disk.crash(Crash::KeepAll), disk.crash(Crash::LoseUnsynced));
+        let after = open(&died).expect("open");
+        assert!(!after.last_end().well);
+        assert_eq!(after.last_end().running, [what(1), what(3)]);
+        drop(after);
+        let again = open(&died).expect("open");
+        assert!(
+            again.last_end().running.is_empty(),
+            "it was of the life before"
+        );
+        drop(again);
+        let after = open(&power).expect("open");
+        assert!(!after.last_end().well);
+        assert!(after.last_end().running.is_empty());
+    });
 }
 
 #[test]
 fn a_good_end_is_durable_and_speaks_of_one_life() {
-    let disk = MemoryDisk::new();
-    let store = open(&disk).expect("open");
-    store.say_running(0, Some(&[7; actor_store::SLOT_BYTES]));
-    store.end_well(42).expect("it can be said");
-    drop(store);
-    let disk = disk.crash(Crash::LoseUnsynced);
-    let store = open(&disk).expect("open");
-    let end = store.last_end().clone();
-    assert!(end.well && end.running.is_empty());
-    assert_eq!(end.mark, Some(42));
-    drop(store);
-    assert!(!open(&disk).expect("open").last_end().well);
-    disk.corrupt("running", 3, |bytes| bytes.fill(0xa5));
-    let store = open(&disk).expect("garbage is not read");
-    assert!(store.last_end().running.is_empty());
+    support::with_each_journal(|| {
+        let disk = MemoryDisk::new();
+        let store = open(&disk).expect("open");
+        store.say_running(0, Some(&[7; actor_store::SLOT_BYTES]));
+        store.end_well(42).expect("it can be said");
+        drop(store);
+        let disk = disk.crash(Crash::LoseUnsynced);
+        let store = open(&disk).expect("open");
+        let end = store.last_end().clone();
+        assert!(end.well && end.running.is_empty());
+        assert_eq!(end.mark, Some(42));
+        drop(store);
+        assert!(!open(&disk).expect("open").last_end().well);
+        disk.corrupt("running", 3, |bytes| bytes.fill(0xa5));
+        let store = open(&disk).expect("garbage is not read");
+        assert!(store.last_end().running.is_empty());
+    });
 }

@@ -5,7 +5,10 @@ mod support;
 
 use std::sync::Arc;
 
-use actor_store::{Crash, MemoryDisk, OpenError, Options, Store, StoreFault, Table};
+use actor_store::{
+    Crash, Index, JournalKind, MemoryDisk, OpenError, Options, Store, StoreFault, Table, Value,
+    Verification, VerifyProgress, Write,
+};
 use redb::{Database, StorageBackend, TableDefinition};
 use support::{ID, Model, Random, Work, commit, dump, fold_all, open, options, put};
 
@@ -290,7 +293,7 @@ fn a_flipped_byte_in_a_stored_value_is_an_error_and_not_another_value() {
     drop(store);
 
     let mut verifying = options();
-    verifying.verify_on_open = true;
+    verifying.verify = Verification::AtOpen;
     disk.corrupt(FILES[1], image.len() / 2, |bytes| bytes.fill(0x55));
     let opened = Store::open(Arc::new(disk), verifying, ID);
     assert!(
@@ -361,7 +364,7 @@ fn a_verified_open_refuses_all_damage_that_matters() {
     let (disk, model) = filled(13);
     let mut random = Random::new(14);
     let mut verifying: Options = options();
-    verifying.verify_on_open = true;
+    verifying.verify = Verification::AtOpen;
     let mut refused = 0;
     for _ in 0..200 {
         let damaged = copy(&disk);
@@ -372,6 +375,164 @@ fn a_verified_open_refuses_all_damage_that_matters() {
         }
     }
     assert!(refused > 20, "{refused}");
+}
+
+/// Goes through all tables once, in small slices.
+fn search(store: &Store) -> Result<(), StoreFault> {
+    while store.verify_step(97)? != VerifyProgress::Finished {}
+    Ok(())
+}
+
+/// Tables of some levels, all of it folded.
+fn filled_large() -> (MemoryDisk, Model) {
+    let disk = MemoryDisk::new();
+    let store = open(&disk).expect("open");
+    let mut model = Model::new();
+    for number in 0..2_000_u32 {
+        let value = Value {
+            bytes: vec![number as u8; 150].into(),
+            index: Index {
+                deadline: Some(u64::from(number)),
+                busy: number.is_multiple_of(2),
+            },
+        };
+        let key = number.wrapping_mul(0x9e37_79b9).to_be_bytes().to_vec();
+        model.insert((Table::Actors, key.clone()), value.clone());
+        store.publish(vec![Write {
+            table: Table::Actors,
+            key,
+            value: Some(value),
+        }]);
+    }
+    store.commit(store.cut()).expect("commit");
+    fold_all(&store).expect("fold");
+    drop(store);
+    (disk, model)
+}
+
+#[test]
+fn a_search_in_use_finds_all_damage_that_hides_rows_and_stops_the_store() {
+    let (disk, model) = filled_large();
+    let mut random = Random::new(22);
+    let (mut stopped, mut fine) = (0, 0);
+    for round in 0..400 {
+        let damaged = copy(&disk);
+        (0..=round % 3).for_each(|_| damage(&damaged, &mut random));
+        let Ok(store) = open(&damaged) else { continue };
+        match search(&store) {
+            Ok(()) => {
+                assert_eq!(dump(&store).as_ref(), Ok(&model), "round {round}");
+                fine += 1;
+            }
+            Err(fault) => {
+                assert!(
+                    fault.to_string().contains("dialogs.redb is damaged"),
+                    "{fault}"
+                );
+                assert_eq!(store.stopped_because(), Some(fault));
+                stopped += 1;
+            }
+        }
+    }
+    assert!(stopped > 20 && fine > 20, "{stopped} stopped, {fine} fine");
+}
+
+#[test]
+fn a_search_between_folds_takes_none_of_their_changes_for_damage() {
+    let (mut passes, mut folded) = (0, 0);
+    for seed in 0..30 {
+        let disk = MemoryDisk::new();
+        let (store, mut work) = (open(&disk).expect("open"), Work::new(seed));
+        for _ in 0..300 {
+            work.run(&store, 1).expect("no faults");
+            let progress = store.verify_step(1 + work.random.below(4) as usize);
+            let progress = progress.expect("there is no damage");
+            passes += usize::from(progress == VerifyProgress::Finished);
+        }
+        folded += store.stats().folded_records;
+    }
+    assert!(
+        passes > 30 && folded > 1000,
+        "{passes} passes, {folded} folded"
+    );
+}
+
+#[test]
+fn any_damage_of_a_plain_journal_is_refused_or_does_no_harm() {
+    let disk = MemoryDisk::new();
+    let options = Options {
+        journal: JournalKind::Log,
+        log_segment_bytes: 3 * 4096,
+        fold_journal_bytes: 24 * 1024,
+        ..options()
+    };
+    let store = Store::open(Arc::new(disk.clone()), options.clone(), ID).expect("open");
+    let mut work = Work::new(31);
+    work.run(&store, 60).expect("no faults");
+    work.commit(&store).expect("no faults");
+    let disk = disk.crash(Crash::KeepAll);
+    let image = disk.image("journal.log");
+    let (mut refused, mut opened) = (0, 0);
+    let places = [0, 5, 9, 21, 26, 40, 60];
+    let blocks = (0..image.len()).step_by(4096);
+    for at in blocks.flat_map(|block| places.map(|place| block + place)) {
+        let damaged = copy(&disk);
+        damaged.corrupt("journal.log", at, |bytes| bytes[0] ^= 1);
+        match Store::open(Arc::new(damaged), options.clone(), ID) {
+            Ok(store) => {
+                assert_eq!(dump(&store).expect("dump"), work.committed, "byte {at}");
+                opened += 1;
+            }
+            Err(
+                OpenError::Damaged { .. } | OpenError::WentBack { .. } | OpenError::Newer { .. },
+            ) => refused += 1,
+            Err(other) => panic!("byte {at}: {other}"),
+        }
+    }
+    assert!(
+        refused > 3 && opened > 3,
+        "{refused} refused, {opened} opened"
+    );
+    for length in (0..image.len()).step_by(4096) {
+        let damaged = copy(&disk);
+        damaged.truncate("journal.log", length);
+        if let Ok(store) = Store::open(Arc::new(damaged), options.clone(), ID) {
+            assert_eq!(
+                dump(&store).expect("dump"),
+                work.committed,
+                "cut at {length}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_store_keeps_the_journal_it_was_created_with_and_two_are_refused() {
+    let open_as = |disk: &MemoryDisk, journal| {
+        let options = Options {
+            journal,
+            ..options()
+        };
+        Store::open(Arc::new(disk.clone()), options, ID)
+    };
+    for (created, later) in [
+        (JournalKind::Log, JournalKind::Database),
+        (JournalKind::Database, JournalKind::Log),
+    ] {
+        let disk = MemoryDisk::new();
+        let store = open_as(&disk, created).expect("open");
+        commit(&store, vec![put(Table::App, b"key", b"value")]);
+        drop(store);
+        let store = open_as(&disk, later).expect("open again");
+        assert!(store.get(Table::App, b"key").expect("get").is_some());
+        drop(store);
+        let other = MemoryDisk::new();
+        drop(open_as(&other, later).expect("open"));
+        let both = disk.images().into_iter().chain(other.images());
+        let both = MemoryDisk::from_images(both.collect::<Vec<_>>());
+        let error = open_as(&both, created).expect_err("which one is it?");
+        assert!(matches!(error, OpenError::TwoJournals { .. }), "{error}");
+    }
 }
 
 // The files as another program sees them.

@@ -13,7 +13,7 @@ fn options() -> Options {
     Options {
         cache_bytes: 256 * 1024,
         // As a node opens it.
-        verify_on_open: true,
+        verify: actor_store::Verification::AtOpen,
         ..Options::default()
     }
 }

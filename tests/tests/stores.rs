@@ -1,6 +1,6 @@
 //! Stores that a node must not open, each refused in one sentence with the way out, and nothing lost.
 
-use actor_core::{OpenError, StartError, prelude::*};
+use actor_core::{JournalKind, OpenError, StartError, Verification, prelude::*};
 
 mod before {
     use super::*;
@@ -230,6 +230,82 @@ async fn what_no_dialog_of_the_store_needs_any_more_may_change() {
     let node = open().serve::<another_message::Account>().start().unwrap();
     let account = node.open::<another_message::Account>();
     assert_eq!(account.capture((7, 1)).await.unwrap(), 8);
+}
+
+/// Sums that are found again in the file, of dialogs that are all in the tables afterwards.
+async fn many_accounts(directory: &std::path::Path) {
+    let open = || Node::builder(directory).serve::<before::Account>();
+    let node = open().start().unwrap();
+    for n in 0..200 {
+        let account = node.open_as::<before::Account>(&format!("account {n}"));
+        assert_eq!(account.capture(SUM).await.unwrap(), SUM);
+    }
+    node.shutdown().await.unwrap();
+    let disk = std::sync::Arc::new(actor_store::FileDisk::new(directory));
+    let store = actor_store::Store::open(disk, actor_store::Options::default(), [0; 16]).unwrap();
+    while store.stats().overlay_records > 0 {
+        let _progress = store.fold_step(true).unwrap();
+    }
+}
+
+/// Its bytes are nowhere else.
+const SUM: u64 = 0x7f3a_91c5_2b6e_d048;
+
+/// Changes a bit in a state that lies in the tables.
+fn damage(directory: &std::path::Path) {
+    let path = directory.join("dialogs.redb");
+    let mut file = std::fs::read(&path).unwrap();
+    let sum = SUM.to_le_bytes();
+    let found = file.windows(sum.len()).rposition(|bytes| bytes == sum);
+    file[found.expect("the state is in the file")] ^= 1;
+    std::fs::write(&path, file).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_that_a_start_does_not_see_stops_the_node_before_long_and_refuses_a_start_that_reads_everything()
+ {
+    let dir = tempfile::tempdir().unwrap();
+    many_accounts(dir.path()).await;
+    let open = || Node::builder(dir.path()).serve::<before::Account>();
+    let whole = open().start().unwrap();
+    let account = whole.open_as::<before::Account>("account 7");
+    assert_eq!(account.capture(1).await.unwrap(), SUM + 1);
+    whole.shutdown().await.unwrap();
+    damage(dir.path());
+
+    let (error, said) = refusal(open().verify(Verification::AtOpen).start());
+    assert!(matches!(error, StartError::Open(OpenError::Damaged { .. })));
+    assert!(said.contains("dialogs.redb is damaged"), "{said}");
+
+    let node = open().start().unwrap();
+    let why = node.stopped().await;
+    assert!(why.contains("dialogs.redb is damaged"), "{why}");
+    assert!(why.contains("restore both files"), "{why}");
+    drop(node);
+
+    let node = open().verify(Verification::Never).start().unwrap();
+    let account = node.open_as::<before::Account>("another account");
+    assert_eq!(account.capture(1).await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_with_a_plain_journal_finds_everything_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || {
+        Node::builder(dir.path())
+            .journal(JournalKind::Log)
+            .serve::<before::Account>()
+    };
+    for life in 1..=3 {
+        let node = open().start().unwrap();
+        for n in 0..20 {
+            let account = node.open_as::<before::Account>(&format!("account {n}"));
+            assert_eq!(account.capture(1).await.unwrap(), life);
+        }
+        node.shutdown().await.unwrap();
+    }
+    assert!(dir.path().join("journal.log").exists());
+    assert!(!dir.path().join("journal.redb").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use actor_store::FoldProgress;
+use actor_store::{FoldProgress, Verification, VerifyProgress};
 use tracing::debug;
 
 use crate::coverage::{self, Rare};
@@ -231,7 +231,13 @@ pub(crate) const SCAN_EVERY_MS: u64 = 60_000;
 /// How far ahead it looks.
 pub(crate) const AHEAD_MS: u64 = 2 * SCAN_EVERY_MS;
 
+/// Rows of the tables that are searched for damage between two chunks of the fold.
+const SEARCHED_ROWS: usize = 256;
+/// The pause after so many, which leaves disk and processor to the messages.
+const SEARCH_PAUSE: Duration = Duration::from_millis(1);
+
 fn run_folder(shared: &Shared, signal: &FoldSignal) {
+    let mut is_searching = shared.store.options().verify == Verification::InUse;
     // The start has looked at the index already.
     let mut next_scan = shared.started_ms + SCAN_EVERY_MS;
     while !signal.stop.load(Ordering::SeqCst) && !shared.has_failed() {
@@ -249,8 +255,18 @@ fn run_folder(shared: &Shared, signal: &FoldSignal) {
                 return shared.fail(&fault);
             }
         }
+        if is_searching {
+            match shared.store.verify_step(SEARCHED_ROWS) {
+                Ok(progress) => is_searching = progress == VerifyProgress::Worked,
+                Err(fault) => return shared.fail(&fault),
+            }
+        }
         if !worked {
-            signal.wait(Duration::from_millis(SCAN_EVERY_MS / 4));
+            signal.wait(if is_searching {
+                SEARCH_PAUSE
+            } else {
+                Duration::from_millis(SCAN_EVERY_MS / 4)
+            });
         }
     }
 }

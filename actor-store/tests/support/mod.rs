@@ -1,12 +1,14 @@
 //! A model of a store, and random work on both.
 #![allow(dead_code, unreachable_pub)]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use actor_store::{
-    FoldProgress, Index, MemoryDisk, OpenError, Options, Store, StoreFault, Table, Value, Write,
+    FoldProgress, Index, JournalKind, MemoryDisk, OpenError, Options, Store, StoreFault, Table,
+    Value, Write,
 };
 
 pub const ID: [u8; 16] = *b"the store's name";
@@ -37,8 +39,32 @@ impl Random {
     }
 }
 
+thread_local! {
+    static JOURNAL: Cell<JournalKind> = const { Cell::new(JournalKind::Database) };
+}
+
+/// Runs a test with each kind of journal in the stores it creates.
+pub fn with_each_journal(test: impl Fn()) {
+    for kind in [JournalKind::Database, JournalKind::Log] {
+        JOURNAL.set(kind);
+        test();
+    }
+}
+
+/// The journal's file in the stores of [`with_each_journal`].
+pub fn journal_file() -> &'static str {
+    match JOURNAL.get() {
+        JournalKind::Log => "journal.log",
+        _ => "journal.redb",
+    }
+}
+
 pub fn options() -> Options {
     Options {
+        journal: JOURNAL.get(),
+        // Three blocks: some batches need more than a segment.
+        log_segment_bytes: 3 * 4096,
+        fold_journal_bytes: 64 * 1024,
         cache_bytes: 1024 * 1024,
         fold_records: 12,
         fold_chunk: 5,

@@ -1,0 +1,217 @@
+//! `journal.redb`: the journal as a table with one row per commit, in recycled row keys.
+//!
+//! Owns the rows between the watermark and the last commit. A row whose batch is folded is not
+//! deleted; its key, a slot, is taken by a later commit, so trimming writes nothing and the file stays
+//! as large as the most rows that were ever outstanding. Never looks into a batch.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use redb::{Database, TableDefinition};
+
+use crate::batch::{self, Batch, Change};
+use crate::dialogs::write_header;
+use crate::fault::{Boundary, StoreFault, lock};
+use crate::header::{Header, Kind};
+use crate::journal::{Tail, TailError};
+
+const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
+
+#[derive(Debug, Default)]
+struct Slots {
+    /// Slots whose rows are folded, the next to be used last.
+    free: Vec<u64>,
+    /// Batch, slot and bytes of the rows not yet folded, oldest first.
+    taken: VecDeque<(u64, u64, u64)>,
+    count: u64,
+}
+
+/// The journal of an open store, in a database.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    boundary: Boundary,
+    // `None` only while it is being dropped.
+    db: Option<Database>,
+    slots: Mutex<Slots>,
+    bytes: AtomicU64,
+    /// Rows not yet folded.
+    outstanding: AtomicU64,
+}
+
+/// Rows from which folding begins: as many as lie in a tree of two levels. Each further level is a page more in every
+/// commit.
+const MANY_ROWS: u64 = 1024;
+
+impl Rows {
+    pub(crate) fn new(boundary: Boundary, db: Database) -> Self {
+        Self {
+            boundary,
+            db: Some(db),
+            slots: Mutex::default(),
+            bytes: AtomicU64::new(0),
+            outstanding: AtomicU64::new(0),
+        }
+    }
+
+    /// Reads all rows, keeps those after `watermark` and demands that none is missing.
+    pub(crate) fn recover(&self, watermark: u64) -> Result<Tail, TailError> {
+        let mut rows = self.read_rows(watermark)?;
+        rows.sort_unstable_by_key(|row| row.number);
+        let last = rows.last().map_or(0, |row| row.number);
+        if last < watermark {
+            return Err(TailError::Gap(format!(
+                "the tables contain batch {watermark}, the journal ends at batch {last}"
+            )));
+        }
+        let mut slots = lock(&self.slots);
+        let mut tail = Tail {
+            last,
+            batches: Vec::new(),
+        };
+        let mut expected = watermark + 1;
+        for row in rows {
+            slots.count = slots.count.max(row.slot + 1);
+            if row.number <= watermark {
+                slots.free.push(row.slot);
+                continue;
+            }
+            if row.number != expected {
+                return Err(TailError::Gap(format!(
+                    "the tables end at batch {watermark} and the journal lacks batch {expected}"
+                )));
+            }
+            expected += 1;
+            slots.taken.push_back((row.number, row.slot, row.bytes));
+            self.bytes.fetch_add(row.bytes, Ordering::Relaxed);
+            self.outstanding.fetch_add(1, Ordering::Relaxed);
+            tail.batches.push(row.changes);
+        }
+        Ok(tail)
+    }
+
+    // Of those up to the watermark only the numbers.
+    fn read_rows(&self, watermark: u64) -> Result<Vec<Row>, TailError> {
+        let rows = self.boundary.run(|| {
+            let mut rows = Vec::new();
+            let txn = redb::ReadableDatabase::begin_read(self.db()?)?;
+            let table = match txn.open_table(TABLE) {
+                Err(redb::TableError::TableDoesNotExist(_)) => return Ok(rows),
+                table => table?,
+            };
+            for row in redb::ReadableTable::iter(&table)? {
+                let (slot, row) = row?;
+                let (slot, row) = (slot.value(), row.value());
+                let read = batch::number(row).and_then(|number| {
+                    // The file has rows of all that was ever outstanding at once, and most of them are folded.
+                    let is_folded = number <= watermark;
+                    let changes = if is_folded {
+                        Vec::new()
+                    } else {
+                        batch::decode_row(row)?.1
+                    };
+                    Some(Row {
+                        number,
+                        slot,
+                        bytes: row.len() as u64,
+                        changes,
+                    })
+                });
+                rows.push(read.ok_or(slot));
+            }
+            Ok(rows)
+        })?;
+        let whole = rows.into_iter().map(|row| {
+            row.map_err(|slot| {
+                TailError::Damaged(format!("row {slot} does not match its checksum"))
+            })
+        });
+        whole.collect()
+    }
+
+    /// Writes the header row in a transaction of its own.
+    pub(crate) fn write_header(&self, header: &Header) -> Result<(), StoreFault> {
+        self.boundary.run(|| {
+            let txn = self.db()?.begin_write()?;
+            write_header(&txn, Kind::Journal, header)?;
+            txn.open_table(TABLE)?;
+            txn.commit()?;
+            Ok(())
+        })
+    }
+
+    /// One row, one transaction, one sync.
+    pub(crate) fn append(&self, batch: &Batch) -> Result<(), StoreFault> {
+        let (number, row) = (batch.number(), batch.row());
+        let slot = {
+            let mut slots = lock(&self.slots);
+            slots.free.pop().unwrap_or_else(|| {
+                slots.count += 1;
+                slots.count - 1
+            })
+        };
+        self.boundary.run(|| {
+            let txn = self.db()?.begin_write()?;
+            txn.open_table(TABLE)?.insert(slot, row)?;
+            txn.commit()?;
+            Ok(())
+        })?;
+        let bytes = row.len() as u64;
+        lock(&self.slots).taken.push_back((number, slot, bytes));
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Frees the slots of all rows up to `watermark`, which is durable in the tables.
+    pub(crate) fn trim(&self, watermark: u64) {
+        let mut slots = lock(&self.slots);
+        while let Some(&(number, slot, bytes)) = slots.taken.front()
+            && number <= watermark
+        {
+            slots.taken.pop_front();
+            slots.free.push(slot);
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            self.outstanding.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether there are so many that a commit touches more pages than it must.
+    pub(crate) fn has_many(&self) -> bool {
+        self.outstanding.load(Ordering::Relaxed) >= MANY_ROWS
+    }
+
+    /// Bytes of the rows not yet folded.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Rows not yet folded, and slots there are.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let slots = lock(&self.slots);
+        (slots.taken.len() as u64, slots.count)
+    }
+
+    pub(crate) fn boundary(&self) -> &Boundary {
+        &self.boundary
+    }
+
+    fn db(&self) -> Result<&Database, StoreFault> {
+        self.db.as_ref().ok_or(StoreFault::Stopped)
+    }
+}
+
+impl Drop for Rows {
+    fn drop(&mut self) {
+        let db = self.db.take();
+        self.boundary.release(db);
+    }
+}
+
+#[derive(Debug)]
+struct Row {
+    number: u64,
+    slot: u64,
+    bytes: u64,
+    changes: Vec<Change>,
+}
