@@ -373,13 +373,13 @@ impl Endpoint {
         doom.seq = doom.seq.map(|_| self.recv_next);
     }
 
-    /// Nobody has said goodbye, or is about to: the end of this transaction ends nothing.
+    /// Established, and nobody has said goodbye, or is about to: the end of this transaction confirms and ends nothing.
     pub fn goes_on(&self) -> bool {
-        self.fin_sent.is_none()
+        self.stage == Stage::Established
+            && self.fin_sent.is_none()
             && self.fin_received.is_none()
             && !self.now.close_wanted
             && !self.is_doomed()
-            && !self.is_ended()
     }
 
     /// Has the partner ended the dialog, which is heard after everything it said before?
