@@ -5,10 +5,13 @@ use std::{
     process::{Child, Command, ExitCode, Stdio},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The first word of a child's command line.
 pub(crate) const FLAG: &str = "--child";
+
+/// The name of what a child says instead, if it fails.
+const FAILED: &str = "failed";
 
 /// What a child does with its words. What it found is one line of JSON.
 type Work = fn(&[String]) -> Result<Value, String>;
@@ -38,7 +41,7 @@ pub(crate) fn main(words: &[String]) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(why) => {
-            eprintln!("{why}");
+            println!("{}", json!({ FAILED: why }));
             ExitCode::FAILURE
         }
     }
@@ -74,7 +77,12 @@ impl Running {
     pub(crate) fn next(&mut self) -> Result<Value, String> {
         match self.lines.next() {
             Some(Ok(line)) => {
-                serde_json::from_str(&line).map_err(|cause| format!("`{line}`: {cause}"))
+                let found: Value =
+                    serde_json::from_str(&line).map_err(|cause| format!("`{line}`: {cause}"))?;
+                match found[FAILED].as_str() {
+                    Some(why) => Err(why.to_owned()),
+                    None => Ok(found),
+                }
             }
             Some(Err(cause)) => Err(cause.to_string()),
             None => Err("the child ended early; see what it said above".to_owned()),

@@ -115,7 +115,7 @@ fn saturated(
     naive: &mut Naive,
     table: &mut Table,
 ) -> Result<(), String> {
-    let messages = args.scaled(200_000);
+    let messages = args.scaled(100_000);
     let runtime = ours::runtime()?;
     let mut order = Uniform::over(dialogs, 1);
     let mut theirs = Uniform::over(dialogs, 2);

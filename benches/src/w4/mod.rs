@@ -8,7 +8,10 @@ mod with_kameo;
 mod with_ractor;
 mod with_tokio;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -40,6 +43,8 @@ pub(crate) const GOALS: &[Wanted] = &[
 const BURST: u64 = 100;
 /// Actors that are being opened at a time.
 const OPENING: u64 = 256;
+/// Whoever has not opened all by then is too slow to be waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Of the contenders, in their order.
 const OURS: usize = 0;
 const RACTOR: usize = 2;
@@ -165,6 +170,10 @@ fn opened<A: Actors>(runtime: &Runtime, actors: A, count: u64) -> Result<Value, 
     let held = runtime.block_on(async {
         let mut held = Vec::with_capacity(count as usize);
         while (held.len() as u64) < count {
+            if begun.elapsed() > PATIENCE {
+                let (opened, time) = (held.len(), PATIENCE.as_secs());
+                return Err(format!("only {opened} of {count} were opened in {time} s"));
+            }
             let some = OPENING.min(count - held.len() as u64);
             let opening = (0..some).map(|_| async {
                 let actor = actors.spawn().await?;
