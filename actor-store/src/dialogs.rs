@@ -2,13 +2,15 @@
 //!
 //! Owns how rows lie in the database and how they are read. Only a fold writes them; see [`crate::fold`].
 
+use std::fmt;
 use std::ops::Bound;
+use std::sync::{Arc, Mutex};
 
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction,
 };
 
-use crate::fault::{Boundary, StoreFault, Trouble};
+use crate::fault::{Boundary, StoreFault, Trouble, lock};
 use crate::header::{HEADER_KEY, HEADER_TABLE, Header, Kind};
 use crate::merge;
 use crate::stored;
@@ -30,14 +32,25 @@ pub(crate) fn definition(table: Table) -> TableDefinition<'static, Bytes, Bytes>
 #[derive(Debug)]
 pub(crate) struct Dialogs {
     boundary: Boundary,
+    /// The tables as the last commit left them. It holds back no page that could be used again: the next commit may only
+    /// use what this one has freed, and with it this is replaced.
+    newest: Mutex<Option<Arc<Opened>>>,
     // `None` only while it is being dropped.
     db: Option<Database>,
+}
+
+/// Tables opened once, for the lookups between two commits: opening costs more than a lookup.
+struct Opened {
+    boundary: Boundary,
+    // In the order of their tags; `None` only while they are being dropped.
+    tables: Option<Vec<ReadOnlyTable<Bytes, Bytes>>>,
 }
 
 impl Dialogs {
     pub(crate) fn new(boundary: Boundary, db: Database) -> Self {
         Self {
             boundary,
+            newest: Mutex::default(),
             db: Some(db),
         }
     }
@@ -65,9 +78,49 @@ impl Dialogs {
             // Only valid if the last commit had it, so every commit of this file has it.
             txn.set_quick_repair(true);
             let done = work(&txn)?;
+            // Who asks meanwhile opens them anew, and hands them out until the commit is over.
+            drop(lock(&self.newest).take());
             txn.commit()?;
+            drop(lock(&self.newest).take());
             Ok(done)
         })
+    }
+
+    /// The newest row of a key.
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
+        let opened = self.opened()?;
+        self.boundary.run(|| {
+            let tables = opened.tables.as_deref().unwrap_or_default();
+            let rows = tables.get(usize::from(table.tag()));
+            let Some(row) = rows.ok_or(StoreFault::Stopped)?.get(key)? else {
+                return Ok(None);
+            };
+            Ok(Some(stored::decode_value(table, key, row.value())?))
+        })
+    }
+
+    fn opened(&self) -> Result<Arc<Opened>, StoreFault> {
+        let mut newest = lock(&self.newest);
+        if let Some(opened) = &*newest {
+            return Ok(Arc::clone(opened));
+        }
+        // Under the lock, so that a commit that ends meanwhile finds it and drops it.
+        let tables = self.boundary.run(|| {
+            let db = self.db.as_ref().ok_or(StoreFault::Stopped)?;
+            let txn = db.begin_read()?;
+            let mut tables = Vec::with_capacity(Table::ALL.len());
+            for table in Table::ALL {
+                debug_assert_eq!(tables.len(), usize::from(table.tag()));
+                tables.push(txn.open_table(definition(table))?);
+            }
+            Ok(tables)
+        })?;
+        let opened = Arc::new(Opened {
+            boundary: self.boundary.clone(),
+            tables: Some(tables),
+        });
+        *newest = Some(Arc::clone(&opened));
+        Ok(opened)
     }
 
     /// A view of the tables as they are now.
@@ -87,8 +140,22 @@ impl Dialogs {
     }
 }
 
+impl Drop for Opened {
+    fn drop(&mut self) {
+        let tables = self.tables.take();
+        self.boundary.release(tables);
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").finish_non_exhaustive()
+    }
+}
+
 impl Drop for Dialogs {
     fn drop(&mut self) {
+        drop(lock(&self.newest).take());
         let db = self.db.take();
         self.boundary.release(db);
     }

@@ -224,7 +224,7 @@ impl Store {
             return Ok(entry.value.clone());
         }
         // Whatever is folded meanwhile is newer, and was published before this returns.
-        self.shared.dialogs.view()?.get(table, key)
+        self.shared.dialogs.get(table, key)
     }
 
     /// The newest published keys from `from` on and before `to`, in the order of their bytes, `limit`

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use actor_core::{NodeBuilder, prelude::*};
+use actor_core::{JournalKind, NodeBuilder, Verification, prelude::*};
 use actor_store::FoldProgress;
 
 use crate::no_disk::NoDisk;
@@ -67,6 +67,11 @@ pub(crate) fn node(directory: &Path) -> Result<Arc<Node>, String> {
     start(Node::builder(directory.join("ours")))
 }
 
+/// The same, with its journal in a plain file.
+pub(crate) fn node_with_plain_journal(directory: &Path) -> Result<Arc<Node>, String> {
+    start(Node::builder(directory.join("ours-plain")).journal(JournalKind::Log))
+}
+
 /// The same, with nothing below it.
 pub(crate) fn node_without_disk() -> Result<Arc<Node>, String> {
     let builder = Node::builder("no-disk").serve::<Account>();
@@ -78,6 +83,15 @@ pub(crate) fn node_without_disk() -> Result<Arc<Node>, String> {
 pub(crate) fn start(builder: NodeBuilder) -> Result<Arc<Node>, String> {
     let node = builder.serve::<Account>().start();
     node.map(Arc::new).map_err(|why| why.to_string())
+}
+
+/// When a child searches its store for damage: before it starts, or in use, which is the default.
+pub(crate) fn verification(at_open: &str) -> Verification {
+    if at_open == "true" {
+        Verification::AtOpen
+    } else {
+        Verification::InUse
+    }
 }
 
 /// Folds everything that is committed, so that what follows does not pay for it.

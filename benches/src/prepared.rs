@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use actor_core::{Node, NodeBuilder};
+use actor_core::{Node, NodeBuilder, Verification};
 use actor_store::Options;
 use serde_json::{Value, json};
 
@@ -100,9 +100,10 @@ impl Prepared {
     }
 }
 
-/// A node on a prepared store, as an application would start it on a large one: without reading all of it first.
+/// A node on a prepared store, without the search for damage that follows a start by default: what it takes is in W5 and
+/// W6, and here it would only be over at another time in each round.
 pub(crate) fn builder(directory: &Path) -> NodeBuilder {
-    Node::builder(directory).verify_on_open(false)
+    Node::builder(directory).verify(Verification::Never)
 }
 
 /// The child that prepares: a directory, dialogs that are there, dialogs that shall be there.

@@ -184,16 +184,6 @@ impl NodeBuilder {
         self
     }
 
-    // What the benchmarks still say; see `verify`.
-    #[doc(hidden)]
-    pub fn verify_on_open(self, verify: bool) -> Self {
-        self.verify(if verify {
-            Verification::AtOpen
-        } else {
-            Verification::InUse
-        })
-    }
-
     /// What the journal of a store is that is created now. One that is there stays what it is.
     pub fn journal(mut self, kind: JournalKind) -> Self {
         self.options.journal = kind;

@@ -107,7 +107,7 @@ impl World {
                 let life = self.life(index);
                 let machine = &mut life.shards[shard];
                 match unless_dead(|| machine.step(settles)) {
-                    Some(Ok(_)) => {}
+                    Some(Ok(())) => {}
                     Some(Err(fault)) => self.life(index).shared.fail(&fault),
                     None => return self.crash_for_a_while_as(index, Crash::KeepAll),
                 }

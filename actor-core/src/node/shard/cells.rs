@@ -296,7 +296,6 @@ impl Shard {
         }
         let now = self.shared.clock.now_ms();
         let horizon = self.uses.saturating_sub(self.max_cells as u64);
-        self.next_sweep = self.uses + self.max_cells as u64 / 2;
         self.write_unwritten(|cell| cell.used < horizon)?;
         self.settle()?;
         // The index of deadlines brings a dormant dialog back in time, so its entry need not stay here either.
@@ -325,6 +324,9 @@ impl Shard {
             }
             kept
         });
+        // A sweep looks at every cell: where most are kept, the next one waits for as many uses.
+        let kept = (self.endpoints.len() + self.actors.len()) as u64;
+        self.next_sweep = self.uses + kept.max(self.max_cells as u64 / 2);
         Ok(())
     }
 

@@ -64,11 +64,10 @@ impl Lot {
         self.steps >= MAX_STEPS || self.bytes >= MAX_BYTES
     }
 
-    /// A row that this lot writes, or deletes.
-    fn row(&self, table: Table, key: &[u8]) -> Option<Option<Value>> {
-        let written = self.writes.iter().rev();
-        let mut written = written.filter(|write| write.table == table && write.key == key);
-        written.next().map(|write| write.value.clone())
+    /// The newest write of a row, if this lot writes or deletes it.
+    fn write_of(&self, table: Table, key: &[u8]) -> Option<&Write> {
+        let mut newest = self.writes.iter().rev();
+        newest.find(|write| write.table == table && write.key == key)
     }
 
     /// What is to be let out so far: a transaction adds to it, and gives it back.
@@ -121,13 +120,14 @@ impl Lot {
 impl Shard {
     /// The newest row of a key of this shard.
     pub(super) fn stored(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
-        match self.lot.row(table, key) {
-            Some(value) => Ok(value),
+        match self.lot.write_of(table, key) {
+            Some(write) => Ok(write.value.clone()),
             None => self.shared.store.get(table, key),
         }
     }
 
     /// Has anything to hand to the gate?
+    #[cfg(feature = "test-util")]
     pub(super) fn is_unsettled(&self) -> bool {
         !self.lot.is_empty()
     }
