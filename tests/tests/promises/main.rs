@@ -17,6 +17,7 @@ mod held;
 mod keyed;
 mod knowledge;
 mod letting_go;
+mod lots;
 mod market;
 mod poison;
 mod seams;
