@@ -74,7 +74,7 @@ pub(crate) struct Shared {
     pub(crate) deaths: Mutex<Deaths>,
     /// Until then shards say what they run.
     pub(crate) armed_until_ms: u64,
-    /// Deliveries within the store that wait for a sync.
+    /// Deliveries within the store that wait for a sync, or waited for one and are not handled yet.
     held_back: AtomicU64,
     pub(crate) started_ms: u64,
     /// Deadlines of what was opened before wait for a grace from here.
@@ -210,6 +210,11 @@ impl Shared {
         }
     }
 
+    /// One of them is handled.
+    pub(crate) fn let_go(&self) {
+        self.held_back.fetch_sub(1, Ordering::SeqCst);
+    }
+
     /// Somebody says that the machine's clock is right: what lapsed meanwhile is given up after a grace.
     pub(crate) fn trust_clock(&self) {
         if !self.clock.trust() {
@@ -289,7 +294,6 @@ impl Shared {
         }
         for delivery in output.local {
             self.post(delivery.to.slot, ShardMsg::Local(delivery));
-            self.held_back.fetch_sub(1, Ordering::SeqCst);
         }
         for (answer, known) in output.known {
             let _ = answer.send(known);

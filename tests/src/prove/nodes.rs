@@ -10,7 +10,7 @@ use actor_core::world::{Event, Fate, Moment, World};
 use super::crowd::{Crowd, Random, SoFar, Until};
 use super::options::Options;
 use super::scenes;
-use super::shop::{Account, BOOKED, Order};
+use super::shop::{Account, BOOKED, NEVER_PAID, Order};
 use super::watch::Watch;
 use super::{Outcome, spaced};
 use crate::gnomes::Rng;
@@ -412,6 +412,11 @@ fn judge(world: &mut World, customers: &[Customer], came: &[Came], names: &[&str
                 assert_eq!(rows.len(), before.count(), "booked once at most");
                 assert!(rows.len() <= 2, "nothing after the message that fails");
                 lives.cursed += 1;
+            }
+            Some(Ok(answers)) if answers.contains(&NEVER_PAID) => {
+                assert_eq!(answers[..2], customer.expected()[..2]);
+                assert_eq!(rows, [], "what never began has left nothing");
+                lives.never_reached += 1;
             }
             Some(Ok(answers)) => {
                 assert_eq!(*answers, customer.expected(), "{}", customer.name());

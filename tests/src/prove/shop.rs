@@ -6,6 +6,9 @@ use actor_core::world::die;
 /// One row for each booking, under a fresh id: a repeated one would be a second row.
 pub(super) const BOOKED: Table<u128, (String, u64)> = Table::new("booked");
 
+/// What an order answers whose payment certainly never began: in the worst weather twelve rounds of a handshake are lost.
+pub(super) const NEVER_PAID: u64 = u64::MAX;
+
 /// What a customer has paid in. Its first message is past every doubt: the plumbing shakes hands.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Account {
@@ -116,7 +119,11 @@ impl Order {
     #[resume]
     fn paid(&mut self, cx: &mut Cx<'_, Self>, answer: Answer<u64>) {
         if let Some(reply) = self.waiting.take() {
-            cx.reply(reply, answer.unwrap_or(0));
+            let paid = answer.unwrap_or_else(|why| match why {
+                CallError::NeverReached => NEVER_PAID,
+                _ => 0,
+            });
+            cx.reply(reply, paid);
         }
     }
     #[handler]

@@ -22,7 +22,7 @@ use crate::{
     dialog::{Encoded, Heard, Knowledge, Never, OpenSpec, Outcome, Sent},
     digest::Digest,
     node::{
-        address::Address,
+        address::{Address, outbox_key},
         record::{Ask, KeyRow, Named, Owner, encode},
     },
     protocol::{
@@ -184,6 +184,10 @@ impl Shard {
             return Ok(false);
         }
         forget_first(txn, address);
+        let rows = self.endpoints.get(&address).map(|cell| cell.rows.clone());
+        for seq in rows.unwrap_or_default() {
+            txn.delete(Table::Outbox, outbox_key(address, seq));
+        }
         txn.delete(Table::Endpoints, address.to_bytes().to_vec());
         self.remove_endpoint(address);
         let dialog = DialogId(self.shared.ids.random());

@@ -51,6 +51,7 @@ pub(crate) fn deliveries(rows: Vec<(Vec<u8>, Value)>) -> Result<Vec<Delivery>, S
                 to,
                 items: smallvec![item],
                 stored: true,
+                held_back: true,
             }),
         }
     }
@@ -59,7 +60,9 @@ pub(crate) fn deliveries(rows: Vec<(Vec<u8>, Value)>) -> Result<Vec<Delivery>, S
 
 impl Shard {
     pub(super) fn on_delivery(&mut self, delivery: Delivery) -> Result<(), StoreFault> {
-        let Delivery { to, items, stored } = delivery;
+        let Delivery {
+            to, items, stored, ..
+        } = delivery;
         let mut rest = items.as_slice();
         while !rest.is_empty() {
             let exists = self.ensure_endpoint(to)?;

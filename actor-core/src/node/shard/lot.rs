@@ -90,8 +90,10 @@ impl Lot {
         endpoints: Touched<Address>,
         actors: Touched<DialogId>,
         writes: Vec<Write>,
+        state_bytes: usize,
     ) {
         self.steps += 1;
+        self.bytes += state_bytes;
         self.endpoints.extend(endpoints);
         self.actors.extend(actors);
         let sizes = writes.iter().map(|write| {
@@ -103,6 +105,9 @@ impl Lot {
     }
 
     pub(super) fn say(&mut self, to: Address, seq: u64, item: LocalItem) {
+        if let LocalItem::Message(message) = &item {
+            self.bytes += message.body.len();
+        }
         self.inbox.insert((to, seq), item);
     }
 
@@ -139,10 +144,11 @@ impl Shard {
         }
         let settled = self.take_lot()?;
         let gate = &self.shared.gate;
-        if let Some(output) = gate.submit(settled.writes, settled.output, settled.steps) {
+        let free = gate.submit(settled.writes, settled.output, settled.steps);
+        self.follow(settled.keys, settled.away);
+        if let Some(output) = free {
             self.shared.release(output);
         }
-        self.follow(settled.keys, settled.away);
         Ok(())
     }
 
@@ -159,10 +165,10 @@ impl Shard {
         };
         let has_time = has_time && settled.away.is_empty();
         let (free, cut) = gate.end_work(settled.writes, settled.output, settled.steps, has_time);
+        self.follow(settled.keys, settled.away);
         if let Some(output) = free {
             self.shared.release(output);
         }
-        self.follow(settled.keys, settled.away);
         Ok(cut)
     }
 

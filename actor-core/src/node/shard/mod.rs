@@ -38,7 +38,12 @@ use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::{
-    address::Address, deaths::Deaths, gate::Cut, half_open::Opening, record::Work, shared::Shared,
+    address::Address,
+    deaths::Deaths,
+    gate::{Cut, Output},
+    half_open::Opening,
+    record::Work,
+    shared::Shared,
 };
 use crate::{
     dialog::Knowledge,
@@ -109,6 +114,8 @@ pub(crate) struct Delivery {
     pub(crate) items: SmallVec<[LocalItem; 1]>,
     /// They lie in the inbox table and are deleted as they are consumed.
     pub(crate) stored: bool,
+    /// They are counted as held back until they are handled: what is said after them must not be heard before.
+    pub(crate) held_back: bool,
 }
 
 /// Who has something due.
@@ -210,7 +217,8 @@ impl Shard {
         self.heed_time(now)?;
         if self.next_due().is_some_and(|due| due <= now) {
             // A deadline is not over while an answer waits to be heard: what had arrived by now goes first.
-            let waiting = self.taken.len() + self.shared.mailboxes[self.index].len();
+            let elsewhere = self.taken.len() + self.shared.mailboxes[self.index].len();
+            let waiting = self.near.len() + elsewhere;
             let first = self.first.get_or_insert(waiting);
             if *first == 0 || waiting == 0 || self.shared.is_mutant(Mutant::ExpireAtBoot) {
                 self.first = None;
@@ -239,9 +247,12 @@ impl Shard {
         let Some(delivery) = self.near.pop_front() else {
             return Ok(false);
         };
+        self.heed_time(self.shared.clock.now_ms())?;
         self.handled += 1;
+        self.first = self.first.map(|first| first.saturating_sub(1));
         self.on_delivery(delivery)?;
         self.bury()?;
+        self.sweep()?;
         Ok(true)
     }
 
@@ -277,9 +288,16 @@ impl Shard {
         let has_time = self.taken.is_empty()
             && self.near.is_empty()
             && shared.mailboxes[self.index].len() == 0;
-        let cut = self.settle_last(has_time);
-        done?;
-        Ok(cut?.map_or(Next::Work, Next::Commit))
+        if let Err(fault) = done {
+            // Half of a transaction is in memory: nothing of this lot may be written.
+            self.lot = Lot::default();
+            shared
+                .gate
+                .end_work(Vec::new(), Output::default(), 0, false);
+            return Err(fault);
+        }
+        let cut = self.settle_last(has_time)?;
+        Ok(cut.map_or(Next::Work, Next::Commit))
     }
 
     /// Everything that was taken, and what is due.
@@ -338,7 +356,14 @@ impl Shard {
                 self.shared.frame_taken(&frame);
                 self.on_frame(*frame)
             }
-            ShardMsg::Local(delivery) => self.on_delivery(delivery),
+            ShardMsg::Local(delivery) => {
+                let held_back = delivery.held_back;
+                self.on_delivery(delivery)?;
+                if held_back {
+                    self.shared.let_go();
+                }
+                Ok(())
+            }
             ShardMsg::Call(call) => self.on_call(*call),
             ShardMsg::Dropped(line) => self.on_dropped(&line),
             ShardMsg::Listen(line) => self.on_listen(&line),

@@ -218,6 +218,7 @@ impl Shard {
                         to,
                         items: smallvec![item],
                         stored,
+                        held_back: holds,
                     };
                     if holds {
                         output.local.push(delivery);
@@ -236,8 +237,10 @@ impl Shard {
         }
         self.estimate_half_open(&dirty);
         // What goes must not be found by the next message.
-        let goes = self.any_goes(&dirty, &dirty_actors);
-        self.lot.add(dirty, dirty_actors, writes);
+        let goes = self.any_goes(&dirty, &dirty_actors) || writes.iter().any(ends_a_record);
+        let states = dirty_actors.iter().filter_map(|it| self.actors.get(&it));
+        let bytes = states.map(|cell| cell.record.state.len()).sum();
+        self.lot.add(dirty, dirty_actors, writes, bytes);
         // While the table lock is held: the order of execution is the order of tickets.
         if goes || tables.is_locked() || self.lot.is_full() {
             self.settle()?;
@@ -245,4 +248,9 @@ impl Shard {
         drop(tables);
         Ok(true)
     }
+}
+
+/// A record is deleted whose cell is gone: the next lookup must not find the one that is stored.
+fn ends_a_record(write: &Write) -> bool {
+    write.value.is_none() && matches!(write.table, Table::Endpoints | Table::Actors)
 }

@@ -180,5 +180,6 @@ impl Shard {
         txn.opens.clear();
         txn.broken.clear();
         txn.failed = None;
+        txn.flushed = false;
     }
 }

@@ -135,9 +135,7 @@ impl Shard {
             }
             ran?
         };
-        if deaths > 0 && (ran.is_ok() || ends) {
-            txn.survived.extend(running);
-        }
+        let survived = deaths > 0 && (ran.is_ok() || ends);
         let ran = ran.map_err(|failed| Failed {
             running: running.or_else(|| Some(Running::of(actor, &work))),
             ..failed
@@ -149,6 +147,10 @@ impl Shard {
             }
             ran => ran,
         };
+        if survived {
+            // Taken back with everything else that the handler did.
+            txn.survived.extend(running);
+        }
         let Some(cell) = self.actors.get_mut(&actor) else {
             return Ok(None);
         };
