@@ -50,7 +50,7 @@ pub use codec::{
 };
 pub use effects::{Destination, Durability, Effects, Notice, TimerKind, TimerOp};
 pub use ending::{Abandoned, Ending, FaultCode};
-pub use endpoint::{Carrier, Endpoint, Mode, Peer, Received, SendRefusal, Stage};
+pub use endpoint::{Carrier, Endpoint, Mode, Peer, SendRefusal, Stage};
 pub use frame::{Frame, FrameFlags, FrameKind, ResetReason, Window};
 pub use ids::{DialogId, EndpointKey, Role, StoreId, Token};
 pub use input::{Backlog, Input, LocalItem, LocalOpen, Location};

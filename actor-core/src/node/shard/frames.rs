@@ -35,18 +35,17 @@ impl Shard {
                 Some(_) => self.reply(&frame, reject(&frame)),
                 // Nothing begins in the place of something that cannot be read.
                 None if self.damaged.contains_key(&Who::Endpoint(address)) => Ok(()),
-                None => self.on_opening(address, &frame),
+                None => self.on_opening(address, frame),
             };
         }
         if self.is_orphan(address)? {
             return Ok(());
         }
         self.transact(|shard, txn| {
-            shard.ensure_endpoint(address)?;
-            shard.input(txn, address, Input::Frame(frame.clone()))?;
+            shard.input(txn, address, Input::Frame(frame))?;
             shard.consume(txn, address)
         })?;
-        self.consume_rest(address, &frame)?;
+        self.consume_rest(address)?;
         self.dismiss_half_open(address)
     }
 
@@ -108,35 +107,25 @@ impl Shard {
         }
     }
 
-    fn consume_rest(&mut self, address: Address, frame: &Frame) -> Result<(), StoreFault> {
+    fn consume_rest(&mut self, address: Address) -> Result<(), StoreFault> {
         let has_next = |shard: &Self| {
             let cell = shard.endpoints.get(&address);
             cell.is_some_and(|cell| cell.record.endpoint.has_next())
         };
-        while has_next(self) {
-            let changed = self.transact(|shard, txn| {
-                shard.ensure_endpoint(address)?;
-                // After a roll back the record is read again, and what was held in memory is in the frame.
-                if !has_next(shard) {
-                    shard.input(txn, address, Input::Frame(frame.clone()))?;
-                }
-                shard.input(txn, address, Input::Consume)
-            })?;
-            if !changed {
-                break;
-            }
-        }
+        while has_next(self)
+            && self.transact(|shard, txn| shard.input(txn, address, Input::Consume))?
+        {}
         Ok(())
     }
 
-    fn on_opening(&mut self, address: Address, frame: &Frame) -> Result<(), StoreFault> {
+    fn on_opening(&mut self, address: Address, frame: Frame) -> Result<(), StoreFault> {
         let Some(service) = self.shared.registry.get(&frame.service).cloned() else {
             coverage::sometimes(Rare::OpeningNotServed);
             let detail = format!(
                 "`{}` is not served by `{}`",
                 frame.service, self.shared.name
             );
-            return self.reply(frame, Some(refuse(frame, FaultCode::NotServed, detail)));
+            return self.reply(&frame, Some(refuse(&frame, FaultCode::NotServed, detail)));
         };
         let unknown = |message: &Message| !service.spec.understands(message);
         if !service.spec.admits(frame.contract) || frame.messages.iter().any(unknown) {
@@ -149,10 +138,13 @@ impl Shard {
                 frame.contract,
                 frame.contract
             );
-            return self.reply(frame, Some(refuse(frame, FaultCode::Incompatible, detail)));
+            return self.reply(
+                &frame,
+                Some(refuse(&frame, FaultCode::Incompatible, detail)),
+            );
         }
-        if let Some(refusal) = self.refuse_flood(frame) {
-            return self.reply(frame, Some(refusal));
+        if let Some(refusal) = self.refuse_flood(&frame) {
+            return self.reply(&frame, Some(refusal));
         }
         self.accept(address, self.shared.mint(address.slot), frame, &service)
     }
@@ -176,7 +168,7 @@ impl Shard {
             dst_token: None,
             ..frame.clone()
         };
-        self.accept(address, token, &opening, service)?;
+        self.accept(address, token, opening, service)?;
         self.on_frame(frame.clone())
     }
 
@@ -184,22 +176,26 @@ impl Shard {
         &mut self,
         address: Address,
         token: Token,
-        frame: &Frame,
+        frame: Frame,
         service: &Arc<Service>,
     ) -> Result<(), StoreFault> {
         self.transact(|shard, txn| {
+            let (timeouts, trace) = (
+                shortened(service.spec.timeouts, frame.ttl_ms),
+                DialogId(frame.trace),
+            );
             let (endpoint, effects) = Endpoint::accept(
-                frame.clone(),
+                frame,
                 token,
                 service.spec.mode,
-                shortened(service.spec.timeouts, frame.ttl_ms),
+                timeouts,
                 &shard.shared.env(),
             );
-            shard.new_target(txn, address, endpoint, service, DialogId(frame.trace));
+            shard.new_target(txn, address, endpoint, service, trace);
             shard.absorb(txn, address, effects)?;
             shard.consume(txn, address)
         })?;
-        self.consume_rest(address, frame)?;
+        self.consume_rest(address)?;
         self.dismiss_half_open(address)
     }
 

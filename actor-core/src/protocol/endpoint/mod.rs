@@ -30,7 +30,6 @@ use super::input::Input;
 use super::limits::{Env, Timeouts};
 use super::message::Message;
 use now::{ClosingWait, Fault, Now};
-pub use receive::Received;
 
 /// How a dialog begins (P5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -396,16 +395,6 @@ impl Endpoint {
     /// ended without it has certainly had no permanent effect, now or ever (S8).
     pub fn was_established(&self) -> bool {
         self.was_established
-    }
-
-    /// How often something was said in vain; [`Self::resume`] takes it back.
-    pub fn attempt(&self) -> u32 {
-        self.now.attempt
-    }
-
-    /// It was read back in the middle of its life, by a step that failed: it goes on with the patience it had.
-    pub fn resume(&mut self, attempt: u32) {
-        self.now.attempt = self.now.attempt.max(attempt);
     }
 
     /// For a checker to which all delays are the same: forgets what only decides how long they are, so that an endpoint

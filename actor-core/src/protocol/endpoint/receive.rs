@@ -2,10 +2,7 @@
 //!
 //! Messages go to the backlog; nothing is consumed here.
 
-use std::collections::BTreeMap;
-
 use super::now::{Doom, TurnedAway};
-use super::parts::Parts;
 use super::{Carrier, Endpoint, Mode, Peer, Stage};
 use crate::coverage::{self, Rare};
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
@@ -22,32 +19,11 @@ const SLOW_ATTEMPT: u32 = 5;
 /// A refusal heard in this many rounds in a row, with nobody accepting, ends the search early.
 pub(super) const CONVINCING_REFUSALS: u32 = 3;
 
-/// What an endpoint has received and not consumed. A transaction that is rolled back gives it back: the partner may have
-/// been told that it need not be said again, and a large message does not come twice for nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Received {
-    held: BTreeMap<u64, Message>,
-    parts: BTreeMap<u64, Parts>,
-}
-
 impl Endpoint {
-    /// What came in frames and waits here; `None` if that is nothing.
-    pub fn received(&self) -> Option<Received> {
-        let nothing = self.now.held.is_empty() && self.now.parts.is_empty();
-        (self.is_remote() && !nothing).then(|| Received {
-            held: self.now.held.clone(),
-            parts: self.now.parts.clone(),
-        })
-    }
-
-    /// What [`Self::received`] said before the endpoint was read back.
-    pub fn restore(&mut self, received: Received) {
-        let Received { held, parts } = received;
-        let next = self.recv_next;
-        let held = held.into_iter().filter(|(seq, _)| *seq >= next);
-        let parts = parts.into_iter().filter(|(seq, _)| *seq >= next);
-        self.now.held.extend(held);
-        self.now.parts.extend(parts);
+    /// Does anything wait here that came in frames?
+    #[cfg(test)]
+    pub(in crate::protocol) fn holds_anything(&self) -> bool {
+        !self.now.held.is_empty() || !self.now.parts.is_empty()
     }
 
     pub(super) fn receive(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {

@@ -377,7 +377,7 @@ fn parts_of_a_value_that_was_superseded_are_dropped() {
     let last = initiator.flush_one();
     target.take(&last);
     assert_eq!(target.heard().last().map(String::as_str), Some("last"));
-    let left = target.endpoint.received().is_some();
+    let left = target.endpoint.holds_anything();
     assert!(!left, "nothing is left of them");
 }
 
