@@ -24,6 +24,7 @@ mod seams;
 mod subcontract;
 mod swarm;
 mod tables;
+mod taken_back;
 mod timers;
 mod upgrade;
 mod versions;

@@ -103,10 +103,13 @@ impl Shard {
         if txn.work.is_empty() {
             self.flush(&mut txn)?;
         }
-        if let Some(failed) = self.finish_work(&shared, &mut txn)? {
+        while let Some(failed) = self.finish_work(&shared, &mut txn)? {
             let done = txn.done;
             self.undo(&mut txn);
             self.put_off(&shared, &mut txn, &failed, done)?;
+            // What is kept is flushed, and what follows from that waits behind what was put off.
+            txn.undo = None;
+            txn.retrying = false;
         }
         txn.undo = None;
         self.commit(txn)
