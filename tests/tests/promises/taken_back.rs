@@ -97,6 +97,8 @@ const DEATHS: u32 = 2;
 #[dialog(timeout = "2 days")]
 impl Deadly {
     #[handler]
+    fn begin(&mut self) {}
+    #[handler]
     fn work(&mut self, cx: &mut Cx<'_, Self>, fails: u32) -> u32 {
         if cx.attempt() <= DEATHS {
             die();
@@ -132,6 +134,7 @@ fn deaths_are_counted_on_where_the_step_that_survived_is_taken_back() {
         world.node("target", NodeBuilder::serve::<Deadly>);
         world.node("caller", |builder| builder);
         let deadly = world.open_as::<Deadly>("caller", "d");
+        world.run(deadly.begin()).unwrap();
         assert_eq!(world.run(deadly.work(fails)).unwrap(), 1);
         let died = |event: &&Event| matches!(event, Event::Crash { .. });
         let deaths = world.trace().iter().filter(died).count() as u32;
