@@ -789,6 +789,10 @@
 //! works, and stops it; [`NodeBuilder::verify`] says otherwise.
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
+// What `#[dialog]` writes names this crate, also in its own tests.
+#[cfg(all(test, feature = "test-util"))]
+extern crate self as actor_core;
+
 #[doc(hidden)]
 pub mod coverage;
 mod dialog;

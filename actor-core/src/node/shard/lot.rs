@@ -60,6 +60,11 @@ impl Lot {
         self.steps == 0
     }
 
+    #[cfg(all(test, feature = "test-util"))]
+    pub(super) fn steps(&self) -> u32 {
+        self.steps
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.steps >= MAX_STEPS || self.bytes >= MAX_BYTES
     }

@@ -16,6 +16,8 @@ mod lines;
 mod local;
 mod lot;
 mod names;
+#[cfg(all(test, feature = "test-util"))]
+mod tests;
 mod timers;
 mod touched;
 mod trouble;
