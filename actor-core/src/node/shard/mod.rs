@@ -136,6 +136,13 @@ impl Who {
     }
 }
 
+/// Messages that wait, by queue: each queue is in order, and the two take turns.
+#[derive(Debug, Clone, Copy)]
+struct Arrived {
+    near: usize,
+    elsewhere: usize,
+}
+
 /// A shard, stepped by whoever owns it.
 pub(crate) struct Shard {
     shared: Arc<Shared>,
@@ -144,8 +151,8 @@ pub(crate) struct Shard {
     actors: HashMap<DialogId, ActorCell>,
     /// Who wants to be looked at when: at most one entry for each cell, and one for each row of the index.
     due: BTreeSet<(u64, Who)>,
-    /// Messages that arrived before something was found to be due; they are heard first.
-    first: Option<usize>,
+    /// What had arrived when something was found to be due, and is not heard yet; it is heard first.
+    first: Option<Arrived>,
     /// Said to endpoints of this shard by endpoints of this shard; goes before everything else.
     near: VecDeque<Delivery>,
     /// An empty list, for the next transaction.
@@ -219,16 +226,20 @@ impl Shard {
         self.heed_time(now)?;
         if self.next_due().is_some_and(|due| due <= now) {
             // A deadline is not over while an answer waits to be heard: what had arrived by now goes first.
-            let elsewhere = self.taken.len() + self.shared.mailboxes[self.index].len();
-            let waiting = self.near.len() + elsewhere;
-            let first = self.first.get_or_insert(waiting);
-            if *first == 0 || waiting == 0 || self.shared.is_mutant(Mutant::ExpireAtBoot) {
+            let arrived = Arrived {
+                near: self.near.len(),
+                elsewhere: self.taken.len() + self.shared.mailboxes[self.index].len(),
+            };
+            let first = *self.first.get_or_insert(arrived);
+            let waits = first.near > 0 || first.elsewhere > 0;
+            if !waits || self.shared.is_mutant(Mutant::ExpireAtBoot) {
                 self.first = None;
                 self.fire(now)?;
                 self.bury()?;
                 return Ok(true);
             }
-            *first -= 1;
+        } else {
+            self.first = None;
         }
         let next = self
             .taken
@@ -237,6 +248,9 @@ impl Shard {
         let Some(message) = next else {
             return self.near_turn();
         };
+        if let Some(first) = &mut self.first {
+            first.elsewhere = first.elsewhere.saturating_sub(1);
+        }
         self.handled += 1;
         self.handle(message)?;
         self.bury()?;
@@ -251,7 +265,9 @@ impl Shard {
         };
         self.heed_time(self.shared.clock.now_ms())?;
         self.handled += 1;
-        self.first = self.first.map(|first| first.saturating_sub(1));
+        if let Some(first) = &mut self.first {
+            first.near = first.near.saturating_sub(1);
+        }
         self.on_delivery(delivery)?;
         self.bury()?;
         self.sweep()?;

@@ -3,7 +3,7 @@
 use actor_store::{Crash, MemoryDisk, Table};
 
 use super::{super::NEAR_IN_A_ROW, Hand, Rig};
-use crate::{NodeBuilder, node::Clock, node::deaths::ARMED_MS, prelude::*};
+use crate::{NodeBuilder, node::Clock, node::deaths::ARMED_MS, prelude::*, protocol::Role};
 
 /// Writes down what it is told.
 #[derive(Default, Serialize, Deserialize)]
@@ -20,6 +20,10 @@ impl Worker {
     #[handler]
     fn told(&self) -> Vec<u32> {
         self.told.clone()
+    }
+    #[handler]
+    fn leave(self) -> u32 {
+        7
     }
     /// Takes its time.
     #[handler]
@@ -68,12 +72,12 @@ impl Boss {
     fn said(&self) -> (u32, Vec<u32>) {
         (self.said, self.heard.clone())
     }
-    /// Many workers, each of whom has ten seconds.
+    /// Many workers, each of whom has ten seconds, and the last a little less.
     #[handler]
     fn hire_many(&mut self, cx: &mut Cx<'_, Self>, workers: u32, labour: bool) {
-        for _ in 0..workers {
+        for worker in 0..workers {
+            let ten = Duration::from_millis(10_000 - u64::from(worker));
             let worker = cx.open::<Worker>();
-            let ten = Duration::from_secs(10);
             if labour {
                 worker.labour().within(ten).then(Self::DONE);
             } else {
@@ -108,6 +112,17 @@ fn hired(workers: u32, labour: bool) -> (Rig, BossClient<crate::Remote>) {
 
 fn serve(builder: NodeBuilder) -> NodeBuilder {
     builder.serve::<Boss>().serve::<Worker>()
+}
+
+/// Everything that two nodes say to each other.
+fn pump(far: &mut Rig, rig: &mut Rig) {
+    for _ in 0..4 {
+        far.quiet();
+        far.deliver_to(rig);
+        rig.quiet();
+        rig.deliver_to(far);
+    }
+    far.quiet();
 }
 
 /// After a good end nothing is held back: what the last life left in the inbox is what everything else waits for.
@@ -161,15 +176,6 @@ fn what_a_sync_held_back_is_heard_before_what_was_said_after_it() {
     let mut far = Rig::new("far", |builder| builder);
     let mut rig = Rig::start("only", serve, MemoryDisk::new(), far.clock.clone());
     let boss = far.node.open_as::<Boss>("b");
-    let pump = |far: &mut Rig, rig: &mut Rig| {
-        for _ in 0..4 {
-            far.quiet();
-            far.deliver_to(rig);
-            rig.quiet();
-            rig.deliver_to(far);
-        }
-        far.quiet();
-    };
     let mut asked = far.ask(boss.counts());
     pump(&mut far, &mut rig);
     assert!(asked.poll().is_ready());
@@ -217,6 +223,56 @@ fn no_deadline_is_over_while_its_answer_waits_within_the_shard() {
     rig.quiet();
     let asked = rig.ask(boss.counts());
     assert_eq!(rig.answer(asked).unwrap(), (WORKERS, 0));
+}
+
+/// Also where they are so many that others have their turn between them.
+#[test]
+fn no_deadline_is_over_while_one_of_many_answers_waits_within_the_shard() {
+    for (workers, calls) in [(NEAR_IN_A_ROW + 2, 0), (2 * NEAR_IN_A_ROW + 2, 3)] {
+        let (mut rig, boss) = hired(workers, false);
+        rig.turns(workers + 1 + workers);
+        assert_eq!(rig.shard.near.len(), workers as usize, "the answers");
+        rig.clock.pass(10_000);
+        rig.shard.in_a_row = NEAR_IN_A_ROW;
+        rig.turns(1);
+        // What comes from outside from now on is not among what had arrived.
+        for _ in 0..calls {
+            drop(rig.ask(boss.counts()));
+        }
+        rig.quiet();
+        let asked = rig.ask(boss.counts());
+        assert_eq!(rig.answer(asked).unwrap(), (workers, 0), "{calls}");
+    }
+}
+
+/// What had arrived is counted anew for each deadline, also where the last one went with its dialog.
+#[test]
+fn no_deadline_is_over_because_an_earlier_one_was_not() {
+    let mut rig = Rig::new("only", serve);
+    let ten = Duration::from_secs(10);
+    let worker = rig.node.open_as::<Worker>("w");
+    let asked = rig.ask(worker.told());
+    rig.answer(asked).unwrap();
+    let other = rig.node.open::<Worker>();
+    let asked = rig.ask(other.leave().within(ten));
+    let meet = |rig: &mut Rig| {
+        // The call, what is said, the answer; and then answer and deadline meet.
+        while rig
+            .shard
+            .near
+            .front()
+            .is_none_or(|it| it.to.key.role == Role::Target)
+        {
+            rig.turns(1);
+        }
+        rig.clock.pass(10_000);
+        rig.shard.in_a_row = NEAR_IN_A_ROW;
+    };
+    meet(&mut rig);
+    assert_eq!(rig.answer(asked), Ok(7));
+    let asked = rig.ask(worker.told().within(ten));
+    meet(&mut rig);
+    assert_eq!(rig.answer(asked), Ok(vec![]));
 }
 
 /// Cells that were not used for long go also where nothing comes from outside for long.
