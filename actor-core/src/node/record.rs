@@ -127,6 +127,22 @@ pub(crate) enum Work {
     Abandoned(Abandoned),
 }
 
+impl Work {
+    /// Bytes of an application's that it carries.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Message(message) => message.body.len(),
+            Self::Resume {
+                outcome: Outcome::Ok(answer) | Outcome::Err(answer),
+                context,
+                ..
+            } => answer.len() + context.len(),
+            Self::Resume { context, .. } | Self::Timer { context, .. } => context.len(),
+            Self::Establish | Self::Abandoned(_) => 0,
+        }
+    }
+}
+
 impl Continuation {
     /// The continuation of events, with one of them, or with their end.
     pub(crate) fn resumed(self, outcome: Outcome) -> Work {

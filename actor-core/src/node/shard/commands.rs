@@ -186,7 +186,7 @@ impl Shard {
 
     fn set_timer(
         &mut self,
-        txn: &Txn<'_>,
+        txn: &mut Txn<'_>,
         actor: DialogId,
         timer: u32,
         delay: Duration,
@@ -194,6 +194,7 @@ impl Shard {
     ) {
         let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         let due = txn.now.saturating_add(delay);
+        txn.bytes += context.len();
         if let Some(cell) = self.actors.get_mut(&actor) {
             cell.record.timers.insert(timer, AppTimer { due, context });
         }
@@ -448,6 +449,7 @@ impl Shard {
             )));
         }
         let request = endpoint.send_next();
+        txn.bytes += ask.then.as_ref().map_or(0, |then| then.context.len());
         let wants_answer = outgoing.kind == MessageKind::Ask;
         self.input(txn, address, Input::Send(outgoing))?;
         if wants_answer && let Some(cell) = self.endpoints.get_mut(&address) {

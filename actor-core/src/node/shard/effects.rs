@@ -33,6 +33,9 @@ impl Shard {
             return Ok(());
         }
         txn.flushed &= input == Input::Flush;
+        if let Input::Send(outgoing) = &input {
+            txn.bytes += outgoing.body.len();
+        }
         self.touch_endpoint(txn, address);
         let env = self.shared.env();
         let Some(cell) = self.endpoints.get_mut(&address) else {

@@ -27,7 +27,7 @@ use crate::{
 /// Transactions of one lot.
 const MAX_STEPS: u32 = 256;
 /// Bytes of rows that a lot may have before it is handed over: their sync must not take much longer than that of a few.
-const MAX_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BYTES: usize = 256 * 1024;
 
 /// A lot, encoded.
 struct Settled {
@@ -95,10 +95,10 @@ impl Lot {
         endpoints: Touched<Address>,
         actors: Touched<DialogId>,
         writes: Vec<Write>,
-        state_bytes: usize,
+        bytes: usize,
     ) {
         self.steps += 1;
-        self.bytes += state_bytes;
+        self.bytes += bytes;
         self.endpoints.extend(endpoints);
         self.actors.extend(actors);
         let sizes = writes.iter().map(|write| {
@@ -110,9 +110,6 @@ impl Lot {
     }
 
     pub(super) fn say(&mut self, to: Address, seq: u64, item: LocalItem) {
-        if let LocalItem::Message(message) = &item {
-            self.bytes += message.body.len();
-        }
         self.inbox.insert((to, seq), item);
     }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     coverage::{self, Rare},
-    dialog::{OnPoison, Outcome},
+    dialog::OnPoison,
     node::{
         Shared,
         address::Address,
@@ -63,6 +63,7 @@ impl Shard {
             return Ok(());
         };
         coverage::sometimes(Rare::StepPlayedTwice);
+        txn.bytes += works.iter().map(|(_, work)| work.bytes()).sum::<usize>();
         // What a handler caused in its own step is blamed on the work that came in.
         let ahead = done.min((works.len() as u32).saturating_sub(1));
         if txn.retrying {
@@ -298,17 +299,8 @@ pub(super) fn is_half_full(record: &ActorRecord) -> bool {
 }
 
 fn exceeds(record: &ActorRecord, most_work: usize, most_bytes: usize) -> bool {
-    let bytes = |work: &Work| match work {
-        Work::Message(message) => message.body.len(),
-        Work::Resume {
-            outcome: Outcome::Ok(answer) | Outcome::Err(answer),
-            context,
-            ..
-        } => answer.len() + context.len(),
-        Work::Resume { context, .. } | Work::Timer { context, .. } => context.len(),
-        Work::Establish | Work::Abandoned(_) => 0,
-    };
-    record.work.len() >= most_work || record.work.iter().map(bytes).sum::<usize>() >= most_bytes
+    record.work.len() >= most_work
+        || record.work.iter().map(Work::bytes).sum::<usize>() >= most_bytes
 }
 
 /// The work that is blamed, with all that is known.

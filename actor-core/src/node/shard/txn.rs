@@ -45,6 +45,8 @@ pub(super) struct Txn<'l> {
     /// What the lot lets out, and behind it what this transaction does.
     pub(super) output: Output,
     before: usize,
+    /// Bytes that it adds to records and rows, about: what is said, and what is kept for later.
+    pub(super) bytes: usize,
     /// For endpoints of this store, and whether as rows.
     pub(super) local: SmallVec<[(Address, LocalItem, bool); 1]>,
     pub(super) tables: TableTxn<'l>,
@@ -179,6 +181,7 @@ impl Shard {
             consumed,
             mut output,
             before,
+            bytes,
             local,
             work,
             tables,
@@ -242,8 +245,8 @@ impl Shard {
         // What goes must not be found by the next message.
         let goes = self.any_goes(&dirty, &dirty_actors) || writes.iter().any(ends_a_record);
         let states = dirty_actors.iter().filter_map(|it| self.actors.get(&it));
-        let bytes = states.map(|cell| cell.record.state.len()).sum();
-        self.lot.add(dirty, dirty_actors, writes, bytes);
+        let states: usize = states.map(|cell| cell.record.state.len()).sum();
+        self.lot.add(dirty, dirty_actors, writes, bytes + states);
         // While the table lock is held: the order of execution is the order of tickets.
         if goes || tables.is_locked() || self.lot.is_full() {
             self.settle()?;

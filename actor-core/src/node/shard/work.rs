@@ -94,6 +94,7 @@ impl Shard {
                 txn.work.push_front((actor, work));
                 return Ok(Some(Failed::overfull(actor)));
             }
+            txn.bytes += work.bytes();
             cell.record.put_off(work);
             txn.dirty_actors.insert(actor);
             return Ok(None);
