@@ -396,7 +396,7 @@ fn resume(shared: &Arc<Shared>) -> Result<(), StartError> {
         .map_err(StartError::Store)?;
     let damaged = |detail| StartError::Store(shared.damaged(Table::Inbox, detail));
     for delivery in deliveries(rows).map_err(damaged)? {
-        shared.hold_back(1);
+        shared.held_back.add(delivery.to);
         shared.post(delivery.to.slot, ShardMsg::Local(delivery));
     }
     wake_due(shared, now + AHEAD_MS).map_err(StartError::Store)

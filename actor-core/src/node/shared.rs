@@ -21,6 +21,7 @@ use super::{
     deaths::{ARMED_MS, Deaths, Running},
     gate::{Gate, Output},
     half_open::HalfOpen,
+    held_back::HeldBack,
     letters::LetterBook,
     logical::LogicalClock,
     mailbox::Mailbox,
@@ -74,8 +75,8 @@ pub(crate) struct Shared {
     pub(crate) deaths: Mutex<Deaths>,
     /// Until then shards say what they run.
     pub(crate) armed_until_ms: u64,
-    /// Deliveries within the store that wait for a sync, or waited for one and are not handled yet.
-    held_back: AtomicU64,
+    /// Deliveries within the store that wait for a sync, or waited for one and are not heard yet.
+    pub(crate) held_back: HeldBack,
     pub(crate) started_ms: u64,
     /// Deadlines of what was opened before wait for a grace from here.
     pub(crate) grace_from_ms: AtomicU64,
@@ -126,7 +127,7 @@ impl Shared {
             letters: Mutex::default(),
             deaths: Mutex::default(),
             armed_until_ms,
-            held_back: AtomicU64::new(0),
+            held_back: HeldBack::default(),
             started_ms,
             grace_from_ms: AtomicU64::new(started_ms),
             clock,
@@ -197,22 +198,9 @@ impl Shared {
 
     /// While shards say what they run, messages within the store wait for the sync of their step as frames do: a process
     /// that dies of one must not forget who sent it, or the count would begin anew under another id each time.
-    pub(crate) fn holds_back(&self, now: u64) -> bool {
+    pub(crate) fn holds_back(&self, to: Address, now: u64) -> bool {
         // Those of before go first.
-        now < self.armed_until_ms || self.held_back.load(Ordering::SeqCst) > 0
-    }
-
-    /// So many deliveries wait for the sync of their step.
-    pub(crate) fn hold_back(&self, deliveries: usize) {
-        if deliveries > 0 {
-            self.held_back
-                .fetch_add(deliveries as u64, Ordering::SeqCst);
-        }
-    }
-
-    /// One of them is handled.
-    pub(crate) fn let_go(&self) {
-        self.held_back.fetch_sub(1, Ordering::SeqCst);
+        now < self.armed_until_ms || self.held_back.is_for(to)
     }
 
     /// Somebody says that the machine's clock is right: what lapsed meanwhile is given up after a grace.

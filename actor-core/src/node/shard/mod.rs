@@ -375,12 +375,11 @@ impl Shard {
                 self.on_frame(*frame)
             }
             ShardMsg::Local(delivery) => {
-                let held_back = delivery.held_back;
-                self.on_delivery(delivery)?;
-                if held_back {
-                    self.shared.let_go();
+                if delivery.held_back {
+                    // Whatever follows from it has its turn after this one.
+                    self.shared.held_back.remove(delivery.to);
                 }
-                Ok(())
+                self.on_delivery(delivery)
             }
             ShardMsg::Call(call) => self.on_call(*call),
             ShardMsg::Dropped(line) => self.on_dropped(&line),

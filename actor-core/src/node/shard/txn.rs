@@ -201,7 +201,6 @@ impl Shard {
         self.spare_work = work;
         self.spare_work.clear();
         let (near, away, held) = (self.near.len(), self.lot.away().len(), output.local.len());
-        let holds = !local.is_empty() && self.shared.holds_back(now);
         let changed = !(writes.is_empty()
             && output.len() == before
             && local.is_empty()
@@ -209,6 +208,7 @@ impl Shard {
             && dirty_actors.is_empty());
         for (to, item, stored) in local {
             let is_near = self.shared.is_home(to.slot, self.index);
+            let holds = self.shared.holds_back(to, now);
             // Items of one step for one receiver travel together.
             let last = if holds {
                 output.local[held..].last_mut()
@@ -227,6 +227,7 @@ impl Shard {
                         held_back: holds,
                     };
                     if holds {
+                        self.shared.held_back.add(to);
                         output.local.push(delivery);
                     } else if is_near {
                         self.near.push_back(delivery);
@@ -236,7 +237,6 @@ impl Shard {
                 }
             }
         }
-        self.shared.hold_back(output.local.len() - held);
         self.lot.take_back(output);
         if !changed {
             return Ok(false);
