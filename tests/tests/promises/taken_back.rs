@@ -143,3 +143,63 @@ fn deaths_are_counted_on_where_the_step_that_survived_is_taken_back() {
         assert_eq!(world.at("target").stats().panicked, u64::from(fails));
     }
 }
+
+const UNDECLARED: Table<u32, u32> = Table::new("undeclared");
+
+/// Fails for good, and waits for an operator.
+#[derive(Default, Serialize, Deserialize)]
+struct Stubborn;
+
+#[dialog(timeout = "1 day", on_poison = "hold")]
+impl Stubborn {
+    #[handler]
+    fn begin(&mut self) {}
+    #[handler]
+    fn work(&mut self, cx: &mut Cx<'_, Self>) {
+        cx.table(UNDECLARED).insert(&1, &1);
+    }
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Farewell {
+    stubborn: Option<DialogRef<Stubborn>>,
+}
+
+#[dialog(timeout = "1 day")]
+impl Farewell {
+    #[handler]
+    fn begin(&mut self, cx: &mut Cx<'_, Self>) {
+        let stubborn = cx.open::<Stubborn>();
+        stubborn.begin().tell();
+        self.stubborn = Some(stubborn.dialog().reference());
+    }
+    #[handler]
+    fn leave(&mut self, cx: &mut Cx<'_, Self>) {
+        if let Some(stubborn) = &self.stubborn {
+            let stubborn = cx.to(stubborn);
+            stubborn.work().tell();
+            stubborn.dialog().close();
+        }
+    }
+}
+
+/// The message is held, and its dialog ends by what the same step makes it say.
+#[test]
+fn what_is_held_by_the_step_that_ends_its_dialog_is_dead() {
+    for mut world in worlds::<Farewell, Stubborn>() {
+        let boss = world.open_as::<Farewell>("boss", "b");
+        world.run(boss.begin()).unwrap();
+        world.settle();
+        world.run(boss.leave()).unwrap();
+        world.advance(Duration::from_secs(3600));
+        for node in world.nodes() {
+            assert_eq!(world.at(&node).held().unwrap(), [], "{}", world.state());
+        }
+        let letters: usize = world
+            .nodes()
+            .iter()
+            .map(|node| world.at(node).dead_letters().unwrap().len())
+            .sum();
+        assert_eq!(letters, 1, "{}", world.state());
+    }
+}

@@ -63,22 +63,21 @@ impl Shard {
         let Delivery {
             to, items, stored, ..
         } = delivery;
-        let mut rest = items.as_slice();
-        while !rest.is_empty() {
+        let mut rest = items.into_iter();
+        while let Some(first) = rest.as_slice().first() {
+            let opens = matches!(first, LocalItem::Open(_));
             let exists = self.ensure_endpoint(to)?;
             if self.is_orphan(to)? {
                 // Their rows stay for the next start.
                 return Ok(());
             }
-            let count = if self.takes_batch(to, exists, rest) {
+            let count = if self.takes_batch(to, exists, rest.as_slice()) {
                 rest.len()
             } else {
-                1 + usize::from(opens(&rest[0]))
+                1 + usize::from(opens)
             };
-            let (now, later) = rest.split_at(count.min(rest.len()));
-            rest = later;
             self.transact(|shard, txn| {
-                for item in now {
+                for item in rest.by_ref().take(count) {
                     shard.take_item(txn, to, item, stored)?;
                     shard.consume(txn, to)?;
                 }
@@ -106,9 +105,10 @@ impl Shard {
         &mut self,
         txn: &mut Txn<'_>,
         to: Address,
-        item: &LocalItem,
+        item: LocalItem,
         stored: bool,
     ) -> Result<(), StoreFault> {
+        let seq = row_of(&item);
         let exists = self.ensure_endpoint(to)?;
         match item {
             LocalItem::Open(open) if !exists => {
@@ -117,22 +117,23 @@ impl Shard {
                 }
                 self.open_target(txn, to, open, stored)
             }
-            LocalItem::Message(_) | LocalItem::Fault { .. } if exists => {
+            item @ (LocalItem::Message(_) | LocalItem::Fault { .. }) if exists => {
                 let past = self.endpoints.get(&to).is_some_and(|cell| {
                     let endpoint = &cell.record.endpoint;
-                    endpoint.ending().is_some() || row_of(item) < endpoint.recv_next()
+                    endpoint.ending().is_some() || seq < endpoint.recv_next()
                 });
-                self.input(txn, to, Input::Local(item.clone()))?;
+                let is_fault = matches!(item, LocalItem::Fault { .. });
+                self.input(txn, to, Input::Local(item))?;
                 // Consumed items delete their own rows; one that comes after the end, or came before, is only in the way.
-                if stored && (past || matches!(item, LocalItem::Fault { .. })) {
-                    txn.consumed.push((to, row_of(item)));
+                if stored && (past || is_fault) {
+                    txn.consumed.push((to, seq));
                 }
                 Ok(())
             }
             // Its receiver has ended and is forgotten, or was opened before: nothing is lost by dropping it.
             _ => {
                 if stored {
-                    txn.consumed.push((to, row_of(item)));
+                    txn.consumed.push((to, seq));
                 }
                 Ok(())
             }
@@ -143,7 +144,7 @@ impl Shard {
         &mut self,
         txn: &mut Txn<'_>,
         to: Address,
-        open: &LocalOpen,
+        open: LocalOpen,
         stored: bool,
     ) -> Result<(), StoreFault> {
         let service = self.shared.registry.get(&open.service).cloned();
@@ -164,17 +165,10 @@ impl Shard {
             return Ok(());
         };
         let token = self.shared.mint(to.slot);
-        let (endpoint, effects) = Endpoint::accept_local(
-            open.clone(),
-            token,
-            shortened(service.spec.timeouts, open.ttl_ms),
-            &self.shared.env(),
-        );
-        self.new_target(txn, to, endpoint, &service, DialogId(open.trace));
+        let timeouts = shortened(service.spec.timeouts, open.ttl_ms);
+        let trace = DialogId(open.trace);
+        let (endpoint, effects) = Endpoint::accept_local(open, token, timeouts, &self.shared.env());
+        self.new_target(txn, to, endpoint, &service, trace);
         self.absorb(txn, to, effects)
     }
-}
-
-fn opens(item: &LocalItem) -> bool {
-    matches!(item, LocalItem::Open(_))
 }

@@ -215,7 +215,13 @@ impl Shard {
         actor: DialogId,
     ) -> Result<(), StoreFault> {
         let key = held_key(actor);
-        let Some(value) = self.stored(Table::DeadLetters, &key)? else {
+        // The step that holds it may be the one that ends the dialog.
+        let mut newest = txn.writes.iter().rev();
+        let value = match newest.find(|it| it.table == Table::DeadLetters && it.key == key) {
+            Some(write) => write.value.clone(),
+            None => self.stored(Table::DeadLetters, &key)?,
+        };
+        let Some(value) = value else {
             return Ok(());
         };
         txn.delete(Table::DeadLetters, key);
