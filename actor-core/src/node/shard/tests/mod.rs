@@ -156,8 +156,9 @@ impl Rig {
 
     /// Hands a request to the shard. It is not looked at yet.
     fn ask<F: Future + 'static>(&self, request: F) -> Asked<F::Output> {
-        let mut asked = Asked(Box::pin(request));
-        assert!(asked.poll().is_pending(), "nothing was done yet");
+        let waiting = || self.shared.mailboxes[0].len();
+        let (before, mut asked) = (waiting(), Asked(Box::pin(request)));
+        assert!(asked.poll().is_pending() && waiting() == before + 1);
         asked
     }
 
