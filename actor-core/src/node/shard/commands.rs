@@ -192,8 +192,7 @@ impl Shard {
         delay: Duration,
         context: Vec<u8>,
     ) {
-        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-        let due = txn.now.saturating_add(delay);
+        let due = txn.now.saturating_add(millis(delay));
         txn.bytes += context.len();
         if let Some(cell) = self.actors.get_mut(&actor) {
             cell.record.timers.insert(timer, AppTimer { due, context });
