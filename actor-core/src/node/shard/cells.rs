@@ -4,8 +4,8 @@
 //! any time between transactions and read back; only volatile endpoints live here alone.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Weak},
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, Weak},
 };
 
 use actor_store::{StoreFault, Table};
@@ -21,7 +21,7 @@ use crate::{
         record::{ActorRecord, EndpointRecord, Named, Owner},
         shell::SCAN_EVERY_MS,
     },
-    protocol::{Abandoned, Carrier, DialogId, FaultCode, Input, LocalItem},
+    protocol::{Abandoned, Carrier, DialogId, FaultCode, Few, Input, LocalItem, Part, Seldom},
 };
 
 /// Cells a shard keeps before it drops those that were not used for long.
@@ -44,25 +44,42 @@ pub(super) type Waiters = SmallVec<[Waiter; 1]>;
 /// An endpoint in memory.
 pub(super) struct EndpointCell {
     pub(super) record: EndpointRecord,
-    /// Callers in plain code that wait for an answer, by request.
-    pub(super) waiters: BTreeMap<u64, Waiters>,
+    pub(super) plain: Seldom<Plain>,
     /// How often something was said again since this cell is in memory.
     pub(super) rounds: u32,
-    /// Named requests of a volatile dialog.
-    pub(super) named: BTreeMap<String, Named>,
-    /// Handles in plain code that are told what is known.
-    lines: Vec<Weak<LineState>>,
     /// When to say again what was not acknowledged.
     pub(super) retry_at: Option<u64>,
     /// This cell's entry among the shard's deadlines.
     pub(super) armed: Option<u64>,
     /// Messages of its outbox whose bodies lie in rows of their own.
-    pub(super) rows: BTreeSet<u64>,
+    pub(super) rows: Few<u64>,
     /// Something changed that need not be durable yet.
     pub(super) unwritten: bool,
     /// It has no record in the store.
     pub(super) memory_only: bool,
     pub(super) used: u64,
+}
+
+/// What plain code has to do with an endpoint.
+#[derive(Debug, Default)]
+pub(super) struct Plain {
+    /// Callers that wait for an answer, by request.
+    pub(super) waiters: Few<u64, Waiters>,
+    /// Named requests of a volatile dialog.
+    pub(super) named: BTreeMap<String, Named>,
+    /// Handles that are told what is known.
+    lines: SmallVec<[Weak<LineState>; 2]>,
+}
+
+impl Part for Plain {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Plain> = LazyLock::new(Plain::default);
+        &EMPTY
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiters.is_empty() && self.named.is_empty() && self.lines.is_empty()
+    }
 }
 
 /// An actor in memory.
@@ -80,8 +97,9 @@ pub(super) struct ActorCell {
 }
 
 impl ActorCell {
-    pub(super) fn new(service: Arc<Service>, record: ActorRecord, used: u64) -> Self {
-        Self {
+    pub(super) fn new(service: Arc<Service>, mut record: ActorRecord, used: u64) -> Box<Self> {
+        record.service = service.name().into();
+        Box::new(Self {
             service,
             record,
             live: None,
@@ -89,7 +107,7 @@ impl ActorCell {
             used,
             gone: false,
             memory_only: false,
-        }
+        })
     }
 
     pub(super) fn is_volatile(&self) -> bool {
@@ -98,25 +116,23 @@ impl ActorCell {
 }
 
 impl EndpointCell {
-    pub(super) fn new(record: EndpointRecord, used: u64) -> Self {
-        Self {
+    pub(super) fn new(record: EndpointRecord, used: u64) -> Box<Self> {
+        Box::new(Self {
             memory_only: record.owner == Owner::Volatile,
             record,
-            waiters: BTreeMap::new(),
+            plain: Seldom::default(),
             rounds: 0,
-            named: BTreeMap::new(),
-            lines: Vec::new(),
             retry_at: None,
             armed: None,
-            rows: BTreeSet::new(),
+            rows: Few::new(),
             unwritten: false,
             used,
-        }
+        })
     }
 
     /// When a caller or a continuation has waited long enough, at the earliest.
     fn overdue_at(&self) -> Option<u64> {
-        let callers = self.waiters.values().flatten();
+        let callers = self.plain.waiters.values().flatten();
         callers.filter_map(|waiter| waiter.until).min()
     }
 
@@ -151,20 +167,25 @@ impl EndpointCell {
     }
 
     /// Tells this handle from now on.
-    pub(super) fn attach(&mut self, line: &Arc<LineState>) {
-        self.lines.retain(|known| known.strong_count() > 0);
-        if !self
-            .lines
-            .iter()
-            .any(|known| known.as_ptr() == Arc::as_ptr(line))
-        {
-            self.lines.push(Arc::downgrade(line));
+    fn attach(&mut self, line: &Arc<LineState>) {
+        let lines = &mut self.plain.lines;
+        lines.retain(|known| known.strong_count() > 0);
+        if !lines.iter().any(|known| known.as_ptr() == Arc::as_ptr(line)) {
+            lines.push(Arc::downgrade(line));
         }
+    }
+
+    /// Forgets handles that are held no more, which take memory for as long as they are known.
+    fn detach(&mut self) {
+        if let Some(plain) = self.plain.stored() {
+            plain.lines.retain(|known| known.strong_count() > 0);
+        }
+        self.plain.rest();
     }
 
     /// The handles that are still held.
     pub(super) fn lines(&self) -> impl Iterator<Item = Arc<LineState>> {
-        self.lines.iter().filter_map(Weak::upgrade)
+        self.plain.lines.iter().filter_map(Weak::upgrade)
     }
 
     /// Must be looked at when the node starts again: it has something to say, or its partner died with the process.
@@ -180,7 +201,29 @@ impl EndpointCell {
     }
 }
 
+/// Dialogs whose handles are looked after.
+const ATTACHED: usize = 64;
+
 impl Shard {
+    /// Tells this handle of its dialog from now on. Some dialogs later it is looked whether it is still held.
+    pub(super) fn attach(&mut self, line: &Arc<LineState>) {
+        let address = line.address();
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return;
+        };
+        cell.attach(line);
+        if self.attached.back() == Some(&address) {
+            return;
+        }
+        self.attached.push_back(address);
+        if self.attached.len() > ATTACHED
+            && let Some(earlier) = self.attached.pop_front()
+            && let Some(cell) = self.endpoints.get_mut(&earlier)
+        {
+            cell.detach();
+        }
+    }
+
     pub(super) fn next_use(&mut self) -> u64 {
         self.uses += 1;
         self.uses
@@ -195,10 +238,11 @@ impl Shard {
         }
         let key = address.to_bytes();
         let who = Who::Endpoint(address);
-        let Some((record, bytes)) = self.load::<EndpointRecord>(Table::Endpoints, &key, who)?
+        let Some((mut record, bytes)) = self.load::<EndpointRecord>(Table::Endpoints, &key, who)?
         else {
             return Ok(false);
         };
+        self.terms.share(&mut record.endpoint);
         let mut cell = EndpointCell::new(record, used);
         self.unstow(address, &mut cell)?;
         let effects = cell
@@ -215,8 +259,8 @@ impl Shard {
     /// Bodies that the record leaves out.
     fn unstow(&self, address: Address, cell: &mut EndpointCell) -> Result<(), StoreFault> {
         let endpoint = &mut cell.record.endpoint;
-        cell.rows = endpoint.stowed().map(|message| message.seq).collect();
-        for seq in &cell.rows {
+        cell.rows = endpoint.stowed().map(|message| (message.seq, ())).collect();
+        for seq in cell.rows.keys() {
             let row = self
                 .shared
                 .store
@@ -264,7 +308,7 @@ impl Shard {
         let Some((record, _)) = self.load::<ActorRecord>(Table::Actors, &key, who)? else {
             return Ok(false);
         };
-        let Some(service) = self.shared.registry.get(&record.service).cloned() else {
+        let Some(service) = self.shared.registry.get(record.service.as_ref()).cloned() else {
             // Served when it was written: it waits for a program that serves it again, or for its deadline.
             tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");
             return Ok(false);
@@ -308,7 +352,7 @@ impl Shard {
         };
         self.endpoints.retain(|address, cell| {
             let kept = cell.used >= horizon
-                || !cell.waiters.is_empty()
+                || !cell.plain.waiters.is_empty()
                 || cell.lines().any(|line| line.listens())
                 || cell.is_needed()
                 || cell.is_talking(now);

@@ -9,7 +9,7 @@ use tracing::{debug, info};
 
 use super::{Learned, Shard, txn::Txn};
 use crate::{
-    dialog::{Heard, Outcome},
+    dialog::{Continuation, Heard, Outcome},
     node::{
         address::Address,
         record::{Named, Owner, Work},
@@ -77,7 +77,7 @@ impl Shard {
         let stored = cell.stores_rows();
         let partner = partner_address(cell);
         let trace = cell.record.trace.0;
-        let left = cell.record.deadlines.get(&TimerKind::Lifetime).copied();
+        let left = cell.record.deadlines.get(TimerKind::Lifetime);
         let left = left.or_else(|| lifetime(&effects.timers, txn.now));
         // How long the dialog may last at all, as both sides shall count it.
         let ttl_ms = left.map_or(0, |until| until.saturating_sub(txn.now).max(1));
@@ -152,11 +152,9 @@ impl Shard {
                 TimerOp::Cancel(TimerKind::Retransmit) => cell.retry_at = None,
                 TimerOp::Arm(kind, after) => {
                     let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-                    cell.record
-                        .deadlines
-                        .insert(kind, now.saturating_add(after));
+                    cell.record.deadlines.set(kind, now.saturating_add(after));
                 }
-                TimerOp::Cancel(kind) => _ = cell.record.deadlines.remove(&kind),
+                TimerOp::Cancel(kind) => _ = cell.record.deadlines.cancel(kind),
             }
         }
     }
@@ -200,7 +198,7 @@ impl Shard {
             return;
         };
         if let (Some(then), Owner::Child(parent)) = (&cell.record.events, &cell.record.owner) {
-            let resume = then.clone().resumed(Outcome::Ok(message.body.to_vec()));
+            let resume = Continuation::clone(then).resumed(Outcome::Ok(message.body.to_vec()));
             txn.work.push_back((*parent, resume));
             return;
         }
@@ -232,8 +230,11 @@ impl Shard {
             let learned = cell.lines().map(|line| (line, Learned::Answered(request)));
             txn.output.learned.extend(learned);
         }
-        let mut waiters = cell.waiters.remove(&request).unwrap_or_default();
-        if ask.then.is_none() && ask.name.is_none() {
+        let waiters = cell.plain.stored();
+        let waiters = waiters.and_then(|plain| plain.waiters.remove(&request));
+        let mut waiters = waiters.unwrap_or_default();
+        cell.plain.rest();
+        let Some(wish) = ask.wish else {
             // Nobody else wants it.
             if let Some(last) = waiters.pop() {
                 let others = waiters.into_iter();
@@ -244,13 +245,13 @@ impl Shard {
                     .push((last.answer, Heard::Outcome(outcome)));
             }
             return Ok(());
-        }
+        };
         for waiter in waiters {
             txn.output
                 .answers
                 .push((waiter.answer, Heard::Outcome(outcome.clone())));
         }
-        if let (Some(then), Owner::Child(parent)) = (ask.then, &cell.record.owner) {
+        if let (Some(then), Owner::Child(parent)) = (wish.then, &cell.record.owner) {
             let partner = then.opening.then_some(address.key.dialog);
             let resume = Work::Resume {
                 resume: then.resume,
@@ -260,7 +261,7 @@ impl Shard {
             };
             txn.work.push_back((*parent, resume));
         }
-        if let Some((name, digest)) = ask.name {
+        if let Some((name, digest)) = wish.name {
             let named = Named {
                 digest,
                 request,

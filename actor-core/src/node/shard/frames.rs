@@ -209,7 +209,8 @@ impl Shard {
         trace: DialogId,
     ) {
         let used = self.next_use();
-        let record = EndpointRecord::new(endpoint, Owner::Target, trace, txn.now);
+        let mut record = EndpointRecord::new(endpoint, Owner::Target, trace, txn.now);
+        self.terms.share(&mut record.endpoint);
         let mut cell = EndpointCell::new(record, used);
         cell.memory_only = service.spec.is_volatile();
         self.endpoints.insert(address, cell);

@@ -5,7 +5,7 @@
 //! outside its shard and nothing leaves; a process that dies before has done none of it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, PoisonError},
 };
 
@@ -21,7 +21,7 @@ use crate::{
         gate::{Cut, Output},
         record::Owner,
     },
-    protocol::{DialogId, LocalItem},
+    protocol::{DialogId, Few, LocalItem},
 };
 
 /// Transactions of one lot.
@@ -253,9 +253,10 @@ impl Shard {
 
     fn write_actors(&mut self, writes: &mut Vec<Write>, actors: Touched<DialogId>) {
         for actor in actors {
-            let Some(cell) = self.actors.get(&actor) else {
+            let Some(cell) = self.actors.get_mut(&actor) else {
                 continue;
             };
+            cell.record.duties.rest();
             let value = match (cell.gone, cell.is_volatile()) {
                 (true, true) => {
                     self.remove_actor(actor);
@@ -297,7 +298,7 @@ impl Shard {
     ) -> bool {
         let mut endpoints = endpoints.iter().filter_map(|it| self.endpoints.get(&it));
         let mut actors = actors.iter().filter_map(|it| self.actors.get(&it));
-        endpoints.any(is_over) || actors.any(|cell| cell.gone)
+        endpoints.any(|cell| is_over(cell)) || actors.any(|cell| cell.gone)
     }
 }
 
@@ -320,9 +321,9 @@ fn write_bodies(writes: &mut Vec<Write>, address: Address, cell: &mut EndpointCe
     if cell.rows.is_empty() && cell.record.endpoint.stowed().next().is_none() {
         return;
     }
-    let mut wanted = BTreeSet::new();
+    let mut wanted = Few::new();
     for message in cell.record.endpoint.stowed().filter(|_| !over) {
-        wanted.insert(message.seq);
+        wanted.insert(message.seq, ());
         if !cell.rows.contains(&message.seq) {
             writes.push(Write {
                 table: Table::Outbox,
@@ -331,7 +332,7 @@ fn write_bodies(writes: &mut Vec<Write>, address: Address, cell: &mut EndpointCe
             });
         }
     }
-    for seq in cell.rows.difference(&wanted) {
+    for seq in cell.rows.keys().filter(|seq| !wanted.contains(seq)) {
         writes.push(Write {
             table: Table::Outbox,
             key: outbox_key(address, *seq),

@@ -47,7 +47,7 @@ use super::{
 };
 use crate::{
     dialog::Knowledge,
-    protocol::{DialogId, Frame, LocalItem, Mutant},
+    protocol::{DialogId, Frame, LocalItem, Mutant, SharedTerms},
 };
 
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
@@ -138,8 +138,11 @@ impl Who {
 pub(crate) struct Shard {
     shared: Arc<Shared>,
     index: usize,
-    endpoints: HashMap<Address, EndpointCell>,
-    actors: HashMap<DialogId, ActorCell>,
+    endpoints: HashMap<Address, Box<EndpointCell>>,
+    actors: HashMap<DialogId, Box<ActorCell>>,
+    terms: SharedTerms,
+    /// Dialogs that handles in plain code were attached to last.
+    attached: VecDeque<Address>,
     /// Who wants to be looked at when: at most one entry for each cell, and one for each row of the index.
     due: BTreeSet<(u64, Who)>,
     /// Messages that arrived before something was found to be due; they are heard first.
@@ -182,6 +185,8 @@ impl Shard {
             index,
             endpoints: HashMap::new(),
             actors: HashMap::new(),
+            terms: SharedTerms::default(),
+            attached: VecDeque::new(),
             near: VecDeque::new(),
             spare_work: VecDeque::new(),
             lot: Lot::default(),

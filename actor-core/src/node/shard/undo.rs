@@ -54,7 +54,7 @@ impl KeptEndpoint {
         Box::new(Self {
             record: cell.record.clone(),
             rounds: cell.rounds,
-            named: cell.named.clone(),
+            named: cell.plain.named.clone(),
             retry_at: cell.retry_at,
             unwritten: cell.unwritten,
         })
@@ -63,7 +63,8 @@ impl KeptEndpoint {
     fn put_back(self, cell: &mut EndpointCell) {
         cell.record = self.record;
         cell.rounds = self.rounds;
-        cell.named = self.named;
+        cell.plain.named = self.named;
+        cell.plain.rest();
         cell.retry_at = self.retry_at;
         cell.unwritten = self.unwritten;
     }
@@ -119,7 +120,7 @@ impl Shard {
 
     fn keep_endpoint(&self, txn: &mut Txn<'_>, address: Address) {
         if let Some(undo) = &mut txn.undo {
-            let kept = self.endpoints.get(&address).map(KeptEndpoint::of);
+            let kept = self.endpoints.get(&address).map(|cell| KeptEndpoint::of(cell));
             undo.endpoints.push((address, kept));
         }
     }

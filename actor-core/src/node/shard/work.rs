@@ -25,7 +25,7 @@ use crate::{
         deaths::Running,
         record::{ActorRecord, Work},
     },
-    protocol::{DialogId, Input, MessageKind},
+    protocol::{DialogId, Input, MessageKind, Seldom},
 };
 
 /// Pieces of work in one transaction. Only a continuation that keeps failing to open a dialog gets there.
@@ -89,7 +89,7 @@ impl Shard {
         };
         // Nothing overtakes work that waits for another attempt; only the end does.
         let ends = matches!(work, Work::Abandoned(_));
-        if !cell.record.work.is_empty() && !ends && !txn.retrying {
+        if !cell.record.duties.work.is_empty() && !ends && !txn.retrying {
             if is_overfull(&cell.record) {
                 txn.work.push_front((actor, work));
                 return Ok(Some(Failed::overfull(actor)));
@@ -104,8 +104,8 @@ impl Shard {
                 "waits for another program: this one has no such handler or continuation"
             );
             coverage::sometimes(Rare::HeldForAnotherVersion);
-            cell.record.work.push_front(work);
-            cell.record.retry_at = txn.now + OTHER_VERSION_PATIENCE_MS;
+            cell.record.duties.work.push_front(work);
+            cell.record.duties.retry_at = txn.now + OTHER_VERSION_PATIENCE_MS;
             txn.dirty_actors.insert(actor);
             return Ok(None);
         }
@@ -269,6 +269,7 @@ impl Shard {
         let waiting = |seq: u64| {
             let later = cell
                 .record
+                .duties
                 .work
                 .iter()
                 .chain(txn.work.iter().map(|(_, work)| work));
@@ -280,7 +281,7 @@ impl Shard {
             .record
             .endpoint
             .owed()
-            .iter()
+            .keys()
             .copied()
             .filter(|seq| !notes.replies.contains(seq) && !waiting(*seq))
             .collect();
@@ -296,18 +297,12 @@ impl Shard {
 
     pub(super) fn new_actor(&mut self, txn: &mut Txn<'_>, actor: DialogId, service: &Arc<Service>) {
         let record = ActorRecord {
-            service: service.name().to_owned(),
+            service: service.name().into(),
             version: service.version(Half::Pending),
             pending: true,
             // Not begun: the first handler starts from the pending type's `Default`.
             state: Vec::new(),
-            timers: std::collections::BTreeMap::new(),
-            children: std::collections::BTreeSet::new(),
-            work: std::collections::VecDeque::new(),
-            attempts: 0,
-            ahead: 0,
-            retry_at: 0,
-            waited: 0,
+            duties: Seldom::default(),
             ended: false,
         };
         let used = self.next_use();
@@ -319,6 +314,6 @@ impl Shard {
     }
 }
 
-fn cell_service(actors: &HashMap<DialogId, ActorCell>, actor: DialogId) -> &'static str {
+fn cell_service(actors: &HashMap<DialogId, Box<ActorCell>>, actor: DialogId) -> &'static str {
     actors.get(&actor).map_or("?", |cell| cell.service.name())
 }
