@@ -88,6 +88,9 @@ pub(super) struct ActorCell {
     pub(super) record: ActorRecord,
     /// Decoded when needed; dropped to roll a step back.
     pub(super) live: Option<Box<dyn Actor>>,
+    /// The bytes of its state lie in the store alone, so many of them: they are wanted again where `live` is not there, or
+    /// is to be written as it was.
+    pub(super) away: Option<u32>,
     pub(super) armed: Option<u64>,
     pub(super) used: u64,
     /// Its record is to be deleted.
@@ -103,6 +106,7 @@ impl ActorCell {
             service,
             record,
             live: None,
+            away: None,
             armed: None,
             used,
             gone: false,
@@ -112,6 +116,21 @@ impl ActorCell {
 
     pub(super) fn is_volatile(&self) -> bool {
         self.memory_only
+    }
+}
+
+impl ActorCell {
+    /// Bytes of its state, wherever they lie.
+    pub(super) fn state_len(&self) -> usize {
+        self.away.map_or(self.record.state.len(), |bytes| bytes as usize)
+    }
+
+    /// Its record is handed over to be written: while it is decoded here, its bytes need not lie here as well.
+    pub(super) fn state_is_written(&mut self) {
+        if self.live.is_some() && !self.record.pending && self.away.is_none() {
+            let state = std::mem::take(&mut self.record.state);
+            self.away = u32::try_from(state.len()).ok();
+        }
     }
 }
 
@@ -199,6 +218,11 @@ impl EndpointCell {
     pub(super) fn stores_rows(&self) -> bool {
         !self.is_volatile() && self.record.endpoint.volatile_partner().is_none()
     }
+}
+
+/// So far off that the index of deadlines is looked at before.
+fn is_far(due: u64, now: u64) -> bool {
+    due > now + 3 * SCAN_EVERY_MS
 }
 
 /// Dialogs whose handles are looked after.
@@ -319,6 +343,28 @@ impl Shard {
         Ok(true)
     }
 
+    /// The actor is decoded, or can be.
+    pub(super) fn ensure_decodable(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
+        let is_live = |cell: &Box<ActorCell>| cell.live.is_some();
+        Ok(self.actors.get(&actor).is_some_and(is_live) || self.ensure_state(actor)?)
+    }
+
+    /// Brings the bytes of an actor's state back, before they are needed. False if they cannot be read any more.
+    pub(super) fn ensure_state(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
+        if self.actors.get(&actor).is_none_or(|cell| cell.away.is_none()) {
+            return Ok(true);
+        }
+        let who = Who::Actor(actor);
+        let stored = self.load::<ActorRecord>(Table::Actors, &actor_key(actor), who)?;
+        let (Some((record, _)), Some(cell)) = (stored, self.actors.get_mut(&actor)) else {
+            self.remove_actor(actor);
+            return Ok(false);
+        };
+        cell.record.state = record.state;
+        cell.away = None;
+        Ok(true)
+    }
+
     pub(super) fn remove_endpoint(&mut self, address: Address) {
         if let Some(due) = self.endpoints.remove(&address).and_then(|cell| cell.armed) {
             self.due.remove(&(due, Who::Endpoint(address)));
@@ -343,10 +389,9 @@ impl Shard {
         self.write_unwritten(|cell| cell.used < horizon)?;
         self.settle()?;
         // The index of deadlines brings a dormant dialog back in time, so its entry need not stay here either.
-        let soon = now + 3 * SCAN_EVERY_MS;
         let due = &mut self.due;
         let mut drop_entry = |armed: Option<u64>, who| {
-            if let Some(at) = armed.filter(|at| *at > soon) {
+            if let Some(at) = armed.filter(|at| is_far(*at, now)) {
                 due.remove(&(at, who));
             }
         };
@@ -400,7 +445,14 @@ impl Shard {
             return;
         };
         let due = [self.deadline_of(cell), cell.overdue_at(), cell.retry_at];
-        if let Some(due) = due.into_iter().flatten().min() {
+        let Some(due) = due.into_iter().flatten().min() else {
+            return;
+        };
+        // The index of deadlines says in time what is written and far off.
+        let is_indexed = !cell.unwritten && !cell.is_volatile();
+        if is_indexed && is_far(due, self.shared.clock.now_ms()) {
+            self.disarm(address);
+        } else {
             self.arm(due, Who::Endpoint(address));
         }
     }

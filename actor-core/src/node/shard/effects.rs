@@ -104,7 +104,10 @@ impl Shard {
             if let Some(cell) = self.endpoints.get_mut(&address) {
                 cell.unwritten = true;
             }
-            self.arm_endpoint(address);
+            // What is written with this transaction is armed then.
+            if !txn.dirty.contains(address) {
+                self.arm_endpoint(address);
+            }
         }
         // `Confirmed` comes before what is delivered, everything else after it.
         let (confirmed, notices): (Vec<_>, Vec<_>) = effects

@@ -185,7 +185,7 @@ impl Shard {
             ..
         } = std::mem::take(&mut self.lot);
         self.write_endpoints(&mut writes, endpoints)?;
-        self.write_actors(&mut writes, actors);
+        self.write_actors(&mut writes, actors)?;
         for ((to, _), item) in inbox {
             writes.push(inbox_row(to, &item)?);
         }
@@ -251,8 +251,16 @@ impl Shard {
         Ok(())
     }
 
-    fn write_actors(&mut self, writes: &mut Vec<Write>, actors: Touched<DialogId>) {
+    fn write_actors(
+        &mut self,
+        writes: &mut Vec<Write>,
+        actors: Touched<DialogId>,
+    ) -> Result<(), StoreFault> {
         for actor in actors {
+            let goes = self.actors.get(&actor).is_none_or(|cell| cell.gone);
+            if !goes && !self.ensure_state(actor)? {
+                continue;
+            }
             let Some(cell) = self.actors.get_mut(&actor) else {
                 continue;
             };
@@ -268,7 +276,10 @@ impl Shard {
                     continue;
                 }
                 (false, false) => match cell.record.value() {
-                    Ok(value) => Some(value),
+                    Ok(value) => {
+                        cell.state_is_written();
+                        Some(value)
+                    }
                     // The state was encoded already; what remains is plain data that always encodes.
                     Err(cause) => {
                         tracing::error!(target: "actor_core::node", %actor, %cause, "an actor's record");
@@ -288,6 +299,7 @@ impl Shard {
                 self.arm_actor(actor);
             }
         }
+        Ok(())
     }
 
     /// Is a cell among these that goes with its record?

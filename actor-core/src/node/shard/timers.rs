@@ -40,6 +40,14 @@ impl Shard {
         self.due.insert((due, who));
     }
 
+    /// Nobody need look at this endpoint before somebody says so.
+    pub(super) fn disarm(&mut self, address: Address) {
+        let cell = self.endpoints.get_mut(&address);
+        if let Some(due) = cell.and_then(|cell| cell.armed.take()) {
+            self.due.remove(&(due, Who::Endpoint(address)));
+        }
+    }
+
     /// When a deadline of this endpoint counts as lapsed: after a start the partners of before are listened to first.
     pub(super) fn patient(&self, opened_ms: u64, deadline: u64) -> u64 {
         let started = self.shared.grace_from_ms.load(Ordering::SeqCst);

@@ -54,7 +54,7 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         let actor = failed.actor;
         let works = std::mem::take(&mut txn.work);
-        if !self.ensure_actor(actor)? {
+        if !self.ensure_actor(actor)? || !self.ensure_state(actor)? {
             return Ok(());
         }
         self.touch_actor(txn, actor);

@@ -46,6 +46,7 @@ struct KeptEndpoint {
 #[derive(Debug)]
 struct KeptActor {
     record: ActorRecord,
+    away: Option<u32>,
     gone: bool,
 }
 
@@ -130,6 +131,7 @@ impl Shard {
             let kept = self.actors.get(&actor).map(|cell| {
                 Box::new(KeptActor {
                     record: cell.record.clone(),
+                    away: cell.away,
                     gone: cell.gone,
                 })
             });
@@ -158,6 +160,7 @@ impl Shard {
             match (kept, self.actors.get_mut(&actor)) {
                 (Some(kept), Some(cell)) => {
                     cell.record = kept.record;
+                    cell.away = kept.away;
                     cell.gone = kept.gone;
                     // Decoded again when it is needed: as it is, it may have seen what did not happen.
                     cell.live = None;

@@ -76,7 +76,7 @@ impl Shard {
         };
         // What a continuation or a timer says goes out through the actor's own endpoint.
         self.ensure_endpoint(Address::target(actor))?;
-        if !self.ensure_actor(actor)? {
+        if !self.ensure_actor(actor)? || !self.ensure_decodable(actor)? {
             return Ok(None);
         }
         self.touch_actor(txn, actor);
@@ -164,7 +164,10 @@ impl Shard {
         }
         match ran {
             Ok(done) => {
-                txn.dirty_actors.insert(actor);
+                // One that only read, and only answered, leaves the record as it is.
+                if done.before.is_some() || !done.commands.is_empty() || txn.retrying {
+                    txn.dirty_actors.insert(actor);
+                }
                 txn.done += 1;
                 if txn.retrying {
                     // Its partner may be waiting to hear that there is room again.
@@ -217,6 +220,7 @@ impl Shard {
     fn swap_state(&mut self, actor: DialogId, done: &mut Done) {
         if let (Some(cell), Some(before)) = (self.actors.get_mut(&actor), &mut done.before) {
             std::mem::swap(&mut cell.record.state, &mut before.state);
+            std::mem::swap(&mut cell.away, &mut before.away);
             std::mem::swap(&mut cell.record.pending, &mut before.pending);
             std::mem::swap(&mut cell.record.version, &mut before.version);
         }

@@ -152,11 +152,8 @@ pub struct Endpoint {
     recv_next: u64,
     /// Number of the next message to be said.
     send_next: u64,
-    /// Highest of ours the partner consumed, and the age of the frame that said so (row 23).
+    /// Highest of ours the partner consumed.
     acked: u64,
-    acked_at: (u64, u64),
-    /// Bytes said before the first answer (P6).
-    initiation_bytes: usize,
     /// Requests that are not answered. Target: those consumed here; initiator: those said here.
     requests: Few<u64>,
     silence_armed: bool,

@@ -57,6 +57,10 @@ pub(super) struct Flight {
     /// Those of them whose bodies are too large for the record: they lie in rows of their own (H6).
     pub(super) stowed: Few<u64>,
     pub(super) outbox_bytes: usize,
+    /// Bytes said before the first answer (P6).
+    pub(super) initiation_bytes: usize,
+    /// The age of the frame that acknowledged most (row 23).
+    pub(super) acked_at: (u64, u64),
     #[serde(skip)]
     pub(super) now: Now,
 }

@@ -152,8 +152,6 @@ impl Endpoint {
             recv_next: 1,
             send_next: 1,
             acked: 0,
-            acked_at: (0, 0),
-            initiation_bytes: 0,
             requests: Few::new(),
             silence_armed: false,
             was_established: false,

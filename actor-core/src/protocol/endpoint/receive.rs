@@ -312,7 +312,7 @@ impl Endpoint {
     }
 
     fn learn_address(&mut self, frame: &Frame, eff: &mut Effects) {
-        let is_newer = frame.age() > self.acked_at;
+        let is_newer = frame.age() > self.flight.acked_at;
         let has_moved =
             |peer: &&mut Box<Peer>| peer.store == frame.src_store && peer.node != frame.src_node;
         if let Some(peer) = self
@@ -332,7 +332,7 @@ impl Endpoint {
     /// (A frame of an older life that arrives late is no such evidence: gnomes hold frames back. So it is not the
     /// incarnation alone that decides.)
     fn acknowledged(&mut self, frame: &Frame, env: &Env<'_>, eff: &mut Effects) {
-        if frame.ack < self.acked && frame.age() > self.acked_at {
+        if frame.ack < self.acked && frame.age() > self.flight.acked_at {
             return self.contradiction(env, eff);
         }
         if frame.ack < self.acked {
@@ -350,7 +350,7 @@ impl Endpoint {
             flight.stowed.remove(&message.seq);
         }
         self.acked = frame.ack;
-        self.acked_at = frame.age();
+        self.flight.acked_at = frame.age();
         self.tell_if_opened(was_open, env);
         self.progress();
         eff.at_least(Durability::Lazy);

@@ -28,7 +28,7 @@ impl Endpoint {
         if self.is_before_first_answer() {
             let messages = limits.max_initiation_messages.min(MAX_INITIATION_MESSAGES);
             let total = initiation_bytes(limits);
-            if self.send_next > messages || self.initiation_bytes + bytes > total {
+            if self.send_next > messages || self.flight.initiation_bytes + bytes > total {
                 coverage::sometimes(Rare::FirstMessagesFull);
                 return Err(SendRefusal::InitWindowFull);
             }
@@ -145,7 +145,7 @@ impl Endpoint {
             _ => {}
         }
         if self.is_before_first_answer() {
-            self.initiation_bytes += body.len();
+            self.flight.initiation_bytes += body.len();
         }
         self.flight.outbox_bytes += body.len();
         self.stow(seq, body.len());
