@@ -52,7 +52,7 @@ pub use codec::{
 };
 pub use effects::{Destination, Durability, Effects, Notice, TimerKind, TimerOp};
 pub use ending::{Abandoned, Ending, FaultCode};
-pub use endpoint::{Carrier, Endpoint, Mode, Peer, SendRefusal, SharedTerms, Stage};
+pub use endpoint::{Carrier, Endpoint, Mode, Peer, SendRefusal, SharedTerms, Spare, Stage};
 pub use few::Few;
 pub use frame::{Frame, FrameFlags, FrameKind, ResetReason, Window};
 pub use ids::{DialogId, EndpointKey, Role, StoreId, Token};

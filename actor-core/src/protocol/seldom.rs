@@ -32,6 +32,20 @@ impl<T: Part> Seldom<T> {
     pub(crate) fn rest(&mut self) {
         self.0.take_if(|part| part.is_empty());
     }
+
+    /// Takes a box that is there, if it has none of its own, instead of one from the allocator.
+    pub(crate) fn borrow_box(&mut self, spare: &mut Option<Box<T>>) {
+        if self.0.is_none() {
+            self.0 = spare.take();
+        }
+    }
+
+    /// Like [`Self::rest`], and leaves the box for whoever needs one next.
+    pub(crate) fn rest_in(&mut self, spare: &mut Option<Box<T>>) {
+        if let Some(empty) = self.0.take_if(|part| part.is_empty()) {
+            *spare = Some(empty);
+        }
+    }
 }
 
 impl<T: Part> From<T> for Seldom<T> {

@@ -273,6 +273,7 @@ impl Shard {
             .record
             .endpoint
             .step(Input::Restarted, &self.shared.env());
+        cell.record.endpoint.rest(&mut self.spare);
         self.endpoints.insert(address, cell);
         self.recount_half_open(address, bytes as u64);
         self.apply_timers(address, &effects.timers);

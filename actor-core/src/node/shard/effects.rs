@@ -39,7 +39,9 @@ impl Shard {
             return Ok(());
         };
         let before = cell.record.endpoint.recv_next();
+        cell.record.endpoint.lend(&mut self.spare);
         let effects = cell.record.endpoint.step(input, &env);
+        cell.record.endpoint.rest(&mut self.spare);
         let EndpointKey { dialog, role } = address.key;
         let token = cell.record.endpoint.token();
         txn.output.notes.consumed(

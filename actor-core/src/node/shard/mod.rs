@@ -47,7 +47,7 @@ use super::{
 };
 use crate::{
     dialog::Knowledge,
-    protocol::{DialogId, Frame, LocalItem, Mutant, SharedTerms},
+    protocol::{DialogId, Frame, LocalItem, Mutant, SharedTerms, Spare},
 };
 
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
@@ -141,6 +141,7 @@ pub(crate) struct Shard {
     endpoints: HashMap<Address, Box<EndpointCell>>,
     actors: HashMap<DialogId, Box<ActorCell>>,
     terms: SharedTerms,
+    spare: Spare,
     /// Dialogs that handles in plain code were attached to last.
     attached: VecDeque<Address>,
     /// Who wants to be looked at when: at most one entry for each cell, and one for each row of the index.
@@ -186,6 +187,7 @@ impl Shard {
             endpoints: HashMap::new(),
             actors: HashMap::new(),
             terms: SharedTerms::default(),
+            spare: Spare::default(),
             attached: VecDeque::new(),
             near: VecDeque::new(),
             spare_work: VecDeque::new(),

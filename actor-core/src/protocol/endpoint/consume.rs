@@ -98,6 +98,8 @@ impl Endpoint {
         coverage::row(7);
         self.stage = Stage::Established;
         self.was_established = true;
+        // The limit of first messages counts no more.
+        self.flight.initiation_bytes = 0;
         eff.notices.push(Notice::Established);
     }
 

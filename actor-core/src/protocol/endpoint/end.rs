@@ -113,6 +113,7 @@ impl Endpoint {
         self.flight.outbox.clear();
         self.flight.stowed.clear();
         self.flight.outbox_bytes = 0;
+        self.flight.initiation_bytes = 0;
         self.parting.closing_wait = None;
         self.flight.now = Now {
             need_ack: self.flight.now.need_ack,

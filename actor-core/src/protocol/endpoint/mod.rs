@@ -120,6 +120,11 @@ impl fmt::Display for SendRefusal {
     }
 }
 
+/// Room for what an endpoint has under way, for one that has nothing under way yet: a node whose endpoints take turns
+/// needs little more than one.
+#[derive(Debug, Default)]
+pub struct Spare(Option<Box<Flight>>);
+
 /// One side of one dialog.
 ///
 /// # Use
@@ -181,8 +186,17 @@ impl Endpoint {
             Input::Backlog(backlog) => self.put_off(backlog, env),
             Input::Flush => self.flush(env, eff),
         }
-        self.flight.rest();
         effects
+    }
+
+    /// Before a step: lets the endpoint have room for what will be under way. Without it, it takes its own.
+    pub fn lend(&mut self, spare: &mut Spare) {
+        self.flight.borrow_box(&mut spare.0);
+    }
+
+    /// After a step: an endpoint that has nothing under way gives the room for it back.
+    pub fn rest(&mut self, spare: &mut Spare) {
+        self.flight.rest_in(&mut spare.0);
     }
 
     /// The key of its record.
