@@ -226,7 +226,12 @@ impl ActorRecord {
             _ => None,
         };
         if let Some(newer) = topic(&work) {
-            let behind = self.duties.work.iter().enumerate().skip(self.duties.ahead as usize + 1);
+            let behind = self
+                .duties
+                .work
+                .iter()
+                .enumerate()
+                .skip(self.duties.ahead as usize + 1);
             let older = behind
                 .rev()
                 .map_while(|(at, work)| Some((at, topic(work)?)))
@@ -280,7 +285,8 @@ impl ActorRecord {
     pub(crate) fn deadline(&self) -> Option<u64> {
         let waits = !self.duties.work.is_empty() && !self.is_held();
         let retry = waits.then_some(self.duties.retry_at);
-        self.duties.timers
+        self.duties
+            .timers
             .values()
             .map(|timer| timer.due)
             .chain(retry)

@@ -147,10 +147,7 @@ impl<K: Ord, V> Few<K, V> {
     }
 
     /// Those whose keys lie in a range, by rising keys.
-    pub fn range(
-        &self,
-        keys: impl RangeBounds<K>,
-    ) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+    pub fn range(&self, keys: impl RangeBounds<K>) -> impl DoubleEndedIterator<Item = (&K, &V)> {
         let (one, many) = match &self.0 {
             One(one) => (one.as_ref().filter(|(key, _)| keys.contains(key)), None),
             Many(many) => (None, Some(many.range(keys))),

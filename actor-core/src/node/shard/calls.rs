@@ -184,7 +184,10 @@ impl Shard {
             return Ok(false);
         }
         forget_first(txn, address);
-        let rows = self.endpoints.get(&address).map(|cell| cell.rows.clone());
+        let rows = self
+            .endpoints
+            .get(&address)
+            .map(|cell| cell.aside.rows.clone());
         for seq in rows.unwrap_or_default().keys() {
             txn.delete(Table::Outbox, outbox_key(address, *seq));
         }
@@ -314,7 +317,7 @@ impl Shard {
             return;
         };
         let hurries = waiter.until.is_some();
-        cell.plain
+        cell.aside
             .waiters
             .get_or_insert_with(request, Waiters::new)
             .push(waiter);

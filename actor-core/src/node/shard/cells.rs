@@ -44,15 +44,13 @@ pub(super) type Waiters = SmallVec<[Waiter; 1]>;
 /// An endpoint in memory.
 pub(super) struct EndpointCell {
     pub(super) record: EndpointRecord,
-    pub(super) plain: Seldom<Plain>,
+    pub(super) aside: Seldom<Aside>,
     /// How often something was said again since this cell is in memory.
     pub(super) rounds: u32,
     /// When to say again what was not acknowledged.
     pub(super) retry_at: Option<u64>,
     /// This cell's entry among the shard's deadlines.
     pub(super) armed: Option<u64>,
-    /// Messages of its outbox whose bodies lie in rows of their own.
-    pub(super) rows: Few<u64>,
     /// Something changed that need not be durable yet.
     pub(super) unwritten: bool,
     /// It has no record in the store.
@@ -60,25 +58,30 @@ pub(super) struct EndpointCell {
     pub(super) used: u64,
 }
 
-/// What plain code has to do with an endpoint.
+/// What an endpoint at rest mostly has nothing of: callers and handles in plain code, and rows beside its record.
 #[derive(Debug, Default)]
-pub(super) struct Plain {
+pub(super) struct Aside {
     /// Callers that wait for an answer, by request.
     pub(super) waiters: Few<u64, Waiters>,
     /// Named requests of a volatile dialog.
     pub(super) named: BTreeMap<String, Named>,
     /// Handles that are told what is known.
     lines: SmallVec<[Weak<LineState>; 2]>,
+    /// Messages of its outbox whose bodies lie in rows of their own.
+    pub(super) rows: Few<u64>,
 }
 
-impl Part for Plain {
+impl Part for Aside {
     fn empty() -> &'static Self {
-        static EMPTY: LazyLock<Plain> = LazyLock::new(Plain::default);
+        static EMPTY: LazyLock<Aside> = LazyLock::new(Aside::default);
         &EMPTY
     }
 
     fn is_empty(&self) -> bool {
-        self.waiters.is_empty() && self.named.is_empty() && self.lines.is_empty()
+        self.waiters.is_empty()
+            && self.named.is_empty()
+            && self.lines.is_empty()
+            && self.rows.is_empty()
     }
 }
 
@@ -122,7 +125,8 @@ impl ActorCell {
 impl ActorCell {
     /// Bytes of its state, wherever they lie.
     pub(super) fn state_len(&self) -> usize {
-        self.away.map_or(self.record.state.len(), |bytes| bytes as usize)
+        self.away
+            .map_or(self.record.state.len(), |bytes| bytes as usize)
     }
 
     /// Its record is handed over to be written: while it is decoded here, its bytes need not lie here as well.
@@ -139,11 +143,10 @@ impl EndpointCell {
         Box::new(Self {
             memory_only: record.owner == Owner::Volatile,
             record,
-            plain: Seldom::default(),
+            aside: Seldom::default(),
             rounds: 0,
             retry_at: None,
             armed: None,
-            rows: Few::new(),
             unwritten: false,
             used,
         })
@@ -151,7 +154,7 @@ impl EndpointCell {
 
     /// When a caller or a continuation has waited long enough, at the earliest.
     fn overdue_at(&self) -> Option<u64> {
-        let callers = self.plain.waiters.values().flatten();
+        let callers = self.aside.waiters.values().flatten();
         callers.filter_map(|waiter| waiter.until).min()
     }
 
@@ -187,24 +190,27 @@ impl EndpointCell {
 
     /// Tells this handle from now on.
     fn attach(&mut self, line: &Arc<LineState>) {
-        let lines = &mut self.plain.lines;
+        let lines = &mut self.aside.lines;
         lines.retain(|known| known.strong_count() > 0);
-        if !lines.iter().any(|known| known.as_ptr() == Arc::as_ptr(line)) {
+        if !lines
+            .iter()
+            .any(|known| known.as_ptr() == Arc::as_ptr(line))
+        {
             lines.push(Arc::downgrade(line));
         }
     }
 
     /// Forgets handles that are held no more, which take memory for as long as they are known.
     fn detach(&mut self) {
-        if let Some(plain) = self.plain.stored() {
-            plain.lines.retain(|known| known.strong_count() > 0);
+        if let Some(aside) = self.aside.stored() {
+            aside.lines.retain(|known| known.strong_count() > 0);
         }
-        self.plain.rest();
+        self.aside.rest();
     }
 
     /// The handles that are still held.
     pub(super) fn lines(&self) -> impl Iterator<Item = Arc<LineState>> {
-        self.plain.lines.iter().filter_map(Weak::upgrade)
+        self.aside.lines.iter().filter_map(Weak::upgrade)
     }
 
     /// Must be looked at when the node starts again: it has something to say, or its partner died with the process.
@@ -284,8 +290,11 @@ impl Shard {
     /// Bodies that the record leaves out.
     fn unstow(&self, address: Address, cell: &mut EndpointCell) -> Result<(), StoreFault> {
         let endpoint = &mut cell.record.endpoint;
-        cell.rows = endpoint.stowed().map(|message| (message.seq, ())).collect();
-        for seq in cell.rows.keys() {
+        if endpoint.stowed().next().is_none() {
+            return Ok(());
+        }
+        cell.aside.rows = endpoint.stowed().map(|message| (message.seq, ())).collect();
+        for seq in cell.aside.rows.keys() {
             let row = self
                 .shared
                 .store
@@ -352,7 +361,11 @@ impl Shard {
 
     /// Brings the bytes of an actor's state back, before they are needed. False if they cannot be read any more.
     pub(super) fn ensure_state(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
-        if self.actors.get(&actor).is_none_or(|cell| cell.away.is_none()) {
+        if self
+            .actors
+            .get(&actor)
+            .is_none_or(|cell| cell.away.is_none())
+        {
             return Ok(true);
         }
         let who = Who::Actor(actor);
@@ -398,7 +411,7 @@ impl Shard {
         };
         self.endpoints.retain(|address, cell| {
             let kept = cell.used >= horizon
-                || !cell.plain.waiters.is_empty()
+                || !cell.aside.waiters.is_empty()
                 || cell.lines().any(|line| line.listens())
                 || cell.is_needed()
                 || cell.is_talking(now);

@@ -195,7 +195,10 @@ impl Shard {
         let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         let due = txn.now.saturating_add(delay);
         if let Some(cell) = self.actors.get_mut(&actor) {
-            cell.record.duties.timers.insert(timer, AppTimer { due, context });
+            cell.record
+                .duties
+                .timers
+                .insert(timer, AppTimer { due, context });
         }
     }
 
@@ -363,7 +366,10 @@ impl Shard {
         let timeouts = self.cascade(&owner, spec.timeouts, within, txn.now);
         // What a volatile dialog opens dies with it.
         let volatile = match &owner {
-            Owner::Child(parent) => self.actors.get(parent).is_some_and(|cell| cell.is_volatile()),
+            Owner::Child(parent) => self
+                .actors
+                .get(parent)
+                .is_some_and(|cell| cell.is_volatile()),
             owner => *owner == Owner::Volatile,
         };
         let token = self.shared.mint(address.slot);

@@ -235,10 +235,10 @@ impl Shard {
             let learned = cell.lines().map(|line| (line, Learned::Answered(request)));
             txn.output.learned.extend(learned);
         }
-        let waiters = cell.plain.stored();
-        let waiters = waiters.and_then(|plain| plain.waiters.remove(&request));
+        let waiters = cell.aside.stored();
+        let waiters = waiters.and_then(|aside| aside.waiters.remove(&request));
         let mut waiters = waiters.unwrap_or_default();
-        cell.plain.rest();
+        cell.aside.rest();
         let Some(wish) = ask.wish else {
             // Nobody else wants it.
             if let Some(last) = waiters.pop() {

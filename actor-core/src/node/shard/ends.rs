@@ -86,12 +86,20 @@ impl Shard {
         // The parent may have been dropped from memory long ago; it must not remember this child for ever.
         if self.ensure_actor(parent)?
             && let Some(parent_cell) = self.actors.get(&parent)
-            && parent_cell.record.duties.children.contains(&address.key.dialog)
+            && parent_cell
+                .record
+                .duties
+                .children
+                .contains(&address.key.dialog)
         {
             self.touch_actor(txn, parent);
             txn.dirty_actors.insert(parent);
             if let Some(parent_cell) = self.actors.get_mut(&parent) {
-                parent_cell.record.duties.children.remove(&address.key.dialog);
+                parent_cell
+                    .record
+                    .duties
+                    .children
+                    .remove(&address.key.dialog);
             }
         }
         Ok(())

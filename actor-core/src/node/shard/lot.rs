@@ -330,13 +330,13 @@ pub(super) fn consumed_row(to: Address, seq: u64) -> Write {
 /// Rows of bodies that the record leaves out: each written once, with the first record that names it, and deleted with
 /// the first that does not.
 fn write_bodies(writes: &mut Vec<Write>, address: Address, cell: &mut EndpointCell, over: bool) {
-    if cell.rows.is_empty() && cell.record.endpoint.stowed().next().is_none() {
+    if cell.aside.rows.is_empty() && cell.record.endpoint.stowed().next().is_none() {
         return;
     }
     let mut wanted = Few::new();
     for message in cell.record.endpoint.stowed().filter(|_| !over) {
         wanted.insert(message.seq, ());
-        if !cell.rows.contains(&message.seq) {
+        if !cell.aside.rows.contains(&message.seq) {
             writes.push(Write {
                 table: Table::Outbox,
                 key: outbox_key(address, message.seq),
@@ -344,14 +344,15 @@ fn write_bodies(writes: &mut Vec<Write>, address: Address, cell: &mut EndpointCe
             });
         }
     }
-    for seq in cell.rows.keys().filter(|seq| !wanted.contains(seq)) {
+    for seq in cell.aside.rows.keys().filter(|seq| !wanted.contains(seq)) {
         writes.push(Write {
             table: Table::Outbox,
             key: outbox_key(address, *seq),
             value: None,
         });
     }
-    cell.rows = wanted;
+    cell.aside.rows = wanted;
+    cell.aside.rest();
 }
 
 pub(crate) fn encoding(cause: actor_store::codec::CodecError) -> StoreFault {

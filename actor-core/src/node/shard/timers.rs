@@ -170,10 +170,10 @@ impl Shard {
             return Ok(());
         };
         let mut answers = Vec::new();
-        let requests: Vec<u64> = cell.plain.waiters.keys().copied().collect();
+        let requests: Vec<u64> = cell.aside.waiters.keys().copied().collect();
         for request in requests {
             let outcome = cell.overdue_outcome(request);
-            let Some(waiters) = cell.plain.waiters.get_mut(&request) else {
+            let Some(waiters) = cell.aside.waiters.get_mut(&request) else {
                 continue;
             };
             let late = |waiter: &Waiter| waiter.until.is_some_and(|until| until <= now);
@@ -183,7 +183,7 @@ impl Shard {
             let gone = gone.into_iter();
             answers.extend(gone.map(|waiter| (waiter.answer, Heard::Outcome(outcome.clone()))));
             if waiters.is_empty() {
-                cell.plain.waiters.remove(&request);
+                cell.aside.waiters.remove(&request);
             }
         }
         if !answers.is_empty() {

@@ -126,7 +126,8 @@ impl Shard {
         if self.is_of_another_version(actor) {
             // In memory only: another program looks again at its start.
             if let Some(cell) = self.actors.get_mut(&actor) {
-                cell.record.duties.retry_at = self.shared.clock.now_ms() + OTHER_VERSION_PATIENCE_MS;
+                cell.record.duties.retry_at =
+                    self.shared.clock.now_ms() + OTHER_VERSION_PATIENCE_MS;
             }
             self.arm_actor(actor);
             return Ok(());
@@ -284,7 +285,11 @@ impl Shard {
 
 /// The work that is blamed is a message to pending work, of which nothing permanent can come.
 fn is_pending_work(cell: &ActorCell) -> bool {
-    let blamed = cell.record.duties.work.get(cell.record.duties.ahead as usize);
+    let blamed = cell
+        .record
+        .duties
+        .work
+        .get(cell.record.duties.ahead as usize);
     cell.record.pending && matches!(blamed, Some(Work::Message(_)))
 }
 
@@ -309,7 +314,8 @@ fn exceeds(record: &ActorRecord, most_work: usize, most_bytes: usize) -> bool {
         Work::Resume { context, .. } | Work::Timer { context, .. } => context.len(),
         Work::Establish | Work::Abandoned(_) => 0,
     };
-    record.duties.work.len() >= most_work || record.duties.work.iter().map(bytes).sum::<usize>() >= most_bytes
+    record.duties.work.len() >= most_work
+        || record.duties.work.iter().map(bytes).sum::<usize>() >= most_bytes
 }
 
 /// The work that is blamed, with all that is known.
@@ -320,7 +326,11 @@ fn letter(
     attempts: u32,
     now: u64,
 ) -> DeadLetter {
-    let work = cell.record.duties.work.get(cell.record.duties.ahead as usize);
+    let work = cell
+        .record
+        .duties
+        .work
+        .get(cell.record.duties.ahead as usize);
     let (handler, body, outcome) = match work {
         Some(Work::Message(message)) => {
             let handler = cell.service.handler_name(message.handler).to_owned();

@@ -55,7 +55,7 @@ impl KeptEndpoint {
         Box::new(Self {
             record: cell.record.clone(),
             rounds: cell.rounds,
-            named: cell.plain.named.clone(),
+            named: cell.aside.named.clone(),
             retry_at: cell.retry_at,
             unwritten: cell.unwritten,
         })
@@ -64,8 +64,8 @@ impl KeptEndpoint {
     fn put_back(self, cell: &mut EndpointCell) {
         cell.record = self.record;
         cell.rounds = self.rounds;
-        cell.plain.named = self.named;
-        cell.plain.rest();
+        cell.aside.named = self.named;
+        cell.aside.rest();
         cell.retry_at = self.retry_at;
         cell.unwritten = self.unwritten;
     }
@@ -121,7 +121,10 @@ impl Shard {
 
     fn keep_endpoint(&self, txn: &mut Txn<'_>, address: Address) {
         if let Some(undo) = &mut txn.undo {
-            let kept = self.endpoints.get(&address).map(|cell| KeptEndpoint::of(cell));
+            let kept = self
+                .endpoints
+                .get(&address)
+                .map(|cell| KeptEndpoint::of(cell));
             undo.endpoints.push((address, kept));
         }
     }

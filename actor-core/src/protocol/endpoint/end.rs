@@ -30,7 +30,9 @@ impl Endpoint {
 
     /// Row 25: both said goodbye, and ours is known to have arrived.
     pub(super) fn complete_if_done(&mut self, env: &Env<'_>, eff: &mut Effects) {
-        let Some(fin) = self.parting.fin_sent else { return };
+        let Some(fin) = self.parting.fin_sent else {
+            return;
+        };
         let arrived = self.carrier == Carrier::Local || self.acked >= fin;
         if arrived && self.parting.fin_received.is_some() {
             if !self.is_ended() {

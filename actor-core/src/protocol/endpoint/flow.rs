@@ -143,7 +143,8 @@ impl Endpoint {
     }
 
     fn is_shut(&self) -> bool {
-        self.flight.now
+        self.flight
+            .now
             .partner_window
             .is_some_and(|(_, window)| !window.is_open())
     }
@@ -151,7 +152,11 @@ impl Endpoint {
     /// The highest number that may be said now: within our own window and the partner's.
     pub(super) fn admitted(&self, env: &Env<'_>) -> u64 {
         let own = usize::try_from(env.limits.window).unwrap_or(usize::MAX);
-        let (above, window) = self.flight.now.partner_window.unwrap_or((self.acked, UNKNOWN));
+        let (above, window) = self
+            .flight
+            .now
+            .partner_window
+            .unwrap_or((self.acked, UNKNOWN));
         if !window.is_open() {
             return self.acked;
         }

@@ -49,9 +49,10 @@ impl Endpoint {
     fn flush_initiation(&mut self, env: &Env<'_>, eff: &mut Effects) {
         let (kind, messages) = match self.mode {
             Mode::Handshake if self.flight.now.due => (FrameKind::Syn, Vec::new()),
-            Mode::Pending if self.has_unsaid() => {
-                (FrameKind::Data, self.flight.outbox.iter().cloned().collect())
-            }
+            Mode::Pending if self.has_unsaid() => (
+                FrameKind::Data,
+                self.flight.outbox.iter().cloned().collect(),
+            ),
             _ => return,
         };
         if self.flight.now.due {
@@ -72,7 +73,8 @@ impl Endpoint {
     }
 
     fn has_unsaid(&self) -> bool {
-        !self.flight.outbox.is_empty() && (self.flight.now.due || self.flight.now.transmitted < self.send_next - 1)
+        !self.flight.outbox.is_empty()
+            && (self.flight.now.due || self.flight.now.transmitted < self.send_next - 1)
     }
 
     /// Rows 5, 12, 15, 24: messages not yet said, within the window; else BOUND or an acknowledgement if one is due.
@@ -132,8 +134,14 @@ impl Endpoint {
 
     /// Rows 27 and 29: the tombstone repeats its FAULT until it is acknowledged, and answers late frames.
     fn flush_ended(&mut self, env: &Env<'_>, eff: &mut Effects) {
-        let Some(ending) = &self.parting.ending else { return };
-        let unheard = self.parting.fault.as_ref().is_some_and(|fault| !fault.acked);
+        let Some(ending) = &self.parting.ending else {
+            return;
+        };
+        let unheard = self
+            .parting
+            .fault
+            .as_ref()
+            .is_some_and(|fault| !fault.acked);
         let kind = if (self.flight.now.due && unheard) || self.flight.now.answer_with_fault {
             match &self.parting.fault {
                 Some(fault) => FrameKind::Fault {
@@ -203,7 +211,11 @@ impl Endpoint {
         } else {
             self.terms.timeouts.silence
         };
-        let parted_well = self.parting.ending.as_ref().is_some_and(Ending::is_completed);
+        let parted_well = self
+            .parting
+            .ending
+            .as_ref()
+            .is_some_and(Ending::is_completed);
         Frame {
             kind,
             dialog: self.dialog,

@@ -33,8 +33,8 @@ use super::limits::{Env, Timeouts};
 use super::message::Message;
 use super::seldom::Seldom;
 use now::{Flight, Now, Parting};
-use terms::Terms;
 pub use terms::SharedTerms;
+use terms::Terms;
 
 /// How a dialog begins (P5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -309,7 +309,8 @@ impl Endpoint {
     /// Was all that waits for an acknowledgement said since the last flush? Then waiting makes no room for more.
     pub fn outbox_is_of_this_step(&self) -> bool {
         let fresh_from = self.send_next - self.flight.now.fresh as u64;
-        self.flight.outbox
+        self.flight
+            .outbox
             .first()
             .is_none_or(|oldest| oldest.seq >= fresh_from)
     }
@@ -359,8 +360,8 @@ impl Endpoint {
     pub fn has_next(&self) -> bool {
         self.next_held().is_some()
             || self
-            .flight
-            .now
+                .flight
+                .now
                 .doom
                 .as_ref()
                 .is_some_and(|doom| doom.seq.is_none_or(|seq| seq == self.recv_next))

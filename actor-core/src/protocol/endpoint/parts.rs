@@ -133,12 +133,20 @@ impl Endpoint {
 
     /// What was superseded will never be whole, and must not take a place in the window.
     pub(super) fn drop_parts(&mut self, superseded: Range<u64>) {
-        self.flight.now.parts.retain(|seq, _| !superseded.contains(seq));
+        self.flight
+            .now
+            .parts
+            .retain(|seq, _| !superseded.contains(seq));
     }
 
     /// Bytes of messages that are here and not consumed, or of which parts are.
     pub(super) fn received_bytes(&self) -> usize {
-        let held = self.flight.now.held.values().map(|message| message.body.len());
+        let held = self
+            .flight
+            .now
+            .held
+            .values()
+            .map(|message| message.body.len());
         let parts = self.flight.now.parts.values().map(Parts::total);
         held.chain(parts).sum()
     }

@@ -423,13 +423,25 @@ impl Endpoint {
         coverage::row(29);
         self.learn_address(frame, eff);
         let told = matches!(frame.kind, FrameKind::Fault { .. });
-        if told && self.parting.fault.as_ref().is_some_and(|fault| !fault.acked) {
+        if told
+            && self
+                .parting
+                .fault
+                .as_ref()
+                .is_some_and(|fault| !fault.acked)
+        {
             coverage::sometimes(Rare::BothGaveUp);
         }
         if told || frame.flags.ended {
             self.fault_heard(eff);
         }
-        if told || self.parting.ending.as_ref().is_some_and(Ending::is_completed) {
+        if told
+            || self
+                .parting
+                .ending
+                .as_ref()
+                .is_some_and(Ending::is_completed)
+        {
             self.flight.now.need_ack |= frame.kind != FrameKind::Ack;
             if !self.flight.now.need_ack {
                 coverage::sometimes(Rare::TombstoneFellSilent);

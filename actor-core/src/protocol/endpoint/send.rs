@@ -33,7 +33,8 @@ impl Endpoint {
                 return Err(SendRefusal::InitWindowFull);
             }
         } else if self.flight.outbox.len() >= limits.max_outbox_messages
-            || (self.flight.outbox_bytes > 0 && self.flight.outbox_bytes + bytes > limits.max_outbox_bytes)
+            || (self.flight.outbox_bytes > 0
+                && self.flight.outbox_bytes + bytes > limits.max_outbox_bytes)
         {
             coverage::sometimes(Rare::OutboxFull);
             return Err(SendRefusal::Busy);
@@ -98,8 +99,8 @@ impl Endpoint {
     ///
     /// A target says goodbye by itself once the initiator has and nothing is owed; an initiator, once the target has.
     pub(super) fn say_goodbye_if_due(&mut self, env: &Env<'_>, eff: &mut Effects) {
-        let answering =
-            self.parting.fin_received.is_some() && (self.role == Role::Initiator || self.requests.is_empty());
+        let answering = self.parting.fin_received.is_some()
+            && (self.role == Role::Initiator || self.requests.is_empty());
         if self.parting.fin_sent.is_some() || !(self.flight.now.close_wanted || answering) {
             return;
         }

@@ -62,7 +62,9 @@ impl Endpoint {
         }
         coverage::row(8);
         let ending = match self.flight.now.turned_away.take() {
-            Some(refusal) if self.flight.now.candidates.is_empty() => refusal.code.heard(&refusal.detail),
+            Some(refusal) if self.flight.now.candidates.is_empty() => {
+                refusal.code.heard(&refusal.detail)
+            }
             _ => Ending::Abandoned(Abandoned::NeverReached),
         };
         self.end(ending, Some((FaultCode::TimedOut, String::new())), env, eff);
@@ -127,9 +129,16 @@ impl Endpoint {
         match (self.carrier, self.stage) {
             (Carrier::Local, _) => false,
             (_, Stage::Ended) => {
-                !self.parting.forgotten && self.parting.fault.as_ref().is_some_and(|fault| !fault.acked)
+                !self.parting.forgotten
+                    && self
+                        .parting
+                        .fault
+                        .as_ref()
+                        .is_some_and(|fault| !fault.acked)
             }
-            (_, Stage::Initiating) => self.mode == Mode::Handshake || !self.flight.outbox.is_empty(),
+            (_, Stage::Initiating) => {
+                self.mode == Mode::Handshake || !self.flight.outbox.is_empty()
+            }
             _ => !self.flight.outbox.is_empty() || self.must_say_bound(),
         }
     }
@@ -166,7 +175,9 @@ impl Endpoint {
         } else {
             env.limits.max_retry_established
         };
-        let doubled = 1_u32.checked_shl(self.flight.now.attempt).unwrap_or(u32::MAX);
+        let doubled = 1_u32
+            .checked_shl(self.flight.now.attempt)
+            .unwrap_or(u32::MAX);
         env.limits.first_retry.saturating_mul(doubled).min(longest)
     }
 
