@@ -18,6 +18,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Few<K, V = ()>(Entries<K, V>);
 
 #[derive(Clone)]
+#[allow(
+    clippy::box_collection,
+    reason = "a tree beside its place would make a map of nothing three words larger"
+)]
 enum Entries<K, V> {
     One(Option<(K, V)>),
     /// There were several at once. It stays like that until the last has gone, so that what comes and goes beside

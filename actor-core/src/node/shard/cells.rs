@@ -103,9 +103,9 @@ pub(super) struct ActorCell {
 }
 
 impl ActorCell {
-    pub(super) fn new(service: Arc<Service>, mut record: ActorRecord, used: u64) -> Box<Self> {
+    pub(super) fn new(service: Arc<Service>, mut record: ActorRecord, used: u64) -> Self {
         record.service = service.name().into();
-        Box::new(Self {
+        Self {
             service,
             record,
             live: None,
@@ -114,7 +114,7 @@ impl ActorCell {
             used,
             gone: false,
             memory_only: false,
-        })
+        }
     }
 
     pub(super) fn is_volatile(&self) -> bool {
@@ -139,8 +139,8 @@ impl ActorCell {
 }
 
 impl EndpointCell {
-    pub(super) fn new(record: EndpointRecord, used: u64) -> Box<Self> {
-        Box::new(Self {
+    pub(super) fn new(record: EndpointRecord, used: u64) -> Self {
+        Self {
             memory_only: record.owner == Owner::Volatile,
             record,
             aside: Seldom::default(),
@@ -149,7 +149,7 @@ impl EndpointCell {
             armed: None,
             unwritten: false,
             used,
-        })
+        }
     }
 
     /// When a caller or a continuation has waited long enough, at the earliest.
@@ -280,7 +280,7 @@ impl Shard {
             .endpoint
             .step(Input::Restarted, &self.shared.env());
         cell.record.endpoint.rest(&mut self.spare);
-        self.endpoints.insert(address, cell);
+        self.endpoints.insert(address, Box::new(cell));
         self.recount_half_open(address, bytes as u64);
         self.apply_timers(address, &effects.timers);
         self.arm_endpoint(address);
@@ -348,15 +348,15 @@ impl Shard {
             return Ok(false);
         };
         let cell = ActorCell::new(service, record, used);
-        self.actors.insert(actor, cell);
+        self.actors.insert(actor, Box::new(cell));
         self.arm_actor(actor);
         Ok(true)
     }
 
     /// The actor is decoded, or can be.
     pub(super) fn ensure_decodable(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
-        let is_live = |cell: &Box<ActorCell>| cell.live.is_some();
-        Ok(self.actors.get(&actor).is_some_and(is_live) || self.ensure_state(actor)?)
+        let cell = self.actors.get(&actor);
+        Ok(cell.is_some_and(|cell| cell.live.is_some()) || self.ensure_state(actor)?)
     }
 
     /// Brings the bytes of an actor's state back, before they are needed. False if they cannot be read any more.

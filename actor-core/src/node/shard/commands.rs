@@ -395,7 +395,7 @@ impl Shard {
         let mut cell = EndpointCell::new(record, used);
         cell.memory_only = volatile;
         self.touch_endpoint(txn, address);
-        self.endpoints.insert(address, cell);
+        self.endpoints.insert(address, Box::new(cell));
         self.absorb(txn, address, effects)?;
         Ok(Ok(()))
     }

@@ -213,7 +213,7 @@ impl Shard {
         self.terms.share(&mut record.endpoint);
         let mut cell = EndpointCell::new(record, used);
         cell.memory_only = service.spec.is_volatile();
-        self.endpoints.insert(address, cell);
+        self.endpoints.insert(address, Box::new(cell));
         self.new_actor(txn, address.key.dialog, service);
     }
 

@@ -161,8 +161,8 @@ impl Shard {
 
     /// An actor whose dialog ended while work waited goes with the last of it.
     fn end_if_done(&mut self, actor: DialogId) -> Result<(), StoreFault> {
-        let done = |cell: &Box<ActorCell>| cell.record.ended && cell.record.duties.work.is_empty();
-        if !self.actors.get(&actor).is_some_and(done) {
+        let done = |cell: &ActorCell| cell.record.ended && cell.record.duties.work.is_empty();
+        if !self.actors.get(&actor).is_some_and(|cell| done(cell)) {
             return Ok(());
         }
         coverage::sometimes(Rare::WorkOutlivedItsDialog);

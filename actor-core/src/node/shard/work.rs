@@ -313,7 +313,7 @@ impl Shard {
         let mut cell = ActorCell::new(Arc::clone(service), record, used);
         cell.memory_only = service.spec.is_volatile();
         self.touch_actor(txn, actor);
-        self.actors.insert(actor, cell);
+        self.actors.insert(actor, Box::new(cell));
         txn.dirty_actors.insert(actor);
     }
 }
