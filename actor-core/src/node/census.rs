@@ -79,7 +79,7 @@ fn count(store: &Store) -> Result<BTreeMap<Kind, u64>, OpenError> {
                     detail,
                 })?;
             *counts
-                .entry((actor.service, actor.pending, actor.version))
+                .entry((actor.service.into_owned(), actor.pending, actor.version))
                 .or_default() += 1;
         }
         match page.into_iter().last() {

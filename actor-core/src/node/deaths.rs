@@ -134,7 +134,7 @@ impl Running {
             Kind::Resume | Kind::Timer | Kind::Abandoned => return Ok(actor.is_some()),
         }
         let waits = actor.is_some_and(|actor| {
-            let mut work = actor.work.iter();
+            let mut work = actor.duties.work.iter();
             work.any(|work| Self::of(self.actor, work) == self)
         });
         Ok(waits
@@ -208,8 +208,8 @@ fn forget_attempts(shared: &Shared) -> Result<(), StoreFault> {
     let mut writes = Vec::new();
     for (key, value) in all {
         let mut record: ActorRecord = shared.decode(Table::Actors, &value)?;
-        if record.attempts > 0 {
-            record.attempts = 0;
+        if record.duties.attempts > 0 {
+            record.duties.attempts = 0;
             let value = record.value().map_err(super::shard::encoding)?;
             writes.push(Write {
                 table: Table::Actors,

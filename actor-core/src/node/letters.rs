@@ -268,7 +268,7 @@ pub(super) fn list_held(shared: &Shared) -> Result<Vec<Held>, StoreFault> {
         let record = record.and_then(|value| decode::<ActorRecord>(&value.bytes).ok());
         Ok(Held {
             // What lives in memory only is not counted.
-            waiting: record.map_or(1, |record| record.work.len()),
+            waiting: record.map_or(1, |record| record.duties.work.len()),
             letter,
         })
     };

@@ -8,6 +8,7 @@ mod address;
 mod builder;
 mod census;
 mod clock;
+mod deadlines;
 mod deaths;
 #[cfg(feature = "test-util")]
 pub mod fuzz;

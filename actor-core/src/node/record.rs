@@ -4,15 +4,15 @@
 //! remember: absolute deadlines, who waits for which answer. An actor's record holds the application's state. Each
 //! starts with a version of its own layout.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{borrow::Cow, collections::VecDeque, sync::LazyLock};
 
 use actor_store::{Index, Value, codec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::address::Address;
+use super::{address::Address, deadlines::Deadlines};
 use crate::{
     dialog::{Continuation, Outcome},
-    protocol::{Abandoned, Backlog, DialogId, Endpoint, Message, TimerKind},
+    protocol::{Abandoned, Backlog, DialogId, Endpoint, Few, Message, Part, Seldom},
 };
 
 /// Layout of both records. Raised when they change; older layouts are read as long as they are listed here.
@@ -30,13 +30,13 @@ pub(crate) struct EndpointRecord {
     /// The work this dialog belongs to: the id of the dialog that began it, carried to every partner.
     pub(crate) trace: DialogId,
     /// Absolute, in milliseconds since the epoch.
-    pub(crate) deadlines: BTreeMap<TimerKind, u64>,
+    pub(crate) deadlines: Deadlines,
     /// Initiator: what becomes of the answers still awaited, by request.
-    pub(crate) asks: BTreeMap<u64, Ask>,
+    pub(crate) asks: Few<u64, Ask>,
     /// Target: promised answers; true where the answer is a `Result`.
-    pub(crate) promised: BTreeMap<u64, bool>,
+    pub(crate) promised: Few<u64, bool>,
     /// Initiator of an actor: what hears the events of its partner, and its end.
-    pub(crate) events: Option<Continuation>,
+    pub(crate) events: Option<Box<Continuation>>,
 }
 
 /// Whose endpoint it is.
@@ -55,15 +55,28 @@ pub(crate) enum Owner {
 /// A request that waits for its answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Ask {
+    pub(crate) since_ms: u64,
+    /// Rounds of its endpoint before it was said.
+    #[serde(skip)]
+    pub(crate) rounds_before: u32,
+    /// What else its answer is wanted for; nothing where only a caller waits who is there now.
+    pub(crate) wish: Option<Box<Wish>>,
+}
+
+/// What becomes of an answer, whoever is there when it comes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wish {
     pub(crate) then: Option<Continuation>,
     /// Its name, and the digest of what was asked under it.
     pub(crate) name: Option<(String, u64)>,
     /// When its continuation hears that it is too late.
     pub(crate) until: Option<u64>,
-    pub(crate) since_ms: u64,
-    /// Rounds of its endpoint before it was said.
-    #[serde(skip)]
-    pub(crate) rounds_before: u32,
+}
+
+impl Ask {
+    pub(crate) fn until(&self) -> Option<u64> {
+        self.wish.as_ref()?.until
+    }
 }
 
 /// A request with a name.
@@ -80,13 +93,22 @@ pub(crate) struct Named {
 /// An application's state and what belongs to it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ActorRecord {
-    pub(crate) service: String,
+    /// Its own name for it while it is served.
+    pub(crate) service: Cow<'static, str>,
     pub(crate) version: u32,
     /// The state is pending work.
     pub(crate) pending: bool,
     pub(crate) state: Vec<u8>,
-    pub(crate) timers: BTreeMap<u32, AppTimer>,
-    pub(crate) children: BTreeSet<DialogId>,
+    pub(crate) duties: Seldom<Duties>,
+    /// The dialog has ended in good order; the actor goes when its work is done.
+    pub(crate) ended: bool,
+}
+
+/// What an actor has to do without being told, and whom it has opened.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Duties {
+    pub(crate) timers: Few<u32, AppTimer>,
+    pub(crate) children: Few<DialogId>,
     /// Work that could not be done yet, oldest first; nothing overtakes it.
     pub(crate) work: VecDeque<Work>,
     /// Failed attempts at one piece of it.
@@ -96,8 +118,18 @@ pub(crate) struct ActorRecord {
     pub(crate) retry_at: u64,
     /// How often in a row it waited for a partner that was too busy; nobody is blamed for that.
     pub(crate) waited: u32,
-    /// The dialog has ended in good order; the actor goes when its work is done.
-    pub(crate) ended: bool,
+}
+
+impl Part for Duties {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Duties> = LazyLock::new(Duties::default);
+        &EMPTY
+    }
+
+    /// How often something was tried, and when it is again, is said of work only.
+    fn is_empty(&self) -> bool {
+        self.timers.is_empty() && self.children.is_empty() && self.work.is_empty()
+    }
 }
 
 /// A durable timer of the application.
@@ -162,17 +194,17 @@ impl EndpointRecord {
             owner,
             opened_ms,
             trace,
-            deadlines: BTreeMap::new(),
-            asks: BTreeMap::new(),
-            promised: BTreeMap::new(),
+            deadlines: Deadlines::default(),
+            asks: Few::new(),
+            promised: Few::new(),
             events: None,
         }
     }
 
     /// The first deadline, which the index knows.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let overdue = self.asks.values().filter_map(|ask| ask.until);
-        self.deadlines.values().copied().chain(overdue).min()
+        let overdue = self.asks.values().filter_map(Ask::until);
+        self.deadlines.first().into_iter().chain(overdue).min()
     }
 
     pub(crate) fn value(&self, busy: bool) -> Result<Value, codec::CodecError> {
@@ -189,14 +221,14 @@ impl EndpointRecord {
 impl ActorRecord {
     /// What was acknowledged and is put off.
     pub(crate) fn backlog(&self) -> Backlog {
-        let said = self.work.iter().filter_map(|work| match work {
+        let said = self.duties.work.iter().filter_map(|work| match work {
             Work::Message(message) => Some(message.body.len()),
             _ => None,
         });
         let (from_partner, bytes) =
             said.fold((0, 0), |(count, sum), bytes| (count + 1, sum + bytes));
         Backlog {
-            messages: self.work.len() as u64,
+            messages: self.duties.work.len() as u64,
             from_partner,
             bytes,
         }
@@ -210,22 +242,27 @@ impl ActorRecord {
             _ => None,
         };
         if let Some(newer) = topic(&work) {
-            let behind = self.work.iter().enumerate().skip(self.ahead as usize + 1);
+            let behind = self
+                .duties
+                .work
+                .iter()
+                .enumerate()
+                .skip(self.duties.ahead as usize + 1);
             let older = behind
                 .rev()
                 .map_while(|(at, work)| Some((at, topic(work)?)))
                 .find(|(_, older)| *older == newer);
             if let Some((at, _)) = older {
-                self.work.remove(at);
+                self.duties.work.remove(at);
             }
         }
-        self.work.push_back(work);
+        self.duties.work.push_back(work);
     }
 
     /// Which attempt at the next piece of work the next one is.
     pub(crate) fn attempt(&self) -> u32 {
-        if self.ahead == 0 {
-            self.attempts + 1
+        if self.duties.ahead == 0 {
+            self.duties.attempts + 1
         } else {
             1
         }
@@ -233,38 +270,39 @@ impl ActorRecord {
 
     /// The next piece of work was done in a later attempt.
     pub(crate) fn succeeded(&mut self, now: u64) {
-        match self.ahead {
-            0 => self.attempts = 0,
-            _ => self.ahead -= 1,
+        match self.duties.ahead {
+            0 => self.duties.attempts = 0,
+            _ => self.duties.ahead -= 1,
         }
-        self.retry_at = now;
-        self.waited = 0;
+        self.duties.retry_at = now;
+        self.duties.waited = 0;
     }
 
     /// A piece of work failed, with so much before it that is to be done again.
     pub(crate) fn failed(&mut self, ahead: u32) {
-        if self.ahead > 0 {
+        if self.duties.ahead > 0 {
             // Another one than before.
-            self.attempts = 0;
+            self.duties.attempts = 0;
         }
-        self.ahead = ahead;
-        self.attempts += 1;
+        self.duties.ahead = ahead;
+        self.duties.attempts += 1;
     }
 
     /// Its first work failed for good and waits for an operator.
     pub(crate) fn is_held(&self) -> bool {
-        self.retry_at == HELD && !self.work.is_empty()
+        self.duties.retry_at == HELD && !self.duties.work.is_empty()
     }
 
     pub(crate) fn hold(&mut self) {
-        self.retry_at = HELD;
+        self.duties.retry_at = HELD;
     }
 
     /// The first time something is due.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let waits = !self.work.is_empty() && !self.is_held();
-        let retry = waits.then_some(self.retry_at);
-        self.timers
+        let waits = !self.duties.work.is_empty() && !self.is_held();
+        let retry = waits.then_some(self.duties.retry_at);
+        self.duties
+            .timers
             .values()
             .map(|timer| timer.due)
             .chain(retry)

@@ -37,12 +37,14 @@ mod codec;
 mod effects;
 mod ending;
 mod endpoint;
+mod few;
 mod frame;
 mod ids;
 mod input;
 mod limits;
 mod message;
 mod mutant;
+mod seldom;
 mod stateless;
 
 pub use codec::{
@@ -50,13 +52,15 @@ pub use codec::{
 };
 pub use effects::{Destination, Durability, Effects, Notice, TimerKind, TimerOp};
 pub use ending::{Abandoned, Ending, FaultCode};
-pub use endpoint::{Carrier, Endpoint, Mode, Peer, SendRefusal, Stage};
+pub use endpoint::{Carrier, Endpoint, Mode, Peer, SendRefusal, SharedTerms, Spare, Stage};
+pub use few::Few;
 pub use frame::{Frame, FrameFlags, FrameKind, ResetReason, Window};
 pub use ids::{DialogId, EndpointKey, Role, StoreId, Token};
 pub use input::{Backlog, Input, LocalItem, LocalOpen, Location};
 pub use limits::{Env, Limits, MAX_MESSAGE_BYTES, MAX_WHOLE_BYTES, Timeouts};
 pub use message::{ESTABLISHED_HANDLER, Message, MessageKind, Outgoing, handler_id};
 pub use mutant::Mutant;
+pub(crate) use seldom::{Part, Seldom};
 pub use stateless::{refuse, reject};
 
 #[cfg(test)]

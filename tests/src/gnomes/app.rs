@@ -134,7 +134,7 @@ impl World {
         let owed = self.record_mut(dialog, host).live.owed().len();
         if owed > 0 {
             let pick = self.rng.below(owed as u64) as usize;
-            let re = self.record_mut(dialog, host).live.owed().iter().nth(pick);
+            let re = self.record_mut(dialog, host).live.owed().keys().nth(pick);
             let re = *re.expect("one of those that are owed");
             self.answer(dialog, host, re, eff);
         }

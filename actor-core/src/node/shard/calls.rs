@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Learned, LineState, PlainCall, PlainSpec, Shard,
-    cells::Waiter,
+    cells::{Waiter, Waiters},
     commands::{millis, not_sent},
     names::{Name, Recorded, forget_first},
     txn::Txn,
@@ -23,7 +23,7 @@ use crate::{
     digest::Digest,
     node::{
         address::{Address, outbox_key},
-        record::{Ask, KeyRow, Named, Owner, encode},
+        record::{Ask, KeyRow, Named, Owner, Wish, encode},
     },
     protocol::{
         Abandoned, DialogId, Ending, FaultCode, Input, Limits, MAX_MESSAGE_BYTES, MessageKind,
@@ -184,9 +184,12 @@ impl Shard {
             return Ok(false);
         }
         forget_first(txn, address);
-        let rows = self.endpoints.get(&address).map(|cell| cell.rows.clone());
-        for seq in rows.unwrap_or_default() {
-            txn.delete(Table::Outbox, outbox_key(address, seq));
+        let rows = self
+            .endpoints
+            .get(&address)
+            .map(|cell| cell.aside.rows.clone());
+        for seq in rows.unwrap_or_default().keys() {
+            txn.delete(Table::Outbox, outbox_key(address, *seq));
         }
         txn.delete(Table::Endpoints, address.to_bytes().to_vec());
         self.remove_endpoint(address);
@@ -265,8 +268,12 @@ impl Shard {
             }
         }
         let name = name.map(Name::to_text);
+        let wish = name.clone().map(|name| Wish {
+            name: Some((name, digest)),
+            ..Wish::default()
+        });
         let record = Ask {
-            name: name.clone().map(|name| (name, digest)),
+            wish: wish.map(Box::new),
             ..Ask::default()
         };
         let is_told = ask.kind == MessageKind::Tell;
@@ -279,9 +286,7 @@ impl Shard {
         };
         if is_told {
             // Nobody answers it: that it is taken over is all there is to know.
-            if let Some(cell) = self.endpoints.get_mut(&address) {
-                cell.attach(line);
-            }
+            self.attach(line);
             settle(txn, waiter.answer, Outcome::Ok(Vec::new()));
             return Ok(());
         }
@@ -312,8 +317,11 @@ impl Shard {
             return;
         };
         let hurries = waiter.until.is_some();
-        cell.waiters.entry(request).or_default().push(waiter);
-        cell.attach(line);
+        cell.aside
+            .waiters
+            .get_or_insert_with(request, Waiters::new)
+            .push(waiter);
+        self.attach(line);
         let since = UNIX_EPOCH + Duration::from_millis(since_ms);
         let said = (Arc::clone(line), Learned::Said(request, since));
         txn.output.learned.push(said);
@@ -348,9 +356,9 @@ impl Shard {
     /// A dialog that does not exist yet is attached with its first message, before anything can be heard of it.
     pub(super) fn on_listen(&mut self, line: &Arc<LineState>) -> Result<(), StoreFault> {
         self.ensure_endpoint(line.address())?;
-        let (ending, outcome) = match (self.endpoints.get_mut(&line.address()), line.knowledge()) {
+        self.attach(line);
+        let (ending, outcome) = match (self.endpoints.get(&line.address()), line.knowledge()) {
             (Some(cell), _) => {
-                cell.attach(line);
                 let Some(ending) = cell.record.endpoint.ending().cloned() else {
                     return Ok(());
                 };

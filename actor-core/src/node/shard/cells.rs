@@ -4,8 +4,8 @@
 //! any time between transactions and read back; only volatile endpoints live here alone.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Weak},
+    collections::BTreeMap,
+    sync::{Arc, LazyLock, Weak},
 };
 
 use actor_store::{StoreFault, Table};
@@ -21,7 +21,7 @@ use crate::{
         record::{ActorRecord, EndpointRecord, Named, Owner},
         shell::SCAN_EVERY_MS,
     },
-    protocol::{Abandoned, Carrier, DialogId, FaultCode, Input, LocalItem},
+    protocol::{Abandoned, Carrier, DialogId, FaultCode, Few, Input, LocalItem, Part, Seldom},
 };
 
 /// Cells a shard keeps before it drops those that were not used for long.
@@ -44,25 +44,45 @@ pub(super) type Waiters = SmallVec<[Waiter; 1]>;
 /// An endpoint in memory.
 pub(super) struct EndpointCell {
     pub(super) record: EndpointRecord,
-    /// Callers in plain code that wait for an answer, by request.
-    pub(super) waiters: BTreeMap<u64, Waiters>,
+    pub(super) aside: Seldom<Aside>,
     /// How often something was said again since this cell is in memory.
     pub(super) rounds: u32,
-    /// Named requests of a volatile dialog.
-    pub(super) named: BTreeMap<String, Named>,
-    /// Handles in plain code that are told what is known.
-    lines: Vec<Weak<LineState>>,
     /// When to say again what was not acknowledged.
     pub(super) retry_at: Option<u64>,
     /// This cell's entry among the shard's deadlines.
     pub(super) armed: Option<u64>,
-    /// Messages of its outbox whose bodies lie in rows of their own.
-    pub(super) rows: BTreeSet<u64>,
     /// Something changed that need not be durable yet.
     pub(super) unwritten: bool,
     /// It has no record in the store.
     pub(super) memory_only: bool,
     pub(super) used: u64,
+}
+
+/// What an endpoint at rest mostly has nothing of: callers and handles in plain code, and rows beside its record.
+#[derive(Debug, Default)]
+pub(super) struct Aside {
+    /// Callers that wait for an answer, by request.
+    pub(super) waiters: Few<u64, Waiters>,
+    /// Named requests of a volatile dialog.
+    pub(super) named: BTreeMap<String, Named>,
+    /// Handles that are told what is known.
+    lines: SmallVec<[Weak<LineState>; 2]>,
+    /// Messages of its outbox whose bodies lie in rows of their own.
+    pub(super) rows: Few<u64>,
+}
+
+impl Part for Aside {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Aside> = LazyLock::new(Aside::default);
+        &EMPTY
+    }
+
+    fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+            && self.named.is_empty()
+            && self.lines.is_empty()
+            && self.rows.is_empty()
+    }
 }
 
 /// An actor in memory.
@@ -71,6 +91,9 @@ pub(super) struct ActorCell {
     pub(super) record: ActorRecord,
     /// Decoded when needed; dropped to roll a step back.
     pub(super) live: Option<Box<dyn Actor>>,
+    /// The bytes of its state lie in the store alone, so many of them: they are wanted again where `live` is not there, or
+    /// is to be written as it was.
+    pub(super) away: Option<u32>,
     pub(super) armed: Option<u64>,
     pub(super) used: u64,
     /// Its record is to be deleted.
@@ -80,11 +103,13 @@ pub(super) struct ActorCell {
 }
 
 impl ActorCell {
-    pub(super) fn new(service: Arc<Service>, record: ActorRecord, used: u64) -> Self {
+    pub(super) fn new(service: Arc<Service>, mut record: ActorRecord, used: u64) -> Self {
+        record.service = service.name().into();
         Self {
             service,
             record,
             live: None,
+            away: None,
             armed: None,
             used,
             gone: false,
@@ -97,18 +122,31 @@ impl ActorCell {
     }
 }
 
+impl ActorCell {
+    /// Bytes of its state, wherever they lie.
+    pub(super) fn state_len(&self) -> usize {
+        self.away
+            .map_or(self.record.state.len(), |bytes| bytes as usize)
+    }
+
+    /// Its record is handed over to be written: while it is decoded here, its bytes need not lie here as well.
+    pub(super) fn state_is_written(&mut self) {
+        if self.live.is_some() && !self.record.pending && self.away.is_none() {
+            let state = std::mem::take(&mut self.record.state);
+            self.away = u32::try_from(state.len()).ok();
+        }
+    }
+}
+
 impl EndpointCell {
     pub(super) fn new(record: EndpointRecord, used: u64) -> Self {
         Self {
             memory_only: record.owner == Owner::Volatile,
             record,
-            waiters: BTreeMap::new(),
+            aside: Seldom::default(),
             rounds: 0,
-            named: BTreeMap::new(),
-            lines: Vec::new(),
             retry_at: None,
             armed: None,
-            rows: BTreeSet::new(),
             unwritten: false,
             used,
         }
@@ -116,7 +154,7 @@ impl EndpointCell {
 
     /// When a caller or a continuation has waited long enough, at the earliest.
     fn overdue_at(&self) -> Option<u64> {
-        let callers = self.waiters.values().flatten();
+        let callers = self.aside.waiters.values().flatten();
         callers.filter_map(|waiter| waiter.until).min()
     }
 
@@ -151,20 +189,28 @@ impl EndpointCell {
     }
 
     /// Tells this handle from now on.
-    pub(super) fn attach(&mut self, line: &Arc<LineState>) {
-        self.lines.retain(|known| known.strong_count() > 0);
-        if !self
-            .lines
+    fn attach(&mut self, line: &Arc<LineState>) {
+        let lines = &mut self.aside.lines;
+        lines.retain(|known| known.strong_count() > 0);
+        if !lines
             .iter()
             .any(|known| known.as_ptr() == Arc::as_ptr(line))
         {
-            self.lines.push(Arc::downgrade(line));
+            lines.push(Arc::downgrade(line));
         }
+    }
+
+    /// Forgets handles that are held no more, which take memory for as long as they are known.
+    fn detach(&mut self) {
+        if let Some(aside) = self.aside.stored() {
+            aside.lines.retain(|known| known.strong_count() > 0);
+        }
+        self.aside.rest();
     }
 
     /// The handles that are still held.
     pub(super) fn lines(&self) -> impl Iterator<Item = Arc<LineState>> {
-        self.lines.iter().filter_map(Weak::upgrade)
+        self.aside.lines.iter().filter_map(Weak::upgrade)
     }
 
     /// Must be looked at when the node starts again: it has something to say, or its partner died with the process.
@@ -180,7 +226,34 @@ impl EndpointCell {
     }
 }
 
+/// So far off that the index of deadlines is looked at before.
+fn is_far(due: u64, now: u64) -> bool {
+    due > now + 3 * SCAN_EVERY_MS
+}
+
+/// Dialogs whose handles are looked after.
+const ATTACHED: usize = 64;
+
 impl Shard {
+    /// Tells this handle of its dialog from now on. Some dialogs later it is looked whether it is still held.
+    pub(super) fn attach(&mut self, line: &Arc<LineState>) {
+        let address = line.address();
+        let Some(cell) = self.endpoints.get_mut(&address) else {
+            return;
+        };
+        cell.attach(line);
+        if self.attached.back() == Some(&address) {
+            return;
+        }
+        self.attached.push_back(address);
+        if self.attached.len() > ATTACHED
+            && let Some(earlier) = self.attached.pop_front()
+            && let Some(cell) = self.endpoints.get_mut(&earlier)
+        {
+            cell.detach();
+        }
+    }
+
     pub(super) fn next_use(&mut self) -> u64 {
         self.uses += 1;
         self.uses
@@ -195,17 +268,19 @@ impl Shard {
         }
         let key = address.to_bytes();
         let who = Who::Endpoint(address);
-        let Some((record, bytes)) = self.load::<EndpointRecord>(Table::Endpoints, &key, who)?
+        let Some((mut record, bytes)) = self.load::<EndpointRecord>(Table::Endpoints, &key, who)?
         else {
             return Ok(false);
         };
+        self.terms.share(&mut record.endpoint);
         let mut cell = EndpointCell::new(record, used);
         self.unstow(address, &mut cell)?;
         let effects = cell
             .record
             .endpoint
             .step(Input::Restarted, &self.shared.env());
-        self.endpoints.insert(address, cell);
+        cell.record.endpoint.rest(&mut self.spare);
+        self.endpoints.insert(address, Box::new(cell));
         self.recount_half_open(address, bytes as u64);
         self.apply_timers(address, &effects.timers);
         self.arm_endpoint(address);
@@ -215,8 +290,11 @@ impl Shard {
     /// Bodies that the record leaves out.
     fn unstow(&self, address: Address, cell: &mut EndpointCell) -> Result<(), StoreFault> {
         let endpoint = &mut cell.record.endpoint;
-        cell.rows = endpoint.stowed().map(|message| message.seq).collect();
-        for seq in &cell.rows {
+        if endpoint.stowed().next().is_none() {
+            return Ok(());
+        }
+        cell.aside.rows = endpoint.stowed().map(|message| (message.seq, ())).collect();
+        for seq in cell.aside.rows.keys() {
             let row = self
                 .shared
                 .store
@@ -264,14 +342,40 @@ impl Shard {
         let Some((record, _)) = self.load::<ActorRecord>(Table::Actors, &key, who)? else {
             return Ok(false);
         };
-        let Some(service) = self.shared.registry.get(&record.service).cloned() else {
+        let Some(service) = self.shared.registry.get(record.service.as_ref()).cloned() else {
             // Served when it was written: it waits for a program that serves it again, or for its deadline.
             tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");
             return Ok(false);
         };
         let cell = ActorCell::new(service, record, used);
-        self.actors.insert(actor, cell);
+        self.actors.insert(actor, Box::new(cell));
         self.arm_actor(actor);
+        Ok(true)
+    }
+
+    /// The actor is decoded, or can be.
+    pub(super) fn ensure_decodable(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
+        let cell = self.actors.get(&actor);
+        Ok(cell.is_some_and(|cell| cell.live.is_some()) || self.ensure_state(actor)?)
+    }
+
+    /// Brings the bytes of an actor's state back, before they are needed. False if they cannot be read any more.
+    pub(super) fn ensure_state(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
+        if self
+            .actors
+            .get(&actor)
+            .is_none_or(|cell| cell.away.is_none())
+        {
+            return Ok(true);
+        }
+        let who = Who::Actor(actor);
+        let stored = self.load::<ActorRecord>(Table::Actors, &actor_key(actor), who)?;
+        let (Some((record, _)), Some(cell)) = (stored, self.actors.get_mut(&actor)) else {
+            self.remove_actor(actor);
+            return Ok(false);
+        };
+        cell.record.state = record.state;
+        cell.away = None;
         Ok(true)
     }
 
@@ -299,16 +403,15 @@ impl Shard {
         self.write_unwritten(|cell| cell.used < horizon)?;
         self.settle()?;
         // The index of deadlines brings a dormant dialog back in time, so its entry need not stay here either.
-        let soon = now + 3 * SCAN_EVERY_MS;
         let due = &mut self.due;
         let mut drop_entry = |armed: Option<u64>, who| {
-            if let Some(at) = armed.filter(|at| *at > soon) {
+            if let Some(at) = armed.filter(|at| is_far(*at, now)) {
                 due.remove(&(at, who));
             }
         };
         self.endpoints.retain(|address, cell| {
             let kept = cell.used >= horizon
-                || !cell.waiters.is_empty()
+                || !cell.aside.waiters.is_empty()
                 || cell.lines().any(|line| line.listens())
                 || cell.is_needed()
                 || cell.is_talking(now);
@@ -356,7 +459,14 @@ impl Shard {
             return;
         };
         let due = [self.deadline_of(cell), cell.overdue_at(), cell.retry_at];
-        if let Some(due) = due.into_iter().flatten().min() {
+        let Some(due) = due.into_iter().flatten().min() else {
+            return;
+        };
+        // The index of deadlines says in time what is written and far off.
+        let is_indexed = !cell.unwritten && !cell.is_volatile();
+        if is_indexed && is_far(due, self.shared.clock.now_ms()) {
+            self.disarm(address);
+        } else {
             self.arm(due, Who::Endpoint(address));
         }
     }

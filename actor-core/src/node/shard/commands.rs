@@ -7,7 +7,7 @@ use tracing::{debug, error};
 
 use super::{
     Shard,
-    cells::{ActorCell, EndpointCell},
+    cells::EndpointCell,
     handler::{Failed, Retry},
     txn::Txn,
 };
@@ -15,7 +15,7 @@ use crate::{
     dialog::{Command, Continuation, Encoded, OpenSpec, Outcome, Replied, UNTAGGED},
     node::{
         address::Address,
-        record::{AppTimer, Ask, EndpointRecord, Owner, Work},
+        record::{AppTimer, Ask, EndpointRecord, Owner, Wish, Work},
     },
     protocol::{
         Abandoned, Carrier, DialogId, Ending, Endpoint, FaultCode, Input, MAX_MESSAGE_BYTES,
@@ -57,7 +57,7 @@ impl Shard {
             }
             Command::Disarm { timer } => {
                 if let Some(cell) = self.actors.get_mut(&actor) {
-                    cell.record.timers.remove(&timer);
+                    cell.record.duties.timers.remove(&timer);
                 }
                 Ok(())
             }
@@ -195,7 +195,10 @@ impl Shard {
         let due = txn.now.saturating_add(millis(delay));
         txn.bytes += context.len();
         if let Some(cell) = self.actors.get_mut(&actor) {
-            cell.record.timers.insert(timer, AppTimer { due, context });
+            cell.record
+                .duties
+                .timers
+                .insert(timer, AppTimer { due, context });
         }
     }
 
@@ -306,9 +309,13 @@ impl Shard {
             return Ok(Some(outcome));
         }
         let until = within.map(|time| txn.now.saturating_add(millis(time)));
+        let wish = then.map(|then| Wish {
+            then: Some(then.clone()),
+            until,
+            ..Wish::default()
+        });
         let ask = Ask {
-            then: then.cloned(),
-            until: until.filter(|_| then.is_some()),
+            wish: wish.map(Box::new),
             ..Ask::default()
         };
         self.say(txn, address, outgoing, closing, ask)
@@ -334,7 +341,7 @@ impl Shard {
             return Ok(Some(outcome));
         }
         if let Some(cell) = self.actors.get_mut(&actor) {
-            cell.record.children.insert(address.key.dialog);
+            cell.record.duties.children.insert(address.key.dialog, ());
         }
         Ok(None)
     }
@@ -359,7 +366,10 @@ impl Shard {
         let timeouts = self.cascade(&owner, spec.timeouts, within, txn.now);
         // What a volatile dialog opens dies with it.
         let volatile = match &owner {
-            Owner::Child(parent) => self.actors.get(parent).is_some_and(ActorCell::is_volatile),
+            Owner::Child(parent) => self
+                .actors
+                .get(parent)
+                .is_some_and(|cell| cell.is_volatile()),
             owner => *owner == Owner::Volatile,
         };
         let token = self.shared.mint(address.slot);
@@ -380,11 +390,12 @@ impl Shard {
             endpoint
         };
         let used = self.next_use();
-        let record = EndpointRecord::new(endpoint, owner, trace, txn.now);
+        let mut record = EndpointRecord::new(endpoint, owner, trace, txn.now);
+        self.terms.share(&mut record.endpoint);
         let mut cell = EndpointCell::new(record, used);
         cell.memory_only = volatile;
         self.touch_endpoint(txn, address);
-        self.endpoints.insert(address, cell);
+        self.endpoints.insert(address, Box::new(cell));
         self.absorb(txn, address, effects)?;
         Ok(Ok(()))
     }
@@ -402,7 +413,7 @@ impl Shard {
             Owner::Child(parent) => self.endpoints.get(&Address::target(*parent)),
             _ => None,
         };
-        let until = parent.and_then(|cell| cell.record.deadlines.get(&TimerKind::Lifetime));
+        let until = parent.and_then(|cell| cell.record.deadlines.get(TimerKind::Lifetime));
         let left = until.map(|until| Duration::from_millis(until.saturating_sub(now)));
         let lifetime = timeouts.lifetime.min(left.unwrap_or(Duration::MAX));
         Timeouts {

@@ -111,7 +111,7 @@ impl Shard {
                 shard.bury_held(txn, actor)?;
                 if let Some(cell) = shard.actors.get_mut(&actor) {
                     // What waits cannot be answered any more.
-                    cell.record.work.clear();
+                    cell.record.duties.work.clear();
                 }
                 let why = Abandoned::Damaged(detail.to_owned());
                 txn.actors.insert(actor);

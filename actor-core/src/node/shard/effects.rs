@@ -9,7 +9,7 @@ use tracing::{debug, info};
 
 use super::{Learned, Shard, txn::Txn};
 use crate::{
-    dialog::{Heard, Outcome},
+    dialog::{Continuation, Heard, Outcome},
     node::{
         address::Address,
         record::{Named, Owner, Work},
@@ -42,7 +42,9 @@ impl Shard {
             return Ok(());
         };
         let before = cell.record.endpoint.recv_next();
+        cell.record.endpoint.lend(&mut self.spare);
         let effects = cell.record.endpoint.step(input, &env);
+        cell.record.endpoint.rest(&mut self.spare);
         let EndpointKey { dialog, role } = address.key;
         let token = cell.record.endpoint.token();
         txn.output.notes.consumed(
@@ -80,7 +82,7 @@ impl Shard {
         let stored = cell.stores_rows();
         let partner = partner_address(cell);
         let trace = cell.record.trace.0;
-        let left = cell.record.deadlines.get(&TimerKind::Lifetime).copied();
+        let left = cell.record.deadlines.get(TimerKind::Lifetime);
         let left = left.or_else(|| lifetime(&effects.timers, txn.now));
         // How long the dialog may last at all, as both sides shall count it.
         let ttl_ms = left.map_or(0, |until| until.saturating_sub(txn.now).max(1));
@@ -107,7 +109,10 @@ impl Shard {
             if let Some(cell) = self.endpoints.get_mut(&address) {
                 cell.unwritten = true;
             }
-            self.arm_endpoint(address);
+            // What is written with this transaction is armed then.
+            if !txn.dirty.contains(address) {
+                self.arm_endpoint(address);
+            }
         }
         // `Confirmed` comes before what is delivered, everything else after it.
         let (confirmed, notices): (Vec<_>, Vec<_>) = effects
@@ -155,11 +160,9 @@ impl Shard {
                 TimerOp::Cancel(TimerKind::Retransmit) => cell.retry_at = None,
                 TimerOp::Arm(kind, after) => {
                     let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-                    cell.record
-                        .deadlines
-                        .insert(kind, now.saturating_add(after));
+                    cell.record.deadlines.set(kind, now.saturating_add(after));
                 }
-                TimerOp::Cancel(kind) => _ = cell.record.deadlines.remove(&kind),
+                TimerOp::Cancel(kind) => _ = cell.record.deadlines.cancel(kind),
             }
         }
     }
@@ -203,7 +206,7 @@ impl Shard {
             return;
         };
         if let (Some(then), Owner::Child(parent)) = (&cell.record.events, &cell.record.owner) {
-            let resume = then.clone().resumed(Outcome::Ok(message.body.to_vec()));
+            let resume = Continuation::clone(then).resumed(Outcome::Ok(message.body.to_vec()));
             txn.work.push_back((*parent, resume));
             return;
         }
@@ -235,8 +238,11 @@ impl Shard {
             let learned = cell.lines().map(|line| (line, Learned::Answered(request)));
             txn.output.learned.extend(learned);
         }
-        let mut waiters = cell.waiters.remove(&request).unwrap_or_default();
-        if ask.then.is_none() && ask.name.is_none() {
+        let waiters = cell.aside.stored();
+        let waiters = waiters.and_then(|aside| aside.waiters.remove(&request));
+        let mut waiters = waiters.unwrap_or_default();
+        cell.aside.rest();
+        let Some(wish) = ask.wish else {
             // Nobody else wants it.
             if let Some(last) = waiters.pop() {
                 let others = waiters.into_iter();
@@ -247,13 +253,13 @@ impl Shard {
                     .push((last.answer, Heard::Outcome(outcome)));
             }
             return Ok(());
-        }
+        };
         for waiter in waiters {
             txn.output
                 .answers
                 .push((waiter.answer, Heard::Outcome(outcome.clone())));
         }
-        if let (Some(then), Owner::Child(parent)) = (ask.then, &cell.record.owner) {
+        if let (Some(then), Owner::Child(parent)) = (wish.then, &cell.record.owner) {
             let partner = then.opening.then_some(address.key.dialog);
             let resume = Work::Resume {
                 resume: then.resume,
@@ -263,7 +269,7 @@ impl Shard {
             };
             txn.work.push_back((*parent, resume));
         }
-        if let Some((name, digest)) = ask.name {
+        if let Some((name, digest)) = wish.name {
             let named = Named {
                 digest,
                 request,

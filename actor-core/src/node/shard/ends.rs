@@ -86,12 +86,20 @@ impl Shard {
         // The parent may have been dropped from memory long ago; it must not remember this child for ever.
         if self.ensure_actor(parent)?
             && let Some(parent_cell) = self.actors.get(&parent)
-            && parent_cell.record.children.contains(&address.key.dialog)
+            && parent_cell
+                .record
+                .duties
+                .children
+                .contains(&address.key.dialog)
         {
             self.touch_actor(txn, parent);
             txn.dirty_actors.insert(parent);
             if let Some(parent_cell) = self.actors.get_mut(&parent) {
-                parent_cell.record.children.remove(&address.key.dialog);
+                parent_cell
+                    .record
+                    .duties
+                    .children
+                    .remove(&address.key.dialog);
             }
         }
         Ok(())
@@ -152,7 +160,7 @@ impl Shard {
             }
             // A goodbye ends the talking, not the work that was taken over: a message that waits for another attempt was
             // acknowledged, and its sender will not say it again.
-            _ if !cell.record.work.is_empty() && !held => {
+            _ if !cell.record.duties.work.is_empty() && !held => {
                 self.touch_actor(txn, actor);
                 txn.dirty_actors.insert(actor);
                 if let Some(cell) = self.actors.get_mut(&actor) {
@@ -178,8 +186,9 @@ impl Shard {
         cell.gone = true;
         cell.live = None;
         let held = cell.record.is_held();
-        for child in std::mem::take(&mut cell.record.children) {
-            let address = Address::initiator(child, actor.slot());
+        let children = std::mem::take(&mut cell.record.duties.children);
+        for child in children.keys() {
+            let address = Address::initiator(*child, actor.slot());
             if !self.ensure_endpoint(address)? {
                 continue;
             }

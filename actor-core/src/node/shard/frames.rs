@@ -209,10 +209,11 @@ impl Shard {
         trace: DialogId,
     ) {
         let used = self.next_use();
-        let record = EndpointRecord::new(endpoint, Owner::Target, trace, txn.now);
+        let mut record = EndpointRecord::new(endpoint, Owner::Target, trace, txn.now);
+        self.terms.share(&mut record.endpoint);
         let mut cell = EndpointCell::new(record, used);
         cell.memory_only = service.spec.is_volatile();
-        self.endpoints.insert(address, cell);
+        self.endpoints.insert(address, Box::new(cell));
         self.new_actor(txn, address.key.dialog, service);
     }
 

@@ -48,7 +48,7 @@ impl Shard {
         let now = written.and_then(|bytes| {
             let cell = self.endpoints.get(&address)?;
             let pending = self.actors.get(&address.key.dialog);
-            let state = pending.map_or(0, |actor| actor.record.state.len() as u64);
+            let state = pending.map_or(0, |actor| actor.state_len() as u64);
             half_open(cell, bytes + state)
         });
         let before = match now {

@@ -70,6 +70,7 @@ pub(super) struct Done {
 /// What a handler overwrote.
 pub(super) struct StateBefore {
     pub(super) state: Vec<u8>,
+    pub(super) away: Option<u32>,
     pub(super) pending: bool,
     pub(super) version: u32,
 }
@@ -195,13 +196,14 @@ pub(super) fn run<'l>(
                 gone,
             )));
         }
-        if state.len() > LARGE_STATE_BYTES && cell.record.state.len() <= LARGE_STATE_BYTES {
+        if state.len() > LARGE_STATE_BYTES && cell.state_len() <= LARGE_STATE_BYTES {
             warn!(target: "actor_core::dialog", %actor, bytes = state.len(), "a large state: every message writes all of it");
         }
         let record = &mut cell.record;
         let version = service.version(Half::of(live.is_pending()));
         before = Some(StateBefore {
             state: std::mem::replace(&mut record.state, state),
+            away: cell.away.take(),
             pending: std::mem::replace(&mut record.pending, live.is_pending()),
             version: std::mem::replace(&mut record.version, version),
         });

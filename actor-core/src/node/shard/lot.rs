@@ -5,7 +5,7 @@
 //! outside its shard and nothing leaves; a process that dies before has done none of it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, PoisonError},
 };
 
@@ -21,7 +21,7 @@ use crate::{
         gate::{Cut, Output},
         record::Owner,
     },
-    protocol::{DialogId, LocalItem},
+    protocol::{DialogId, Few, LocalItem},
 };
 
 /// Transactions of one lot.
@@ -187,7 +187,7 @@ impl Shard {
             ..
         } = std::mem::take(&mut self.lot);
         self.write_endpoints(&mut writes, endpoints)?;
-        self.write_actors(&mut writes, actors);
+        self.write_actors(&mut writes, actors)?;
         for ((to, _), item) in inbox {
             writes.push(inbox_row(to, &item)?);
         }
@@ -253,11 +253,20 @@ impl Shard {
         Ok(())
     }
 
-    fn write_actors(&mut self, writes: &mut Vec<Write>, actors: Touched<DialogId>) {
+    fn write_actors(
+        &mut self,
+        writes: &mut Vec<Write>,
+        actors: Touched<DialogId>,
+    ) -> Result<(), StoreFault> {
         for actor in actors {
-            let Some(cell) = self.actors.get(&actor) else {
+            let goes = self.actors.get(&actor).is_none_or(|cell| cell.gone);
+            if !goes && !self.ensure_state(actor)? {
+                continue;
+            }
+            let Some(cell) = self.actors.get_mut(&actor) else {
                 continue;
             };
+            cell.record.duties.rest();
             let value = match (cell.gone, cell.is_volatile()) {
                 (true, true) => {
                     self.remove_actor(actor);
@@ -269,7 +278,10 @@ impl Shard {
                     continue;
                 }
                 (false, false) => match cell.record.value() {
-                    Ok(value) => Some(value),
+                    Ok(value) => {
+                        cell.state_is_written();
+                        Some(value)
+                    }
                     // The state was encoded already; what remains is plain data that always encodes.
                     Err(cause) => {
                         tracing::error!(target: "actor_core::node", %actor, %cause, "an actor's record");
@@ -289,6 +301,7 @@ impl Shard {
                 self.arm_actor(actor);
             }
         }
+        Ok(())
     }
 
     /// Is a cell among these that goes with its record?
@@ -299,7 +312,7 @@ impl Shard {
     ) -> bool {
         let mut endpoints = endpoints.iter().filter_map(|it| self.endpoints.get(&it));
         let mut actors = actors.iter().filter_map(|it| self.actors.get(&it));
-        endpoints.any(is_over) || actors.any(|cell| cell.gone)
+        endpoints.any(|cell| is_over(cell)) || actors.any(|cell| cell.gone)
     }
 }
 
@@ -319,13 +332,13 @@ pub(super) fn consumed_row(to: Address, seq: u64) -> Write {
 /// Rows of bodies that the record leaves out: each written once, with the first record that names it, and deleted with
 /// the first that does not.
 fn write_bodies(writes: &mut Vec<Write>, address: Address, cell: &mut EndpointCell, over: bool) {
-    if cell.rows.is_empty() && cell.record.endpoint.stowed().next().is_none() {
+    if cell.aside.rows.is_empty() && cell.record.endpoint.stowed().next().is_none() {
         return;
     }
-    let mut wanted = BTreeSet::new();
+    let mut wanted = Few::new();
     for message in cell.record.endpoint.stowed().filter(|_| !over) {
-        wanted.insert(message.seq);
-        if !cell.rows.contains(&message.seq) {
+        wanted.insert(message.seq, ());
+        if !cell.aside.rows.contains(&message.seq) {
             writes.push(Write {
                 table: Table::Outbox,
                 key: outbox_key(address, message.seq),
@@ -333,14 +346,15 @@ fn write_bodies(writes: &mut Vec<Write>, address: Address, cell: &mut EndpointCe
             });
         }
     }
-    for seq in cell.rows.difference(&wanted) {
+    for seq in cell.aside.rows.keys().filter(|seq| !wanted.contains(seq)) {
         writes.push(Write {
             table: Table::Outbox,
             key: outbox_key(address, *seq),
             value: None,
         });
     }
-    cell.rows = wanted;
+    cell.aside.rows = wanted;
+    cell.aside.rest();
 }
 
 pub(crate) fn encoding(cause: actor_store::codec::CodecError) -> StoreFault {

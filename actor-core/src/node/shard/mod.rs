@@ -49,7 +49,7 @@ use super::{
 };
 use crate::{
     dialog::Knowledge,
-    protocol::{DialogId, Frame, LocalItem, Mutant},
+    protocol::{DialogId, Frame, LocalItem, Mutant, SharedTerms, Spare},
 };
 
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
@@ -147,8 +147,12 @@ struct Arrived {
 pub(crate) struct Shard {
     shared: Arc<Shared>,
     index: usize,
-    endpoints: HashMap<Address, EndpointCell>,
-    actors: HashMap<DialogId, ActorCell>,
+    endpoints: HashMap<Address, Box<EndpointCell>>,
+    actors: HashMap<DialogId, Box<ActorCell>>,
+    terms: SharedTerms,
+    spare: Spare,
+    /// Dialogs that handles in plain code were attached to last.
+    attached: VecDeque<Address>,
     /// Who wants to be looked at when: at most one entry for each cell, and one for each row of the index.
     due: BTreeSet<(u64, Who)>,
     /// What had arrived when something was found to be due, and is not heard yet; it is heard first.
@@ -191,6 +195,9 @@ impl Shard {
             index,
             endpoints: HashMap::new(),
             actors: HashMap::new(),
+            terms: SharedTerms::default(),
+            spare: Spare::default(),
+            attached: VecDeque::new(),
             near: VecDeque::new(),
             spare_work: VecDeque::new(),
             lot: Lot::default(),

@@ -74,7 +74,7 @@ impl Shard {
             return Ok(Recorded::New);
         };
         let named = if cell.is_volatile() {
-            cell.named.get(name).cloned()
+            cell.aside.named.get(name).cloned()
         } else {
             self.stored_name(address, name)?
         };
@@ -85,7 +85,7 @@ impl Shard {
                 outcome: Some(outcome),
                 ..
             }) => Recorded::Answer(outcome),
-            Some(named) if cell.record.asks.contains_key(&named.request) => {
+            Some(named) if cell.record.asks.contains(&named.request) => {
                 Recorded::Running(named.request, named.since_ms)
             }
             Some(_) => Recorded::Answer(not_sent(cell.record.endpoint.ending())),
@@ -100,7 +100,7 @@ impl Shard {
     ) -> Result<Knowledge, StoreFault> {
         let cell = self.endpoints.get(&address);
         let named = match cell.filter(|cell| cell.is_volatile()) {
-            Some(cell) => cell.named.get(name).cloned(),
+            Some(cell) => cell.aside.named.get(name).cloned(),
             None => self.stored_name(address, name)?,
         };
         let Some(named) = named else {
@@ -142,7 +142,7 @@ impl Shard {
             return Ok(());
         };
         if cell.is_volatile() {
-            cell.named.insert(name, named);
+            cell.aside.named.insert(name, named);
             return Ok(());
         }
         let row = encode(&named).map_err(super::lot::encoding)?;

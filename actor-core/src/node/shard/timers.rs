@@ -40,6 +40,14 @@ impl Shard {
         self.due.insert((due, who));
     }
 
+    /// Nobody need look at this endpoint before somebody says so.
+    pub(super) fn disarm(&mut self, address: Address) {
+        let cell = self.endpoints.get_mut(&address);
+        if let Some(due) = cell.and_then(|cell| cell.armed.take()) {
+            self.due.remove(&(due, Who::Endpoint(address)));
+        }
+    }
+
     /// When a deadline of this endpoint counts as lapsed: after a start the partners of before are listened to first.
     pub(super) fn patient(&self, opened_ms: u64, deadline: u64) -> u64 {
         let started = self.shared.grace_from_ms.load(Ordering::SeqCst);
@@ -114,8 +122,8 @@ impl Shard {
         let tombstone = endpoint.ending().is_some();
         // In one store the target decides how long pending work is kept: its answer may be under way to us.
         let decides = endpoint.carrier() == Carrier::Remote || endpoint.role() == Role::Target;
-        let deadlines = cell.record.deadlines.clone();
-        let lapsed = deadlines.into_iter().filter_map(|(kind, at)| {
+        let deadlines = cell.record.deadlines;
+        let lapsed = deadlines.iter().filter_map(|(kind, at)| {
             if !tombstone && self.gives_nothing_up() {
                 return None;
             }
@@ -139,7 +147,7 @@ impl Shard {
                     return Ok(());
                 }
                 if let Some(cell) = shard.endpoints.get_mut(&address)
-                    && cell.record.deadlines.remove(&kind).is_some()
+                    && cell.record.deadlines.cancel(kind)
                 {
                     txn.dirty.insert(address);
                 }
@@ -162,10 +170,10 @@ impl Shard {
             return Ok(());
         };
         let mut answers = Vec::new();
-        let requests: Vec<u64> = cell.waiters.keys().copied().collect();
+        let requests: Vec<u64> = cell.aside.waiters.keys().copied().collect();
         for request in requests {
             let outcome = cell.overdue_outcome(request);
-            let Some(waiters) = cell.waiters.get_mut(&request) else {
+            let Some(waiters) = cell.aside.waiters.get_mut(&request) else {
                 continue;
             };
             let late = |waiter: &Waiter| waiter.until.is_some_and(|until| until <= now);
@@ -175,7 +183,7 @@ impl Shard {
             let gone = gone.into_iter();
             answers.extend(gone.map(|waiter| (waiter.answer, Heard::Outcome(outcome.clone()))));
             if waiters.is_empty() {
-                cell.waiters.remove(&request);
+                cell.aside.waiters.remove(&request);
             }
         }
         if !answers.is_empty() {
@@ -187,7 +195,7 @@ impl Shard {
             return Ok(());
         };
         let opened_ms = cell.record.opened_ms;
-        let until = |ask: &Ask| ask.until.map(|until| self.patient(opened_ms, until));
+        let until = |ask: &Ask| ask.until().map(|until| self.patient(opened_ms, until));
         let late: Vec<u64> = cell
             .record
             .asks
@@ -211,13 +219,9 @@ impl Shard {
     /// Keeps a deadline that is not ours to decide from firing again and again.
     fn ignore_deadline(&mut self, address: Address, kind: TimerKind, now: u64) {
         if let Some(cell) = self.endpoints.get_mut(&address)
-            && cell
-                .record
-                .deadlines
-                .get(&kind)
-                .is_some_and(|at| *at <= now)
+            && cell.record.deadlines.get(kind).is_some_and(|at| at <= now)
         {
-            cell.record.deadlines.remove(&kind);
+            cell.record.deadlines.cancel(kind);
             cell.unwritten = true;
         }
     }
@@ -237,10 +241,11 @@ impl Shard {
         if cell.armed == Some(due) {
             cell.armed = None;
         }
-        if !cell.record.work.is_empty() && cell.record.retry_at <= now {
+        if !cell.record.duties.work.is_empty() && cell.record.duties.retry_at <= now {
             self.retry(actor)?;
         }
-        let timers = self.actors.get(&actor).map(|cell| &cell.record.timers);
+        let cell = self.actors.get(&actor);
+        let timers = cell.map(|cell| cell.record.duties.timers.iter());
         let lapsed: Vec<u32> = timers
             .into_iter()
             .flatten()
@@ -254,7 +259,7 @@ impl Shard {
                 let Some(cell) = shard.actors.get_mut(&actor) else {
                     return Ok(());
                 };
-                if let Some(set) = cell.record.timers.remove(&timer) {
+                if let Some(set) = cell.record.duties.timers.remove(&timer) {
                     txn.actors.insert(actor);
                     txn.dirty_actors.insert(actor);
                     txn.work.push_back((

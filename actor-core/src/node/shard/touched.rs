@@ -26,6 +26,10 @@ impl<T: Ord + Copy> Touched<T> {
         }
     }
 
+    pub(super) fn contains(&self, item: T) -> bool {
+        self.0.binary_search(&item).is_ok()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

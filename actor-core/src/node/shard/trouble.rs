@@ -54,7 +54,7 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         let actor = failed.actor;
         let works = std::mem::take(&mut txn.work);
-        if !self.ensure_actor(actor)? {
+        if !self.ensure_actor(actor)? || !self.ensure_state(actor)? {
             return Ok(());
         }
         self.touch_actor(txn, actor);
@@ -71,17 +71,18 @@ impl Shard {
             works
                 .into_iter()
                 .rev()
-                .for_each(|(_, work)| cell.record.work.push_front(work));
+                .for_each(|(_, work)| cell.record.duties.work.push_front(work));
         } else {
             cell.record
+                .duties
                 .work
                 .extend(works.into_iter().map(|(_, work)| work));
         }
         if failed.retry == Retry::Patient {
             coverage::sometimes(Rare::WaitedForBusyPartner);
-            let doublings = cell.record.waited.min(BUSY_DOUBLINGS);
-            cell.record.retry_at = txn.now + (BUSY_PATIENCE_MS << doublings);
-            cell.record.waited += 1;
+            let doublings = cell.record.duties.waited.min(BUSY_DOUBLINGS);
+            cell.record.duties.retry_at = txn.now + (BUSY_PATIENCE_MS << doublings);
+            cell.record.duties.waited += 1;
             return Ok(());
         }
         let running = failed.running;
@@ -89,19 +90,19 @@ impl Shard {
         let deaths = deaths.unwrap_or(0);
         let attempts = if let Retry::Exhausted(attempts) = failed.retry {
             coverage::sometimes(Rare::PoisonedByDeaths);
-            cell.record.ahead = ahead;
-            cell.record.attempts = attempts;
+            cell.record.duties.ahead = ahead;
+            cell.record.duties.attempts = attempts;
             attempts
         } else {
             cell.record.failed(ahead);
-            cell.record.attempts + deaths
+            cell.record.duties.attempts + deaths
         };
         if matches!(failed.retry, Retry::Never | Retry::Overfull) || attempts >= MAX_ATTEMPTS {
             if deaths > 0 {
                 txn.survived.extend(running);
             }
             if shared.is_mutant(Mutant::SkipPoison) {
-                cell.record.work.remove(ahead as usize);
+                cell.record.duties.work.remove(ahead as usize);
                 cell.record.succeeded(txn.now);
                 return Ok(());
             }
@@ -116,7 +117,7 @@ impl Shard {
                 self.quarantine(shared, txn, &letter, failed.code)
             };
         }
-        cell.record.retry_at = txn.now + (FIRST_PATIENCE_MS << (attempts - 1));
+        cell.record.duties.retry_at = txn.now + (FIRST_PATIENCE_MS << (attempts - 1));
         warn!(target: "actor_core::dialog", %actor, attempts, why = %failed.why, "a handler failed and will be tried again");
         Ok(())
     }
@@ -126,7 +127,8 @@ impl Shard {
         if self.is_of_another_version(actor) {
             // In memory only: another program looks again at its start.
             if let Some(cell) = self.actors.get_mut(&actor) {
-                cell.record.retry_at = self.shared.clock.now_ms() + OTHER_VERSION_PATIENCE_MS;
+                cell.record.duties.retry_at =
+                    self.shared.clock.now_ms() + OTHER_VERSION_PATIENCE_MS;
             }
             self.arm_actor(actor);
             return Ok(());
@@ -138,7 +140,7 @@ impl Shard {
             let Some(cell) = shard.actors.get_mut(&actor) else {
                 return Ok(());
             };
-            let Some(work) = cell.record.work.pop_front() else {
+            let Some(work) = cell.record.duties.work.pop_front() else {
                 return Ok(());
             };
             txn.retrying = true;
@@ -150,8 +152,8 @@ impl Shard {
         self.end_if_done(actor)?;
         // Done if it is still there with nothing counted against it: its successor is due now.
         if let Some(cell) = self.actors.get_mut(&actor)
-            && !cell.record.work.is_empty()
-            && cell.record.retry_at <= self.shared.clock.now_ms()
+            && !cell.record.duties.work.is_empty()
+            && cell.record.duties.retry_at <= self.shared.clock.now_ms()
         {
             self.arm_actor(actor);
         }
@@ -160,8 +162,8 @@ impl Shard {
 
     /// An actor whose dialog ended while work waited goes with the last of it.
     fn end_if_done(&mut self, actor: DialogId) -> Result<(), StoreFault> {
-        let done = |cell: &ActorCell| cell.record.ended && cell.record.work.is_empty();
-        if !self.actors.get(&actor).is_some_and(done) {
+        let done = |cell: &ActorCell| cell.record.ended && cell.record.duties.work.is_empty();
+        if !self.actors.get(&actor).is_some_and(|cell| done(cell)) {
             return Ok(());
         }
         coverage::sometimes(Rare::WorkOutlivedItsDialog);
@@ -198,8 +200,8 @@ impl Shard {
                 .get(&actor)
                 .is_some_and(|cell| cell.record.is_held());
         if held && let Some(cell) = self.actors.get_mut(&actor) {
-            cell.record.attempts = 0;
-            cell.record.retry_at = txn.now;
+            cell.record.duties.attempts = 0;
+            cell.record.duties.retry_at = txn.now;
             txn.actors.insert(actor);
             txn.dirty_actors.insert(actor);
             txn.delete(Table::DeadLetters, held_key(actor));
@@ -258,13 +260,13 @@ impl Shard {
         };
         if cell.record.is_held() {
             txn.delete(Table::DeadLetters, held_key(actor));
-            cell.record.retry_at = txn.now;
+            cell.record.duties.retry_at = txn.now;
         }
         coverage::sometimes(Rare::Quarantined);
-        if cell.record.work.len() > 1 {
+        if cell.record.duties.work.len() > 1 {
             coverage::sometimes(Rare::QuarantinedWithWorkBehind);
         }
-        cell.record.work.clear();
+        cell.record.duties.work.clear();
         error!(
             target: "actor_core::dialog", %actor, service = %letter.service, what = %letter.what, why = %letter.why,
             attempts = letter.attempts, "quarantined"
@@ -290,7 +292,11 @@ impl Shard {
 
 /// The work that is blamed is a message to pending work, of which nothing permanent can come.
 fn is_pending_work(cell: &ActorCell) -> bool {
-    let blamed = cell.record.work.get(cell.record.ahead as usize);
+    let blamed = cell
+        .record
+        .duties
+        .work
+        .get(cell.record.duties.ahead as usize);
     cell.record.pending && matches!(blamed, Some(Work::Message(_)))
 }
 
@@ -305,8 +311,8 @@ pub(super) fn is_half_full(record: &ActorRecord) -> bool {
 }
 
 fn exceeds(record: &ActorRecord, most_work: usize, most_bytes: usize) -> bool {
-    record.work.len() >= most_work
-        || record.work.iter().map(Work::bytes).sum::<usize>() >= most_bytes
+    let work = &record.duties.work;
+    work.len() >= most_work || work.iter().map(Work::bytes).sum::<usize>() >= most_bytes
 }
 
 /// The work that is blamed, with all that is known.
@@ -317,7 +323,11 @@ fn letter(
     attempts: u32,
     now: u64,
 ) -> DeadLetter {
-    let work = cell.record.work.get(cell.record.ahead as usize);
+    let work = cell
+        .record
+        .duties
+        .work
+        .get(cell.record.duties.ahead as usize);
     let (handler, body, outcome) = match work {
         Some(Work::Message(message)) => {
             let handler = cell.service.handler_name(message.handler).to_owned();
@@ -331,7 +341,7 @@ fn letter(
     };
     DeadLetter {
         dialog: actor,
-        service: cell.record.service.clone(),
+        service: cell.record.service.to_string(),
         version: cell.record.version,
         what: work
             .map(|work| describe(&cell.service, work))

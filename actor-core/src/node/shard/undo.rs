@@ -46,6 +46,7 @@ struct KeptEndpoint {
 #[derive(Debug)]
 struct KeptActor {
     record: ActorRecord,
+    away: Option<u32>,
     gone: bool,
 }
 
@@ -54,7 +55,7 @@ impl KeptEndpoint {
         Box::new(Self {
             record: cell.record.clone(),
             rounds: cell.rounds,
-            named: cell.named.clone(),
+            named: cell.aside.named.clone(),
             retry_at: cell.retry_at,
             unwritten: cell.unwritten,
         })
@@ -63,7 +64,8 @@ impl KeptEndpoint {
     fn put_back(self, cell: &mut EndpointCell) {
         cell.record = self.record;
         cell.rounds = self.rounds;
-        cell.named = self.named;
+        cell.aside.named = self.named;
+        cell.aside.rest();
         cell.retry_at = self.retry_at;
         cell.unwritten = self.unwritten;
     }
@@ -119,7 +121,10 @@ impl Shard {
 
     fn keep_endpoint(&self, txn: &mut Txn<'_>, address: Address) {
         if let Some(undo) = &mut txn.undo {
-            let kept = self.endpoints.get(&address).map(KeptEndpoint::of);
+            let kept = self
+                .endpoints
+                .get(&address)
+                .map(|cell| KeptEndpoint::of(cell));
             undo.endpoints.push((address, kept));
         }
     }
@@ -129,6 +134,7 @@ impl Shard {
             let kept = self.actors.get(&actor).map(|cell| {
                 Box::new(KeptActor {
                     record: cell.record.clone(),
+                    away: cell.away,
                     gone: cell.gone,
                 })
             });
@@ -157,6 +163,7 @@ impl Shard {
             match (kept, self.actors.get_mut(&actor)) {
                 (Some(kept), Some(cell)) => {
                     cell.record = kept.record;
+                    cell.away = kept.away;
                     cell.gone = kept.gone;
                     // Decoded again when it is needed: as it is, it may have seen what did not happen.
                     cell.live = None;

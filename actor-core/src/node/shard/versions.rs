@@ -47,7 +47,7 @@ impl Shard {
                     return Ok(false);
                 }
                 self.actors.get(&actor).is_some_and(|cell| {
-                    let first = cell.record.work.front();
+                    let first = cell.record.duties.work.front();
                     // Behind work that is held nothing is taken: it would only be put aside as well.
                     first.is_some_and(|work| !is_understood(&cell.service, work))
                         || !cell.service.spec.understands(&next)
@@ -58,8 +58,8 @@ impl Shard {
             {
                 let ask = cell.record.asks.get(&next.re);
                 let then = match kind {
-                    MessageKind::Event => cell.record.events.as_ref(),
-                    _ => ask.and_then(|ask| ask.then.as_ref()),
+                    MessageKind::Event => cell.record.events.as_deref(),
+                    _ => ask.and_then(|ask| ask.wish.as_ref()?.then.as_ref()),
                 };
                 let Some(then) = then else {
                     return Ok(false);
@@ -100,7 +100,7 @@ impl Shard {
     /// The first work of this actor is not for this program.
     pub(super) fn is_of_another_version(&self, actor: DialogId) -> bool {
         self.actors.get(&actor).is_some_and(|cell| {
-            let first = cell.record.work.front();
+            let first = cell.record.duties.work.front();
             first.is_some_and(|work| !is_understood(&cell.service, work))
         })
     }

@@ -25,7 +25,7 @@ use crate::{
         deaths::Running,
         record::{ActorRecord, Work},
     },
-    protocol::{DialogId, Input, MessageKind},
+    protocol::{DialogId, Input, MessageKind, Seldom},
 };
 
 /// Pieces of work in one transaction. Only a continuation that keeps failing to open a dialog gets there.
@@ -76,7 +76,7 @@ impl Shard {
         };
         // What a continuation or a timer says goes out through the actor's own endpoint.
         self.ensure_endpoint(Address::target(actor))?;
-        if !self.ensure_actor(actor)? {
+        if !self.ensure_actor(actor)? || !self.ensure_decodable(actor)? {
             return Ok(None);
         }
         self.touch_actor(txn, actor);
@@ -89,7 +89,7 @@ impl Shard {
         };
         // Nothing overtakes work that waits for another attempt; only the end does.
         let ends = matches!(work, Work::Abandoned(_));
-        if !cell.record.work.is_empty() && !ends && !txn.retrying {
+        if !cell.record.duties.work.is_empty() && !ends && !txn.retrying {
             if is_overfull(&cell.record) {
                 txn.work.push_front((actor, work));
                 return Ok(Some(Failed::overfull(actor)));
@@ -105,8 +105,8 @@ impl Shard {
                 "waits for another program: this one has no such handler or continuation"
             );
             coverage::sometimes(Rare::HeldForAnotherVersion);
-            cell.record.work.push_front(work);
-            cell.record.retry_at = txn.now + OTHER_VERSION_PATIENCE_MS;
+            cell.record.duties.work.push_front(work);
+            cell.record.duties.retry_at = txn.now + OTHER_VERSION_PATIENCE_MS;
             txn.dirty_actors.insert(actor);
             return Ok(None);
         }
@@ -165,7 +165,10 @@ impl Shard {
         }
         match ran {
             Ok(done) => {
-                txn.dirty_actors.insert(actor);
+                // One that only read, and only answered, leaves the record as it is.
+                if done.before.is_some() || !done.commands.is_empty() || txn.retrying {
+                    txn.dirty_actors.insert(actor);
+                }
                 txn.done += 1;
                 if txn.retrying {
                     // Its partner may be waiting to hear that there is room again.
@@ -218,6 +221,7 @@ impl Shard {
     fn swap_state(&mut self, actor: DialogId, done: &mut Done) {
         if let (Some(cell), Some(before)) = (self.actors.get_mut(&actor), &mut done.before) {
             std::mem::swap(&mut cell.record.state, &mut before.state);
+            std::mem::swap(&mut cell.away, &mut before.away);
             std::mem::swap(&mut cell.record.pending, &mut before.pending);
             std::mem::swap(&mut cell.record.version, &mut before.version);
         }
@@ -270,6 +274,7 @@ impl Shard {
         let waiting = |seq: u64| {
             let later = cell
                 .record
+                .duties
                 .work
                 .iter()
                 .chain(txn.work.iter().map(|(_, work)| work));
@@ -281,7 +286,7 @@ impl Shard {
             .record
             .endpoint
             .owed()
-            .iter()
+            .keys()
             .copied()
             .filter(|seq| !notes.replies.contains(seq) && !waiting(*seq))
             .collect();
@@ -297,29 +302,23 @@ impl Shard {
 
     pub(super) fn new_actor(&mut self, txn: &mut Txn<'_>, actor: DialogId, service: &Arc<Service>) {
         let record = ActorRecord {
-            service: service.name().to_owned(),
+            service: service.name().into(),
             version: service.version(Half::Pending),
             pending: true,
             // Not begun: the first handler starts from the pending type's `Default`.
             state: Vec::new(),
-            timers: std::collections::BTreeMap::new(),
-            children: std::collections::BTreeSet::new(),
-            work: std::collections::VecDeque::new(),
-            attempts: 0,
-            ahead: 0,
-            retry_at: 0,
-            waited: 0,
+            duties: Seldom::default(),
             ended: false,
         };
         let used = self.next_use();
         let mut cell = ActorCell::new(Arc::clone(service), record, used);
         cell.memory_only = service.spec.is_volatile();
         self.touch_actor(txn, actor);
-        self.actors.insert(actor, cell);
+        self.actors.insert(actor, Box::new(cell));
         txn.dirty_actors.insert(actor);
     }
 }
 
-fn cell_service(actors: &HashMap<DialogId, ActorCell>, actor: DialogId) -> &'static str {
+fn cell_service(actors: &HashMap<DialogId, Box<ActorCell>>, actor: DialogId) -> &'static str {
     actors.get(&actor).map_or("?", |cell| cell.service.name())
 }

@@ -14,14 +14,14 @@ impl Endpoint {
     pub(super) fn consume(&mut self, env: &Env<'_>, eff: &mut Effects) {
         while eff.deliver.is_none() && !self.is_ended() {
             let next = self.next_held().map(|message| message.seq);
-            let Some(message) = next.and_then(|seq| self.now.held.remove(&seq)) else {
+            let Some(message) = next.and_then(|seq| self.flight.now.held.remove(&seq)) else {
                 self.meet_doom(env, eff);
                 return;
             };
             self.recv_next = self.recv_next.max(message.seq + 1);
             self.drop_parts(0..self.recv_next);
-            self.now.need_ack = true;
-            self.now.heard = true;
+            self.flight.now.need_ack = true;
+            self.flight.now.heard = true;
             Self::wrote(eff);
             match self.role {
                 Role::Initiator => self.hear_target(message, env, eff),
@@ -37,14 +37,14 @@ impl Endpoint {
         }
         if message.fin {
             self.notice_crossing();
-            self.fin_received = Some(message.seq);
+            self.parting.fin_received = Some(message.seq);
         }
         // Row 24: after our goodbye nothing is answered any more, so nothing is begun.
-        if self.fin_sent.is_some() || message.kind == MessageKind::Empty {
+        if self.parting.fin_sent.is_some() || message.kind == MessageKind::Empty {
             return;
         }
         if message.kind == MessageKind::Ask {
-            self.owed.insert(message.seq);
+            self.requests.insert(message.seq, ());
         }
         eff.deliver = Some(message);
     }
@@ -52,11 +52,11 @@ impl Endpoint {
     fn hear_target(&mut self, message: Message, env: &Env<'_>, eff: &mut Effects) {
         let (kind, fin) = (message.kind, message.fin);
         if kind.is_answer() {
-            self.unanswered.remove(&message.re);
+            self.requests.remove(&message.re);
         }
         if fin {
             self.notice_crossing();
-            self.fin_received = Some(message.seq);
+            self.parting.fin_received = Some(message.seq);
         }
         if kind != MessageKind::Empty {
             eff.deliver = Some(message);
@@ -73,8 +73,8 @@ impl Endpoint {
                 }
                 Mode::Pending => {
                     eff.cancel(TimerKind::Initiation);
-                    self.now.attempt = 0;
-                    self.now.due = true;
+                    self.flight.now.attempt = 0;
+                    self.flight.now.due = true;
                     self.establish(eff);
                 }
                 Mode::Handshake if kind != MessageKind::Empty => self.establish(eff),
@@ -88,7 +88,7 @@ impl Endpoint {
 
     /// The partner's goodbye, while ours is on its way.
     fn notice_crossing(&self) {
-        if self.fin_sent.is_some_and(|fin| self.acked < fin) {
+        if self.parting.fin_sent.is_some_and(|fin| self.acked < fin) {
             coverage::sometimes(Rare::BothClosedAtOnce);
         }
     }
@@ -98,18 +98,21 @@ impl Endpoint {
         coverage::row(7);
         self.stage = Stage::Established;
         self.was_established = true;
+        // The limit of first messages counts no more.
+        self.flight.initiation_bytes = 0;
         eff.notices.push(Notice::Established);
     }
 
     /// Row 28: the partner's end is heard after everything it said before.
     pub(super) fn meet_doom(&mut self, env: &Env<'_>, eff: &mut Effects) {
         if self.next_held().is_some() {
-            if self.now.doom.is_some() {
+            if self.flight.now.doom.is_some() {
                 coverage::sometimes(Rare::FaultWaitedForMessages);
             }
             return;
         }
         let Some(doom) = self
+            .flight
             .now
             .doom
             .take_if(|doom| doom.seq.is_none_or(|seq| seq == self.recv_next))
@@ -121,10 +124,10 @@ impl Endpoint {
         }
         let ending = match doom.code {
             Some(code) => code.heard(&doom.detail),
-            None if self.fin_sent.is_some() => Ending::CompletedUnconfirmed,
+            None if self.parting.fin_sent.is_some() => Ending::CompletedUnconfirmed,
             None => FaultCode::TimedOut.heard(""),
         };
         self.end(ending, None, env, eff);
-        self.now.need_ack = doom.code.is_some();
+        self.flight.now.need_ack = doom.code.is_some();
     }
 }

@@ -16,7 +16,7 @@ impl Endpoint {
         if !newer.currency || !newer.kind.may_be_currency() {
             return None;
         }
-        let since_barrier = self.outbox.iter().enumerate().rev();
+        let since_barrier = self.flight.outbox.iter().enumerate().rev();
         since_barrier
             .take_while(|(_, message)| message.currency)
             .find(|(_, message)| message.handler == newer.handler)
@@ -36,17 +36,15 @@ impl Endpoint {
         let Some(at) = self.superseded_by(newer) else {
             return before;
         };
-        let Some(old) = self.outbox.remove(at) else {
-            return before;
-        };
-        coverage::sometimes(if old.seq <= self.now.transmitted {
+        let old = self.flight.outbox.remove(at);
+        coverage::sometimes(if old.seq <= self.flight.now.transmitted {
             Rare::SupersededAfterSaid
         } else {
             Rare::SupersededBeforeSaid
         });
-        self.outbox_bytes = self.outbox_bytes.saturating_sub(old.body.len());
-        self.stowed.remove(&old.seq);
-        match self.outbox.get_mut(at) {
+        self.flight.outbox_bytes = self.flight.outbox_bytes.saturating_sub(old.body.len());
+        self.flight.stowed.remove(&old.seq);
+        match self.flight.outbox.get_mut(at) {
             Some(behind) => {
                 behind.after = behind.after.min(old.after);
                 before
@@ -57,8 +55,15 @@ impl Endpoint {
 
     /// The next message in order, if it is here.
     pub(super) fn next_held(&self) -> Option<&Message> {
-        let first = self.now.held.values().next();
+        let first = self.flight.now.held.values().next();
         first.filter(|message| message.after < self.recv_next)
+    }
+
+    /// The last below a number of what is here: its number, what it follows, and its topic if it is currency.
+    fn last_held(&self, below: u64) -> Option<(u64, u64, Option<u32>)> {
+        let (seq, message) = self.flight.now.held.range(..below).next_back()?;
+        let topic = message.currency.then_some(message.handler);
+        Some((*seq, message.after, topic))
     }
 
     /// Drops from the backlog what the partner has superseded, and what is superseded by something that is here.
@@ -69,30 +74,27 @@ impl Endpoint {
         let mut newer_topics = BTreeSet::new();
         let mut behind: Option<u64> = None;
         let mut below = u64::MAX;
-        while let Some((&seq, message)) = self.now.held.range(..below).next_back() {
+        while let Some((seq, after, topic)) = self.last_held(below) {
             below = seq;
-            let bridged = behind.and_then(|behind| self.now.held.get(&behind));
+            let bridged = behind.and_then(|behind| self.flight.now.held.get(&behind));
             let bridge = bridged.map_or(seq, |behind| behind.after);
             if bridge < seq {
-                self.now.held.remove(&seq);
+                self.flight.now.held.remove(&seq);
                 coverage::sometimes(Rare::SupersededWhileHeld);
                 continue;
             }
             // Something that is not here lies between the two, and may be history.
-            if bridge > seq || !message.currency {
+            if bridge > seq || topic.is_none() {
                 newer_topics.clear();
             }
-            let (after, is_superseded) = (
-                message.after,
-                message.currency && !newer_topics.insert(message.handler),
-            );
+            let is_superseded = topic.is_some_and(|topic| !newer_topics.insert(topic));
             if !is_superseded {
                 behind = Some(seq);
                 continue;
             }
-            self.now.held.remove(&seq);
+            self.flight.now.held.remove(&seq);
             coverage::sometimes(Rare::SupersededWhileHeld);
-            if let Some(behind) = behind.and_then(|behind| self.now.held.get_mut(&behind)) {
+            if let Some(behind) = behind.and_then(|behind| self.flight.now.held.get_mut(&behind)) {
                 behind.after = behind.after.min(after);
             }
         }

@@ -30,9 +30,11 @@ impl Endpoint {
 
     /// Row 25: both said goodbye, and ours is known to have arrived.
     pub(super) fn complete_if_done(&mut self, env: &Env<'_>, eff: &mut Effects) {
-        let Some(fin) = self.fin_sent else { return };
+        let Some(fin) = self.parting.fin_sent else {
+            return;
+        };
         let arrived = self.carrier == Carrier::Local || self.acked >= fin;
-        if arrived && self.fin_received.is_some() {
+        if arrived && self.parting.fin_received.is_some() {
             if !self.is_ended() {
                 coverage::row(25);
             }
@@ -57,8 +59,9 @@ impl Endpoint {
         eff.notices.push(Notice::Reset);
         // One who heard our goodbye, or said its own, may forget us: that is not amnesia (S23).
         let parted = self
+            .parting
             .fin_sent
-            .is_some_and(|fin| self.fin_received.is_some() || self.acked >= fin);
+            .is_some_and(|fin| self.parting.fin_received.is_some() || self.acked >= fin);
         let ending = if self.stage == Stage::Accumulating {
             coverage::row(14);
             Ending::Discarded
@@ -100,7 +103,7 @@ impl Endpoint {
             Carrier::Remote => {
                 eff.arm(TimerKind::Linger, env.limits.linger);
                 if self.peer.is_some() {
-                    self.fault = fault.map(|(code, detail)| Fault {
+                    self.parting.fault = fault.map(|(code, detail)| Fault {
                         code,
                         detail,
                         acked: false,
@@ -109,17 +112,18 @@ impl Endpoint {
             }
         }
         self.stage = Stage::Ended;
-        self.outbox.clear();
-        self.stowed.clear();
-        self.outbox_bytes = 0;
-        self.closing_wait = None;
-        self.now = Now {
-            need_ack: self.now.need_ack,
-            due: self.fault.is_some(),
+        self.flight.outbox.clear();
+        self.flight.stowed.clear();
+        self.flight.outbox_bytes = 0;
+        self.flight.initiation_bytes = 0;
+        self.parting.closing_wait = None;
+        self.flight.now = Now {
+            need_ack: self.flight.now.need_ack,
+            due: self.parting.fault.is_some(),
             ..Now::default()
         };
-        self.ending = Some(ending.clone());
-        self.forgotten = self.is_remote() && env.is_mutant(Mutant::TombstonelessCleanup);
+        self.parting.ending = Some(ending.clone());
+        self.parting.forgotten = self.is_remote() && env.is_mutant(Mutant::TombstonelessCleanup);
         eff.notices.push(Notice::Ended(ending));
         Self::wrote(eff);
     }

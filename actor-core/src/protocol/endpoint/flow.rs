@@ -54,8 +54,8 @@ impl Endpoint {
         let put_off = match self.role {
             // Answers that nobody has taken yet count as well: whoever asks for more first takes what is there.
             Role::Target => Backlog {
-                bytes: self.now.backlog.bytes + self.outbox_bytes,
-                ..self.now.backlog
+                bytes: self.flight.now.backlog.bytes + self.flight.outbox_bytes,
+                ..self.flight.now.backlog
             },
             Role::Initiator => Backlog::default(),
         };
@@ -76,7 +76,7 @@ impl Endpoint {
     /// What is held above what we acknowledge, with the numbers that it bridges because they were superseded.
     pub(super) fn sack(&self) -> u64 {
         let next = self.recv_next;
-        let held = self.now.held.iter().flat_map(|(seq, message)| {
+        let held = self.flight.now.held.iter().flat_map(|(seq, message)| {
             let first = (message.after + 1).max(next);
             (first..=*seq).map(|seq| seq - next)
         });
@@ -86,7 +86,7 @@ impl Endpoint {
 
     /// Is there room for one more message in this window, which counts messages and not numbers?
     pub(super) fn has_place(&self, is_next: bool, window: Window) -> bool {
-        let received = self.now.held.len() + self.now.parts.len();
+        let received = self.flight.now.held.len() + self.flight.now.parts.len();
         window.is_open() && (is_next || received < window.messages as usize)
     }
 
@@ -94,7 +94,7 @@ impl Endpoint {
     /// asks.
     pub(super) fn put_off(&mut self, backlog: Backlog, env: &Env<'_>) {
         let before = self.window(env).is_open();
-        self.now.backlog = backlog;
+        self.flight.now.backlog = backlog;
         if before && !self.window(env).is_open() {
             coverage::sometimes(Rare::ZeroWindow);
         }
@@ -103,47 +103,48 @@ impl Endpoint {
 
     /// The window may have opened: that is news.
     pub(super) fn tell_if_opened(&mut self, before: bool, env: &Env<'_>) {
-        self.now.need_ack |= !before && self.window(env).is_open() && !self.is_ended();
+        self.flight.now.need_ack |= !before && self.window(env).is_open() && !self.is_ended();
     }
 
     /// What the application has put off, as it said last.
     pub fn backlog(&self) -> Backlog {
-        self.now.backlog
+        self.flight.now.backlog
     }
 
     /// What a frame of the partner says about what it takes and holds. Only the newest counts: what an older one says
     /// was true once.
     pub(super) fn hear_flow(&mut self, frame: &Frame) {
-        if frame.age() <= self.now.news || frame.ack < self.acked {
+        if frame.age() <= self.flight.now.news || frame.ack < self.acked {
             return;
         }
-        self.now.news = frame.age();
+        self.flight.now.news = frame.age();
         let holds = Sacked {
             above: frame.ack,
             bits: frame.sack,
         };
-        let held = std::mem::replace(&mut self.now.sacked, holds);
+        let held = std::mem::replace(&mut self.flight.now.sacked, holds);
         if held
             .iter()
             .any(|seq| seq > frame.ack && !holds.contains(seq))
         {
             // It crashed, or threw its memory away with a step that failed.
             coverage::sometimes(Rare::SackReneged);
-            self.now.due = true;
+            self.flight.now.due = true;
         }
         let was_shut = self.is_shut();
         if let Some(window) = frame.window {
-            self.now.partner_window = Some((frame.ack, window));
+            self.flight.now.partner_window = Some((frame.ack, window));
         }
         if was_shut && !self.is_shut() {
             // What was on its way when it was shut was refused.
-            self.now.due = true;
+            self.flight.now.due = true;
             self.progress();
         }
     }
 
     fn is_shut(&self) -> bool {
-        self.now
+        self.flight
+            .now
             .partner_window
             .is_some_and(|(_, window)| !window.is_open())
     }
@@ -151,13 +152,17 @@ impl Endpoint {
     /// The highest number that may be said now: within our own window and the partner's.
     pub(super) fn admitted(&self, env: &Env<'_>) -> u64 {
         let own = usize::try_from(env.limits.window).unwrap_or(usize::MAX);
-        let (above, window) = self.now.partner_window.unwrap_or((self.acked, UNKNOWN));
+        let (above, window) = self
+            .flight
+            .now
+            .partner_window
+            .unwrap_or((self.acked, UNKNOWN));
         if !window.is_open() {
             return self.acked;
         }
         // Numbers that were superseded take no place in a window.
         let (mut messages, mut bytes) = (0, 0);
-        let admitted = self.outbox.iter().take(own).take_while(|message| {
+        let admitted = self.flight.outbox.iter().take(own).take_while(|message| {
             if message.seq <= above {
                 return true;
             }
@@ -172,9 +177,9 @@ impl Endpoint {
     ///
     /// What it holds may follow something that was superseded since: then it is said again, with the longer bridge.
     pub(super) fn is_spared(&self, message: &Message) -> bool {
-        let sacked = self.now.sacked;
+        let sacked = self.flight.now.sacked;
         let first = message.after.max(sacked.above) + 1;
-        let spared = self.now.attempt <= CREDULOUS_ATTEMPTS
+        let spared = self.flight.now.attempt <= CREDULOUS_ATTEMPTS
             && first <= message.seq
             && (first..=message.seq).all(|seq| sacked.contains(seq));
         if spared {

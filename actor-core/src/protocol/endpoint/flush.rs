@@ -32,9 +32,11 @@ impl Endpoint {
             }
             self.complete_if_done(env, eff);
         }
-        self.now.fresh = 0;
-        self.now.close_wanted = false;
-        self.now.due = false;
+        if let Some(flight) = self.flight.stored() {
+            flight.now.fresh = 0;
+            flight.now.close_wanted = false;
+            flight.now.due = false;
+        }
         if !self.is_ended() {
             self.run_clocks(env, eff);
         }
@@ -46,21 +48,22 @@ impl Endpoint {
     /// followed by a frame that confirms it.
     fn flush_initiation(&mut self, env: &Env<'_>, eff: &mut Effects) {
         let (kind, messages) = match self.mode {
-            Mode::Handshake if self.now.due => (FrameKind::Syn, Vec::new()),
-            Mode::Pending if self.has_unsaid() => {
-                (FrameKind::Data, self.outbox.iter().cloned().collect())
-            }
+            Mode::Handshake if self.flight.now.due => (FrameKind::Syn, Vec::new()),
+            Mode::Pending if self.has_unsaid() => (
+                FrameKind::Data,
+                self.flight.outbox.iter().cloned().collect(),
+            ),
             _ => return,
         };
-        if self.now.due {
+        if self.flight.now.due {
             coverage::row(3);
         }
-        self.now.transmitted = match self.mode {
+        self.flight.now.transmitted = match self.mode {
             Mode::Handshake => 0,
             Mode::Pending => self.send_next - 1,
         };
         let to = match &self.peer {
-            None => Destination::Service(self.service.clone()),
+            None => Destination::Service(self.terms.service.clone()),
             Some(peer) => Destination::Store {
                 store: peer.store,
                 node: peer.node.clone(),
@@ -70,21 +73,23 @@ impl Endpoint {
     }
 
     fn has_unsaid(&self) -> bool {
-        !self.outbox.is_empty() && (self.now.due || self.now.transmitted < self.send_next - 1)
+        !self.flight.outbox.is_empty()
+            && (self.flight.now.due || self.flight.now.transmitted < self.send_next - 1)
     }
 
     /// Rows 5, 12, 15, 24: messages not yet said, within the window; else BOUND or an acknowledgement if one is due.
     fn flush_to_partner(&mut self, env: &Env<'_>, eff: &mut Effects) {
-        let said = if self.now.due {
+        let said = if self.flight.now.due {
             self.acked
         } else {
-            self.now.transmitted.max(self.acked)
+            self.flight.now.transmitted.max(self.acked)
         };
         let end = self.admitted(env);
-        if self.outbox.iter().any(|message| message.seq > end) {
+        if self.flight.outbox.iter().any(|message| message.seq > end) {
             coverage::sometimes(Rare::WindowFull);
         }
         let mut unsaid = self
+            .flight
             .outbox
             .iter()
             .filter(|message| message.seq > said && message.seq <= end)
@@ -97,15 +102,15 @@ impl Endpoint {
                 None => kinds.push((FrameKind::Data, next_batch(&mut unsaid))),
             }
         }
-        self.now.transmitted = said.max(end.min(self.send_next - 1));
+        self.flight.now.transmitted = said.max(end.min(self.send_next - 1));
         if kinds.is_empty() {
-            if self.must_say_bound() && (self.now.due || !self.now.named_partner) {
+            if self.must_say_bound() && (self.flight.now.due || !self.flight.now.named_partner) {
                 kinds.push((FrameKind::Bound, Vec::new()));
-            } else if self.now.due && !self.outbox.is_empty() {
+            } else if self.flight.now.due && !self.flight.outbox.is_empty() {
                 // The window is shut, or all of it is said to be there: whoever waits for news asks for it.
                 coverage::sometimes(Rare::WindowProbed);
                 kinds.push((FrameKind::Ping, Vec::new()));
-            } else if self.now.need_ack {
+            } else if self.flight.now.need_ack {
                 let shakes_hands =
                     self.stage == Stage::Accumulating && self.mode == Mode::Handshake;
                 kinds.push((
@@ -119,8 +124,8 @@ impl Endpoint {
             }
         }
         if !kinds.is_empty() {
-            self.now.need_ack = false;
-            self.now.named_partner = true;
+            self.flight.now.need_ack = false;
+            self.flight.now.named_partner = true;
         }
         for (kind, messages) in kinds {
             self.to_partner(kind, messages, env, eff);
@@ -129,10 +134,16 @@ impl Endpoint {
 
     /// Rows 27 and 29: the tombstone repeats its FAULT until it is acknowledged, and answers late frames.
     fn flush_ended(&mut self, env: &Env<'_>, eff: &mut Effects) {
-        let Some(ending) = &self.ending else { return };
-        let unheard = self.fault.as_ref().is_some_and(|fault| !fault.acked);
-        let kind = if (self.now.due && unheard) || self.now.answer_with_fault {
-            match &self.fault {
+        let Some(ending) = &self.parting.ending else {
+            return;
+        };
+        let unheard = self
+            .parting
+            .fault
+            .as_ref()
+            .is_some_and(|fault| !fault.acked);
+        let kind = if (self.flight.now.due && unheard) || self.flight.now.answer_with_fault {
+            match &self.parting.fault {
                 Some(fault) => FrameKind::Fault {
                     code: fault.code,
                     detail: fault.detail.clone(),
@@ -142,22 +153,26 @@ impl Endpoint {
                     detail: ending_detail(ending),
                 },
             }
-        } else if self.now.need_ack {
+        } else if self.flight.now.need_ack {
             FrameKind::Ack
         } else {
             return;
         };
-        self.now.need_ack = false;
-        self.now.answer_with_fault = false;
+        self.flight.now.need_ack = false;
+        self.flight.now.answer_with_fault = false;
         self.to_partner(kind, Vec::new(), env, eff);
     }
 
     /// H5: being in the partner's inbox is the acknowledgement.
     pub(super) fn hand_over(&mut self, eff: &mut Effects) {
-        eff.local
-            .extend(self.outbox.drain(..).map(LocalItem::Message));
-        self.outbox_bytes = 0;
-        self.stowed.clear();
+        if let Some(flight) = self.flight.stored() {
+            let said = flight.outbox.drain(..);
+            eff.local.extend(said.map(LocalItem::Message));
+            flight.outbox_bytes = 0;
+            flight.stowed.clear();
+            // Nor is there anything to acknowledge.
+            flight.now.need_ack = false;
+        }
         self.acked = self.send_next - 1;
     }
 
@@ -192,17 +207,21 @@ impl Endpoint {
     ) -> Frame {
         let initiating = dst_token.is_none();
         let patience = if initiating {
-            self.timeouts.initiation
+            self.terms.timeouts.initiation
         } else {
-            self.timeouts.silence
+            self.terms.timeouts.silence
         };
-        let parted_well = self.ending.as_ref().is_some_and(Ending::is_completed);
+        let parted_well = self
+            .parting
+            .ending
+            .as_ref()
+            .is_some_and(Ending::is_completed);
         Frame {
             kind,
             dialog: self.dialog,
             to: self.role.other(),
             service: if initiating {
-                self.service.clone()
+                self.terms.service.clone()
             } else {
                 String::new()
             },
@@ -220,7 +239,7 @@ impl Endpoint {
                 established: self.stage == Stage::Established || parted_well,
                 ended: self.is_ended(),
             },
-            contract: self.contract,
+            contract: self.terms.contract,
             ttl_ms: u64::try_from(patience.as_millis()).unwrap_or(u64::MAX),
             trace: [0; 16],
             messages,

@@ -20,10 +20,10 @@ impl Endpoint {
         match item {
             LocalItem::Message(message) if message.seq >= self.recv_next => {
                 // What was superseded within a step is a hole as on the wire; what has its row is not superseded.
-                self.now.held.insert(message.seq, message);
+                self.flight.now.held.insert(message.seq, message);
             }
             LocalItem::Fault { seq, code, detail } => {
-                self.now.doom = Some(Doom {
+                self.flight.now.doom = Some(Doom {
                     seq: Some(seq),
                     code: Some(code),
                     detail,

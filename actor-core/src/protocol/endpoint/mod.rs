@@ -16,20 +16,25 @@ mod receive;
 mod reset;
 mod send;
 mod stow;
+mod terms;
 mod timer;
 
-use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::effects::{Durability, Effects};
 use super::ending::Ending;
+use super::few::Few;
 use super::ids::{DialogId, EndpointKey, Role, StoreId, Token};
 use super::input::Input;
 use super::limits::{Env, Timeouts};
 use super::message::Message;
-use now::{ClosingWait, Fault, Now};
+use super::seldom::Seldom;
+use now::{Flight, Now, Parting};
+pub use terms::SharedTerms;
+use terms::Terms;
 
 /// How a dialog begins (P5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -115,6 +120,11 @@ impl fmt::Display for SendRefusal {
     }
 }
 
+/// Room for what an endpoint has under way, for one that has nothing under way yet: a node whose endpoints take turns
+/// needs little more than one.
+#[derive(Debug, Default)]
+pub struct Spare(Option<Box<Flight>>);
+
 /// One side of one dialog.
 ///
 /// # Use
@@ -134,49 +144,28 @@ pub struct Endpoint {
     carrier: Carrier,
     /// Never `Closing`: that is `Established` (or `Bound` after a handshake) with a `fin_sent`.
     stage: Stage,
-    service: String,
     token: Token,
-    contract: u64,
-    timeouts: Timeouts,
+    #[serde(with = "terms")]
+    terms: Arc<Terms>,
     /// The initiator, whichever side it is, lives in memory only.
     volatile: bool,
     /// Set once, durably before any frame names it (S3). At a target: the initiator.
-    peer: Option<Peer>,
+    peer: Option<Box<Peer>>,
     /// Initiator: a frame of the bound target said it is established.
     partner_established: bool,
     /// Next message to consume.
     recv_next: u64,
     /// Number of the next message to be said.
     send_next: u64,
-    /// Highest of ours the partner consumed, and the age of the frame that said so (row 23).
+    /// Highest of ours the partner consumed.
     acked: u64,
-    acked_at: (u64, u64),
-    /// Said, not acknowledged and not superseded: `acked + 1 .. send_next`, where each names the one before it, or one
-    /// that was acknowledged, in `after`. The newest is never superseded. Empty for the local carrier.
-    #[serde(with = "stow")]
-    outbox: VecDeque<Message>,
-    /// Those of them whose bodies are too large for the record: they lie in rows of their own (H6).
-    stowed: BTreeSet<u64>,
-    outbox_bytes: usize,
-    /// Bytes said before the first answer (P6).
-    initiation_bytes: usize,
-    /// Target: requests consumed and not answered.
-    owed: BTreeSet<u64>,
-    /// Initiator: requests said and not answered.
-    unanswered: BTreeSet<u64>,
-    fin_sent: Option<u64>,
-    fin_received: Option<u64>,
+    /// Requests that are not answered. Target: those consumed here; initiator: those said here.
+    requests: Few<u64>,
     silence_armed: bool,
-    closing_wait: Option<ClosingWait>,
-    ending: Option<Ending>,
-    /// What the partner must still be told about the ending.
-    fault: Option<Fault>,
     /// A frame that could confirm the target may have left, or did arrive.
     was_established: bool,
-    /// The ended record may be deleted.
-    forgotten: bool,
-    #[serde(skip)]
-    now: Now,
+    parting: Seldom<Parting>,
+    flight: Seldom<Flight>,
 }
 
 impl Endpoint {
@@ -189,7 +178,7 @@ impl Endpoint {
             Input::Local(item) => self.receive_local(item),
             Input::Consume => self.consume(env, eff),
             Input::Send(outgoing) => self.send(outgoing, env, eff),
-            Input::Close => self.now.close_wanted = true,
+            Input::Close => self.flight.now.close_wanted = true,
             Input::Abandon(code, detail) => self.give_up(code, detail, env, eff),
             Input::Timer(kind) => self.timer(kind, env, eff),
             Input::Restarted => self.restarted(env, eff),
@@ -198,6 +187,16 @@ impl Endpoint {
             Input::Flush => self.flush(env, eff),
         }
         effects
+    }
+
+    /// Before a step: lets the endpoint have room for what will be under way. Without it, it takes its own.
+    pub fn lend(&mut self, spare: &mut Spare) {
+        self.flight.borrow_box(&mut spare.0);
+    }
+
+    /// After a step: an endpoint that has nothing under way gives the room for it back.
+    pub fn rest(&mut self, spare: &mut Spare) {
+        self.flight.rest_in(&mut spare.0);
     }
 
     /// The key of its record.
@@ -215,7 +214,7 @@ impl Endpoint {
 
     /// Where it stands.
     pub fn stage(&self) -> Stage {
-        if self.is_settled() && self.fin_sent.is_some() {
+        if self.is_settled() && self.parting.fin_sent.is_some() {
             Stage::Closing
         } else {
             self.stage
@@ -240,22 +239,22 @@ impl Endpoint {
     /// The partner, once known. For the local carrier only one that lives in memory: any other is the other record of
     /// this store.
     pub fn peer(&self) -> Option<&Peer> {
-        self.peer.as_ref()
+        self.peer.as_deref()
     }
 
     /// The service that was asked for.
     pub fn service(&self) -> &str {
-        &self.service
+        &self.terms.service
     }
 
     /// Fingerprint of the contract.
     pub fn contract(&self) -> u64 {
-        self.contract
+        self.terms.contract
     }
 
     /// The agreed deadlines.
     pub fn timeouts(&self) -> &Timeouts {
-        &self.timeouts
+        &self.terms.timeouts
     }
 
     /// Is this the initiator, in memory only (H4)?
@@ -278,12 +277,12 @@ impl Endpoint {
     #[must_use]
     pub fn with_volatile_target(mut self, env: &Env<'_>) -> Self {
         if self.role == Role::Initiator && self.carrier == Carrier::Local {
-            self.peer = Some(Peer {
+            self.peer = Some(Box::new(Peer {
                 token: self.token,
                 store: env.store,
                 node: String::new(),
                 incarnation: env.incarnation,
-            });
+            }));
         }
         self
     }
@@ -291,10 +290,10 @@ impl Endpoint {
     /// What a record of it has: all but what is only known for now.
     #[must_use]
     pub fn remembered(&self) -> Self {
-        Self {
-            now: Now::default(),
-            ..self.clone()
-        }
+        let mut remembered = self.clone();
+        remembered.flight.now = Now::default();
+        remembered.flight.rest();
+        remembered
     }
 
     /// The highest number of ours that the partner is known to have consumed, or to need no more.
@@ -304,30 +303,40 @@ impl Endpoint {
 
     /// What was said, is not acknowledged and not superseded, oldest first.
     pub fn outbox(&self) -> impl Iterator<Item = &Message> {
-        self.outbox.iter()
+        self.flight.outbox.iter()
     }
 
     /// Was all that waits for an acknowledgement said since the last flush? Then waiting makes no room for more.
     pub fn outbox_is_of_this_step(&self) -> bool {
-        let fresh_from = self.send_next - self.now.fresh as u64;
-        self.outbox
-            .front()
+        let fresh_from = self.send_next - self.flight.now.fresh as u64;
+        self.flight
+            .outbox
+            .first()
             .is_none_or(|oldest| oldest.seq >= fresh_from)
     }
 
     /// Target: requests that wait for our answer. Initiator: empty.
-    pub fn owed(&self) -> &BTreeSet<u64> {
-        &self.owed
+    pub fn owed(&self) -> &Few<u64> {
+        self.requests_of(Role::Target)
     }
 
     /// Initiator: requests that wait for the partner's answer. Kept when the dialog ends, for the node to report.
-    pub fn unanswered(&self) -> &BTreeSet<u64> {
-        &self.unanswered
+    pub fn unanswered(&self) -> &Few<u64> {
+        self.requests_of(Role::Initiator)
+    }
+
+    fn requests_of(&self, role: Role) -> &Few<u64> {
+        static NONE: Few<u64> = Few::new();
+        if self.role == role {
+            &self.requests
+        } else {
+            &NONE
+        }
     }
 
     /// How the dialog ended, if it has.
     pub fn ending(&self) -> Option<&Ending> {
-        self.ending.as_ref()
+        self.parting.ending.as_ref()
     }
 
     /// The number of the next message to be consumed.
@@ -351,6 +360,7 @@ impl Endpoint {
     pub fn has_next(&self) -> bool {
         self.next_held().is_some()
             || self
+                .flight
                 .now
                 .doom
                 .as_ref()
@@ -365,30 +375,31 @@ impl Endpoint {
     /// The partner has ended the dialog, and what it said before waits for a program that understands it: nobody needs
     /// that any more, so the end is heard next.
     pub fn give_up_held(&mut self) {
-        let Some(doom) = &mut self.now.doom else {
+        let now = &mut self.flight.now;
+        let Some(doom) = &mut now.doom else {
             return;
         };
-        self.now.held.clear();
+        now.held.clear();
         doom.seq = doom.seq.map(|_| self.recv_next);
     }
 
     /// Established, and nobody has said goodbye, or is about to: the end of this transaction confirms and ends nothing.
     pub fn goes_on(&self) -> bool {
         self.stage == Stage::Established
-            && self.fin_sent.is_none()
-            && self.fin_received.is_none()
-            && !self.now.close_wanted
+            && self.parting.fin_sent.is_none()
+            && self.parting.fin_received.is_none()
+            && !self.flight.now.close_wanted
             && !self.is_doomed()
     }
 
     /// Has the partner ended the dialog, which is heard after everything it said before?
     pub fn is_doomed(&self) -> bool {
-        self.now.doom.is_some()
+        self.flight.now.doom.is_some()
     }
 
     /// May the record be deleted? Local: as soon as it ended. Remote: when the tombstone's linger is over.
     pub fn fully_over(&self) -> bool {
-        self.stage == Stage::Ended && (self.carrier == Carrier::Local || self.forgotten)
+        self.stage == Stage::Ended && (self.carrier == Carrier::Local || self.parting.forgotten)
     }
 
     /// Did the dialog ever get past the point where pending work could become permanent? An initiator's dialog that
@@ -401,7 +412,7 @@ impl Endpoint {
     /// that said something in vain once and one that said it twice are one state.
     #[cfg(feature = "test-util")]
     pub fn forget_delays(&mut self) {
-        self.now.forget_delays();
+        self.flight.now.forget_delays();
     }
 
     fn is_remote(&self) -> bool {

@@ -1,17 +1,21 @@
 //! The parts of an endpoint that are not about the dialog but about its plumbing: what is awaited, what must still be
 //! told, and everything that may be lost in a crash. They hold data only; the rules are beside their users.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::flow::Sacked;
 use super::parts::Parts;
-use crate::protocol::ending::FaultCode;
+use crate::protocol::ending::{Ending, FaultCode};
+use crate::protocol::few::Few;
 use crate::protocol::frame::Window;
 use crate::protocol::ids::Token;
 use crate::protocol::input::Backlog;
 use crate::protocol::message::Message;
+use crate::protocol::seldom::Part;
 
 /// What a closing endpoint waits for; it decides how long (row 26).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,6 +34,62 @@ pub(super) struct Fault {
     pub(super) acked: bool,
 }
 
+/// How the dialog comes to its end: nothing of it before somebody says goodbye or gives up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Parting {
+    pub(super) fin_sent: Option<u64>,
+    pub(super) fin_received: Option<u64>,
+    pub(super) closing_wait: Option<ClosingWait>,
+    pub(super) ending: Option<Ending>,
+    /// What the partner must still be told about the ending.
+    pub(super) fault: Option<Fault>,
+    /// The ended record may be deleted.
+    pub(super) forgotten: bool,
+}
+
+/// What is under way. In one store nothing is, between transactions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Flight {
+    /// Said, not acknowledged and not superseded: `acked + 1 .. send_next`, where each names the one before it, or one
+    /// that was acknowledged, in `after`. The newest is never superseded. Empty for the local carrier.
+    #[serde(with = "super::stow")]
+    pub(super) outbox: Outbox,
+    /// Those of them whose bodies are too large for the record: they lie in rows of their own (H6).
+    pub(super) stowed: Few<u64>,
+    pub(super) outbox_bytes: usize,
+    /// Bytes said before the first answer (P6).
+    pub(super) initiation_bytes: usize,
+    /// The age of the frame that acknowledged most (row 23).
+    pub(super) acked_at: (u64, u64),
+    #[serde(skip)]
+    pub(super) now: Now,
+}
+
+/// Messages by rising numbers, mostly one.
+pub(super) type Outbox = SmallVec<[Message; 1]>;
+
+impl Part for Parting {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Parting> = LazyLock::new(Parting::default);
+        &EMPTY
+    }
+
+    fn is_empty(&self) -> bool {
+        self == Self::empty()
+    }
+}
+
+impl Part for Flight {
+    fn empty() -> &'static Self {
+        static EMPTY: LazyLock<Flight> = LazyLock::new(Flight::default);
+        &EMPTY
+    }
+
+    fn is_empty(&self) -> bool {
+        self == Self::empty()
+    }
+}
+
 /// What an endpoint knows only while it is in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(
@@ -38,9 +98,9 @@ pub(super) struct Fault {
 )]
 pub(super) struct Now {
     /// Received, not consumed, not acknowledged (M9).
-    pub(super) held: BTreeMap<u64, Message>,
+    pub(super) held: Few<u64, Message>,
     /// Parts of messages that are not whole.
-    pub(super) parts: BTreeMap<u64, Parts>,
+    pub(super) parts: Few<u64, Parts>,
     /// What the application has put off.
     pub(super) backlog: Backlog,
     /// The newest frame of the partner, by age.

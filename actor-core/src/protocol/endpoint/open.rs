@@ -1,15 +1,17 @@
 //! Births: how an endpoint comes to be (rows 1 and 9, H5).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
-use super::now::Now;
+use super::terms::Terms;
 use super::{Carrier, Endpoint, Mode, Peer, Stage};
 use crate::coverage;
 use crate::protocol::effects::{Durability, Effects, Notice, TimerKind};
+use crate::protocol::few::Few;
 use crate::protocol::frame::{Frame, FrameKind};
 use crate::protocol::ids::{DialogId, Role, StoreId, Token};
 use crate::protocol::input::{LocalItem, LocalOpen};
 use crate::protocol::limits::{Env, Timeouts};
+use crate::protocol::seldom::Seldom;
 
 impl Endpoint {
     /// Row 1: a new dialog, with nothing said yet. Nothing leaves before the first [`super::super::Input::Flush`].
@@ -28,13 +30,16 @@ impl Endpoint {
         env: &Env<'_>,
     ) -> (Self, Effects) {
         coverage::row(1);
-        let mut new = Self::blank(dialog, Role::Initiator, token, mode, timeouts);
-        new.service = service.into();
+        let terms = Terms {
+            contract,
+            service: service.into(),
+            timeouts,
+        };
+        let mut new = Self::blank(dialog, Role::Initiator, token, mode, terms);
         new.carrier = carrier;
-        new.contract = contract;
         new.volatile = volatile;
         new.stage = Stage::Initiating;
-        new.now.due = true;
+        new.flight.now.due = true;
         let mut eff = Effects {
             durability: Durability::Durable,
             ..Effects::default()
@@ -48,7 +53,7 @@ impl Endpoint {
                 ttl_ms: 0,
                 trace: [0; 16],
                 dialog,
-                service: new.service.clone(),
+                service: new.terms.service.clone(),
                 mode,
                 contract,
                 token,
@@ -72,16 +77,19 @@ impl Endpoint {
         env: &Env<'_>,
     ) -> (Self, Effects) {
         coverage::row(9);
-        let mut new = Self::blank(frame.dialog, Role::Target, token, mode, timeouts);
-        new.service.clone_from(&frame.service);
-        new.contract = frame.contract;
+        let terms = Terms {
+            contract: frame.contract,
+            service: frame.service.clone(),
+            timeouts,
+        };
+        let mut new = Self::blank(frame.dialog, Role::Target, token, mode, terms);
         new.volatile = frame.flags.volatile_initiator;
-        new.peer = Some(Peer {
+        new.peer = Some(Box::new(Peer {
             token: frame.src_token,
             store: frame.src_store,
             node: frame.src_node.clone(),
             incarnation: frame.incarnation,
-        });
+        }));
         let mut eff = Effects {
             durability: Durability::Durable,
             ..Effects::default()
@@ -103,17 +111,20 @@ impl Endpoint {
         timeouts: Timeouts,
         env: &Env<'_>,
     ) -> (Self, Effects) {
-        let mut new = Self::blank(open.dialog, Role::Target, token, open.mode, timeouts);
-        new.service = open.service;
+        let terms = Terms {
+            contract: open.contract,
+            service: open.service,
+            timeouts,
+        };
+        let mut new = Self::blank(open.dialog, Role::Target, token, open.mode, terms);
         new.carrier = Carrier::Local;
-        new.contract = open.contract;
         new.volatile = open.volatile;
-        new.peer = Some(Peer {
+        new.peer = Some(Box::new(Peer {
             token: open.token,
             store: env.store,
             node: String::new(),
             incarnation: open.incarnation,
-        });
+        }));
         let mut eff = Effects {
             durability: Durability::Durable,
             ..Effects::default()
@@ -126,39 +137,26 @@ impl Endpoint {
         (new, eff)
     }
 
-    fn blank(dialog: DialogId, role: Role, token: Token, mode: Mode, timeouts: Timeouts) -> Self {
+    fn blank(dialog: DialogId, role: Role, token: Token, mode: Mode, terms: Terms) -> Self {
         Self {
             dialog,
             role,
             mode,
             carrier: Carrier::Remote,
             stage: Stage::Accumulating,
-            service: String::new(),
             token,
-            contract: 0,
-            timeouts,
+            terms: Arc::new(terms),
             volatile: false,
             peer: None,
             partner_established: false,
             recv_next: 1,
             send_next: 1,
             acked: 0,
-            acked_at: (0, 0),
-            outbox: VecDeque::new(),
-            stowed: BTreeSet::new(),
-            outbox_bytes: 0,
-            initiation_bytes: 0,
-            owed: BTreeSet::new(),
-            unanswered: BTreeSet::new(),
-            fin_sent: None,
-            fin_received: None,
+            requests: Few::new(),
             silence_armed: false,
-            closing_wait: None,
-            ending: None,
-            fault: None,
             was_established: false,
-            forgotten: false,
-            now: Now::default(),
+            parting: Seldom::default(),
+            flight: Seldom::default(),
         }
     }
 

@@ -83,7 +83,7 @@ impl Endpoint {
             return Some(part);
         }
         let window = self.window(env);
-        if let Some(held) = self.now.held.get_mut(&seq) {
+        if let Some(held) = self.flight.now.held.get_mut(&seq) {
             held.after = held.after.min(part.after);
             return None;
         }
@@ -92,17 +92,17 @@ impl Endpoint {
         }
         let is_next = part.after < self.recv_next;
         let fits = is_next || self.received_bytes() + total as usize <= window.bytes as usize;
-        let known = self.now.parts.contains_key(&seq);
+        let known = self.flight.now.parts.contains(&seq);
         let finds_room = known || (fits && self.has_place(is_next, window));
         if !finds_room {
-            self.now.need_ack = true;
+            self.flight.now.need_ack = true;
             return None;
         }
         let parts = self
+            .flight
             .now
             .parts
-            .entry(seq)
-            .or_insert_with(|| Parts::new(total));
+            .get_or_insert_with(seq, || Parts::new(total));
         // The same number carries the same bytes for ever (S20).
         if parts.total() != total as usize {
             return None;
@@ -113,7 +113,7 @@ impl Endpoint {
         let body = is_whole.then(|| parts.join());
         self.drop_parts(after + 1..seq);
         let body = body?;
-        self.now.parts.remove(&seq);
+        self.flight.now.parts.remove(&seq);
         coverage::sometimes(Rare::FragmentReassembled);
         Some(Message {
             after,
@@ -124,8 +124,8 @@ impl Endpoint {
 
     /// Is this number bridged by something that is here, or of which parts are? Then it was superseded.
     fn is_bridged(&self, seq: u64) -> bool {
-        let held = self.now.held.range(seq + 1..);
-        let parts = self.now.parts.range(seq + 1..);
+        let held = self.flight.now.held.range(seq + 1..);
+        let parts = self.flight.now.parts.range(seq + 1..);
         held.map(|(_, message)| message.after)
             .chain(parts.map(|(_, parts)| parts.after))
             .any(|after| after < seq)
@@ -133,13 +133,21 @@ impl Endpoint {
 
     /// What was superseded will never be whole, and must not take a place in the window.
     pub(super) fn drop_parts(&mut self, superseded: Range<u64>) {
-        self.now.parts.retain(|seq, _| !superseded.contains(seq));
+        self.flight
+            .now
+            .parts
+            .retain(|seq, _| !superseded.contains(seq));
     }
 
     /// Bytes of messages that are here and not consumed, or of which parts are.
     pub(super) fn received_bytes(&self) -> usize {
-        let held = self.now.held.values().map(|message| message.body.len());
-        let parts = self.now.parts.values().map(Parts::total);
+        let held = self
+            .flight
+            .now
+            .held
+            .values()
+            .map(|message| message.body.len());
+        let parts = self.flight.now.parts.values().map(Parts::total);
         held.chain(parts).sum()
     }
 }

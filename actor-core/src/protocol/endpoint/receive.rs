@@ -23,7 +23,7 @@ impl Endpoint {
     /// Does anything wait here that came in frames?
     #[cfg(test)]
     pub(in crate::protocol) fn holds_anything(&self) -> bool {
-        !self.now.held.is_empty() || !self.now.parts.is_empty()
+        !self.flight.now.held.is_empty() || !self.flight.now.parts.is_empty()
     }
 
     pub(super) fn receive(&mut self, frame: Frame, env: &Env<'_>, eff: &mut Effects) {
@@ -74,20 +74,20 @@ impl Endpoint {
             FrameKind::Ack => {
                 coverage::row(4);
                 if env.is_mutant(Mutant::DropInitOnAck) {
-                    self.outbox.clear();
+                    self.flight.outbox.clear();
                     self.acked = self.send_next - 1;
                     Self::wrote(eff);
                 }
-                if self.now.candidates.insert(frame.src_token) {
+                if self.flight.now.candidates.insert(frame.src_token) {
                     self.slow_down();
                 }
             }
             FrameKind::SynAck | FrameKind::Data | FrameKind::Part { .. }
-                if frame.contract != self.contract =>
+                if frame.contract != self.terms.contract =>
             {
                 let detail = format!(
                     "it speaks {:016x}, we speak {:016x}",
-                    frame.contract, self.contract
+                    frame.contract, self.terms.contract
                 );
                 self.turned_away(&frame, FaultCode::Incompatible, detail, env, eff);
             }
@@ -110,18 +110,18 @@ impl Endpoint {
         if frame.messages.first().is_some_and(|first| first.seq > 1) {
             coverage::sometimes(Rare::BoundOnLaterAnswer);
         }
-        if self.now.turned_away.is_some() {
+        if self.flight.now.turned_away.is_some() {
             coverage::sometimes(Rare::BoundAfterRefusal);
         }
-        self.peer = Some(Peer {
+        self.peer = Some(Box::new(Peer {
             token: frame.src_token,
             store: frame.src_store,
             node: frame.src_node.clone(),
             incarnation: frame.incarnation,
-        });
+        }));
         self.stage = Stage::Bound;
-        self.now.candidates.clear();
-        self.now.turned_away = None;
+        self.flight.now.candidates.clear();
+        self.flight.now.turned_away = None;
         self.progress();
         if self.mode == Mode::Handshake {
             self.was_established = true;
@@ -142,15 +142,15 @@ impl Endpoint {
         env: &Env<'_>,
         eff: &mut Effects,
     ) {
-        self.now.candidates.remove(&frame.src_token);
+        self.flight.now.candidates.remove(&frame.src_token);
         // One that remembers this dialog repeats its FAULT until somebody answers.
         eff.frames
             .extend(reset(frame, ResetReason::Superseded).map(|reset| (frame.reply_to(), reset)));
         if code == FaultCode::Busy {
             self.slow_down();
         }
-        let round = self.now.round;
-        let rounds = match &self.now.turned_away {
+        let round = self.flight.now.round;
+        let rounds = match &self.flight.now.turned_away {
             Some(last) if last.code == code && last.round == round => last.rounds,
             Some(last) if last.code == code && last.round.wrapping_add(1) == round => {
                 last.rounds + 1
@@ -161,7 +161,7 @@ impl Endpoint {
         eff.notices.push(Notice::TurnedAway {
             ending: ending.clone(),
         });
-        self.now.turned_away = Some(TurnedAway {
+        self.flight.now.turned_away = Some(TurnedAway {
             code,
             detail,
             round,
@@ -169,7 +169,7 @@ impl Endpoint {
         });
         if code != FaultCode::Busy
             && rounds >= CONVINCING_REFUSALS
-            && self.now.candidates.is_empty()
+            && self.flight.now.candidates.is_empty()
         {
             coverage::row(8);
             coverage::sometimes(Rare::TurnedAwayForGood);
@@ -178,9 +178,9 @@ impl Endpoint {
     }
 
     fn slow_down(&mut self) {
-        if self.now.attempt < SLOW_ATTEMPT {
-            self.now.attempt = SLOW_ATTEMPT;
-            self.now.retry.outdate();
+        if self.flight.now.attempt < SLOW_ATTEMPT {
+            self.flight.now.attempt = SLOW_ATTEMPT;
+            self.flight.now.retry.outdate();
         }
     }
 
@@ -216,9 +216,9 @@ impl Endpoint {
         } else {
             18
         });
-        self.now.need_ack = true;
+        self.flight.now.need_ack = true;
         // It has not heard our answers: say them again.
-        self.now.due = true;
+        self.flight.now.due = true;
         if self.mode == Mode::Pending {
             self.hold(frame.messages, env, eff);
         }
@@ -240,10 +240,10 @@ impl Endpoint {
         }
         if let FrameKind::Fault { code, detail } = frame.kind {
             coverage::row(28);
-            if self.fin_sent.is_some() {
+            if self.parting.fin_sent.is_some() {
                 coverage::sometimes(Rare::FaultCrossedGoodbye);
             }
-            self.now.doom = Some(Doom {
+            self.flight.now.doom = Some(Doom {
                 seq: None,
                 code: Some(code),
                 detail,
@@ -271,7 +271,7 @@ impl Endpoint {
             eff.at_least(Durability::Lazy);
         }
         if !matches!(frame.kind, FrameKind::Ack) && frame.messages.is_empty() {
-            self.now.need_ack = true;
+            self.flight.now.need_ack = true;
         }
         let messages = match frame.kind {
             FrameKind::Part { offset, total } => {
@@ -285,7 +285,7 @@ impl Endpoint {
         self.hold(messages, env, eff);
         self.complete_if_done(env, eff);
         if frame.flags.ended && !self.is_ended() {
-            self.now.doom = Some(Doom {
+            self.flight.now.doom = Some(Doom {
                 seq: None,
                 code: None,
                 detail: String::new(),
@@ -299,22 +299,22 @@ impl Endpoint {
     /// gnomes do. Copies under one name, or of which one has started more often, look like late frames and are found by
     /// what they contradict: row 23.)
     fn is_from_a_copy(&mut self, frame: &Frame) -> bool {
-        match &self.now.life {
+        match &self.flight.now.life {
             Some((incarnation, node)) if *incarnation == frame.incarnation => {
                 *node != frame.src_node
             }
             Some((incarnation, _)) if *incarnation > frame.incarnation => false,
             _ => {
-                self.now.life = Some((frame.incarnation, frame.src_node.clone()));
+                self.flight.now.life = Some((frame.incarnation, frame.src_node.clone()));
                 false
             }
         }
     }
 
     fn learn_address(&mut self, frame: &Frame, eff: &mut Effects) {
-        let is_newer = frame.age() > self.acked_at;
+        let is_newer = frame.age() > self.flight.acked_at;
         let has_moved =
-            |peer: &&mut Peer| peer.store == frame.src_store && peer.node != frame.src_node;
+            |peer: &&mut Box<Peer>| peer.store == frame.src_store && peer.node != frame.src_node;
         if let Some(peer) = self
             .peer
             .as_mut()
@@ -332,7 +332,7 @@ impl Endpoint {
     /// (A frame of an older life that arrives late is no such evidence: gnomes hold frames back. So it is not the
     /// incarnation alone that decides.)
     fn acknowledged(&mut self, frame: &Frame, env: &Env<'_>, eff: &mut Effects) {
-        if frame.ack < self.acked && frame.age() > self.acked_at {
+        if frame.ack < self.acked && frame.age() > self.flight.acked_at {
             return self.contradiction(env, eff);
         }
         if frame.ack < self.acked {
@@ -342,18 +342,15 @@ impl Endpoint {
             return;
         }
         let was_open = self.window(env).is_open();
-        while self
-            .outbox
-            .front()
-            .is_some_and(|message| message.seq <= frame.ack)
-        {
-            if let Some(message) = self.outbox.pop_front() {
-                self.outbox_bytes = self.outbox_bytes.saturating_sub(message.body.len());
-                self.stowed.remove(&message.seq);
-            }
+        let flight = &mut *self.flight;
+        let heard = flight.outbox.iter();
+        let heard = heard.take_while(|message| message.seq <= frame.ack).count();
+        for message in flight.outbox.drain(..heard) {
+            flight.outbox_bytes = flight.outbox_bytes.saturating_sub(message.body.len());
+            flight.stowed.remove(&message.seq);
         }
         self.acked = frame.ack;
-        self.acked_at = frame.age();
+        self.flight.acked_at = frame.age();
         self.tell_if_opened(was_open, env);
         self.progress();
         eff.at_least(Durability::Lazy);
@@ -364,9 +361,9 @@ impl Endpoint {
 
     /// The partner moves: retries start small again.
     pub(super) fn progress(&mut self) {
-        self.now.attempt = 0;
-        self.now.asked_where = false;
-        self.now.retry.outdate();
+        self.flight.now.attempt = 0;
+        self.flight.now.asked_where = false;
+        self.flight.now.retry.outdate();
     }
 
     /// Rows 15 to 17: into the backlog, if new and within the window. Not acknowledged before consumed.
@@ -383,13 +380,13 @@ impl Endpoint {
             let goes_back = message.currency && env.is_mutant(Mutant::CurrencyGoesBack);
             if seq < self.recv_next && !goes_back {
                 coverage::row(16);
-                self.now.need_ack = true;
+                self.flight.now.need_ack = true;
                 eff.notices.push(Notice::Duplicate { seq });
-            } else if let Some(held) = self.now.held.get_mut(&seq) {
+            } else if let Some(held) = self.flight.now.held.get_mut(&seq) {
                 held.after = held.after.min(message.after);
             } else if !self.has_place(is_next, window) {
                 coverage::row(17);
-                self.now.need_ack = true;
+                self.flight.now.need_ack = true;
             } else {
                 let fits = bytes + message.body.len() <= window.bytes as usize;
                 if fits || is_next {
@@ -398,10 +395,10 @@ impl Endpoint {
                         coverage::sometimes(Rare::HeldOutOfOrder);
                     }
                     bytes += message.body.len();
-                    self.now.held.insert(seq, message);
+                    self.flight.now.held.insert(seq, message);
                     new = true;
                 } else {
-                    self.now.need_ack = true;
+                    self.flight.now.need_ack = true;
                 }
             }
         }
@@ -409,7 +406,7 @@ impl Endpoint {
             self.supersede_held();
         }
         // What is missing before it is said again sooner, and what is here is not, if the partner hears of it.
-        self.now.need_ack |= new && self.next_held().is_none();
+        self.flight.now.need_ack |= new && self.next_held().is_none();
     }
 
     /// Row 29 at the initiator: whoever was not chosen still drops its pending work.
@@ -426,25 +423,37 @@ impl Endpoint {
         coverage::row(29);
         self.learn_address(frame, eff);
         let told = matches!(frame.kind, FrameKind::Fault { .. });
-        if told && self.fault.as_ref().is_some_and(|fault| !fault.acked) {
+        if told
+            && self
+                .parting
+                .fault
+                .as_ref()
+                .is_some_and(|fault| !fault.acked)
+        {
             coverage::sometimes(Rare::BothGaveUp);
         }
         if told || frame.flags.ended {
             self.fault_heard(eff);
         }
-        if told || self.ending.as_ref().is_some_and(Ending::is_completed) {
-            self.now.need_ack |= frame.kind != FrameKind::Ack;
-            if !self.now.need_ack {
+        if told
+            || self
+                .parting
+                .ending
+                .as_ref()
+                .is_some_and(Ending::is_completed)
+        {
+            self.flight.now.need_ack |= frame.kind != FrameKind::Ack;
+            if !self.flight.now.need_ack {
                 coverage::sometimes(Rare::TombstoneFellSilent);
             }
         } else if frame.kind != FrameKind::Ack {
             coverage::sometimes(Rare::TombstoneRepeatedFault);
-            self.now.answer_with_fault = true;
+            self.flight.now.answer_with_fault = true;
         }
     }
 
     pub(super) fn fault_heard(&mut self, eff: &mut Effects) {
-        if let Some(fault) = self.fault.as_mut().filter(|fault| !fault.acked) {
+        if let Some(fault) = self.parting.fault.as_mut().filter(|fault| !fault.acked) {
             fault.acked = true;
             eff.at_least(Durability::Lazy);
         }

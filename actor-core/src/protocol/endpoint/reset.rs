@@ -66,7 +66,7 @@ impl Endpoint {
 
     /// Once a round: what is said to the wrong house again is as late as any other retry.
     fn may_ask_where(&mut self) -> bool {
-        !std::mem::replace(&mut self.now.asked_where, true)
+        !std::mem::replace(&mut self.flight.now.asked_where, true)
     }
 
     /// Rows 21 and 22: what the directory knows about the store we are bound to.
@@ -83,7 +83,7 @@ impl Endpoint {
                     peer.node = node;
                     eff.at_least(Durability::Lazy);
                 }
-                self.now.due = true;
+                self.flight.now.due = true;
             }
             Location::ReplacedBy(store) if store != peer.store && ended => {
                 self.fault_heard(eff);
@@ -92,7 +92,7 @@ impl Endpoint {
                 coverage::row(22);
                 self.partner_lost(Abandoned::PartnerReplaced, env, eff);
             }
-            Location::ReplacedBy(_) => self.now.due = true,
+            Location::ReplacedBy(_) => self.flight.now.due = true,
             Location::Unknown => {}
         }
     }

@@ -18,8 +18,8 @@ impl Endpoint {
     /// May the application say a message of this many bytes now? Answers are admitted even when this says
     /// [`SendRefusal::Busy`], so that two full sides cannot block each other (P8, M13).
     pub fn can_send(&self, bytes: usize, limits: &Limits) -> Result<(), SendRefusal> {
-        let partner_left = self.role == Role::Initiator && self.fin_received.is_some();
-        if self.is_ended() || self.fin_sent.is_some() || partner_left {
+        let partner_left = self.role == Role::Initiator && self.parting.fin_received.is_some();
+        if self.is_ended() || self.parting.fin_sent.is_some() || partner_left {
             return Err(SendRefusal::Closed);
         }
         if bytes > self.message_limit(limits) {
@@ -28,12 +28,13 @@ impl Endpoint {
         if self.is_before_first_answer() {
             let messages = limits.max_initiation_messages.min(MAX_INITIATION_MESSAGES);
             let total = initiation_bytes(limits);
-            if self.send_next > messages || self.initiation_bytes + bytes > total {
+            if self.send_next > messages || self.flight.initiation_bytes + bytes > total {
                 coverage::sometimes(Rare::FirstMessagesFull);
                 return Err(SendRefusal::InitWindowFull);
             }
-        } else if self.outbox.len() >= limits.max_outbox_messages
-            || (self.outbox_bytes > 0 && self.outbox_bytes + bytes > limits.max_outbox_bytes)
+        } else if self.flight.outbox.len() >= limits.max_outbox_messages
+            || (self.flight.outbox_bytes > 0
+                && self.flight.outbox_bytes + bytes > limits.max_outbox_bytes)
         {
             coverage::sometimes(Rare::OutboxFull);
             return Err(SendRefusal::Busy);
@@ -53,10 +54,10 @@ impl Endpoint {
     fn takes_a_place(&self, outgoing: &Outgoing, limits: &Limits) -> bool {
         let old = self
             .superseded_by(outgoing)
-            .and_then(|at| self.outbox.get(at));
+            .and_then(|at| self.flight.outbox.get(at));
         old.is_some_and(|old| {
-            let bytes = self.outbox_bytes - old.body.len() + outgoing.body.len();
-            bytes <= limits.max_outbox_bytes.max(self.outbox_bytes)
+            let bytes = self.flight.outbox_bytes - old.body.len() + outgoing.body.len();
+            bytes <= limits.max_outbox_bytes.max(self.flight.outbox_bytes)
         })
     }
 
@@ -98,12 +99,12 @@ impl Endpoint {
     ///
     /// A target says goodbye by itself once the initiator has and nothing is owed; an initiator, once the target has.
     pub(super) fn say_goodbye_if_due(&mut self, env: &Env<'_>, eff: &mut Effects) {
-        let answering =
-            self.fin_received.is_some() && (self.role == Role::Initiator || self.owed.is_empty());
-        if self.fin_sent.is_some() || !(self.now.close_wanted || answering) {
+        let answering = self.parting.fin_received.is_some()
+            && (self.role == Role::Initiator || self.requests.is_empty());
+        if self.parting.fin_sent.is_some() || !(self.flight.now.close_wanted || answering) {
             return;
         }
-        if self.now.fresh == 0 {
+        if self.flight.now.fresh == 0 {
             let goodbye = Outgoing {
                 kind: MessageKind::Empty,
                 currency: false,
@@ -114,10 +115,10 @@ impl Endpoint {
             };
             self.queue(goodbye, env, eff);
         }
-        if let Some(last) = self.outbox.back_mut() {
+        if let Some(last) = self.flight.outbox.last_mut() {
             coverage::row(24);
             last.fin = true;
-            self.fin_sent = Some(last.seq);
+            self.parting.fin_sent = Some(last.seq);
             Self::wrote(eff);
         }
     }
@@ -140,16 +141,16 @@ impl Endpoint {
         }
         self.send_next += 1;
         match self.role {
-            Role::Initiator if kind == MessageKind::Ask => _ = self.unanswered.insert(seq),
-            Role::Target if kind.is_answer() => _ = self.owed.remove(&re),
+            Role::Initiator if kind == MessageKind::Ask => _ = self.requests.insert(seq, ()),
+            Role::Target if kind.is_answer() => _ = self.requests.remove(&re),
             _ => {}
         }
         if self.is_before_first_answer() {
-            self.initiation_bytes += body.len();
+            self.flight.initiation_bytes += body.len();
         }
-        self.outbox_bytes += body.len();
+        self.flight.outbox_bytes += body.len();
         self.stow(seq, body.len());
-        self.outbox.push_back(Message {
+        self.flight.outbox.push(Message {
             seq,
             after,
             currency: currency && kind.may_be_currency(),
@@ -160,7 +161,7 @@ impl Endpoint {
             version,
             body,
         });
-        self.now.fresh += 1;
+        self.flight.now.fresh += 1;
         Self::wrote(eff);
         if self.carrier == Carrier::Local && self.stage == Stage::Accumulating {
             self.answer_pending_work_locally(kind, env, eff);

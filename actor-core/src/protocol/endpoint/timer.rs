@@ -28,30 +28,30 @@ impl Endpoint {
     /// wake up with this one, and the node spreads them. (The incarnation was raised before; deadlines come last.)
     pub(super) fn restarted(&mut self, env: &Env<'_>, eff: &mut Effects) {
         coverage::row(32);
-        self.now = Now {
-            transmitted: self.send_next - 1,
-            ..Now::default()
-        };
+        self.flight.now = Now::default();
+        if self.is_remote() {
+            self.flight.now.transmitted = self.send_next - 1;
+        }
         if self.has_outstanding() {
             coverage::sometimes(Rare::OutstandingAtRestart);
-            self.now.retry = RetryTimer::Armed;
+            self.flight.now.retry = RetryTimer::Armed;
             eff.arm(TimerKind::Retransmit, env.limits.first_retry);
         }
     }
 
     /// P9: everything outstanding is said again with the next flush; there is no last retry, only deadlines.
     fn retry(&mut self, eff: &mut Effects) {
-        self.now.retry = RetryTimer::Off;
-        self.now.asked_where = false;
+        self.flight.now.retry = RetryTimer::Off;
+        self.flight.now.asked_where = false;
         if !self.has_outstanding() {
             return;
         }
-        self.now.due = true;
-        self.now.attempt = self.now.attempt.saturating_add(1);
-        self.now.round = self.now.round.wrapping_add(1);
+        self.flight.now.due = true;
+        self.flight.now.attempt = self.flight.now.attempt.saturating_add(1);
+        self.flight.now.round = self.flight.now.round.wrapping_add(1);
         eff.notices.push(Notice::Retransmit {
-            messages: self.outbox.len(),
-            attempt: self.now.attempt,
+            messages: self.flight.outbox.len(),
+            attempt: self.flight.now.attempt,
         });
     }
 
@@ -61,8 +61,10 @@ impl Endpoint {
             return;
         }
         coverage::row(8);
-        let ending = match self.now.turned_away.take() {
-            Some(refusal) if self.now.candidates.is_empty() => refusal.code.heard(&refusal.detail),
+        let ending = match self.flight.now.turned_away.take() {
+            Some(refusal) if self.flight.now.candidates.is_empty() => {
+                refusal.code.heard(&refusal.detail)
+            }
             _ => Ending::Abandoned(Abandoned::NeverReached),
         };
         self.end(ending, Some((FaultCode::TimedOut, String::new())), env, eff);
@@ -84,9 +86,9 @@ impl Endpoint {
         if !self.silence_armed {
             return;
         }
-        if self.has_next() || self.now.backlog.from_partner > 0 {
+        if self.has_next() || self.flight.now.backlog.from_partner > 0 {
             coverage::sometimes(Rare::SilenceOverMessage);
-            eff.arm(TimerKind::Silence, self.timeouts.silence);
+            eff.arm(TimerKind::Silence, self.terms.timeouts.silence);
             return;
         }
         coverage::row(27);
@@ -113,10 +115,10 @@ impl Endpoint {
     fn linger_over(&mut self, env: &Env<'_>, eff: &mut Effects) {
         if self.is_ended() {
             self.cancel_retry(eff);
-            self.now = Now::default();
-            self.forgotten = true;
+            self.flight.now = Now::default();
+            self.parting.forgotten = true;
             Self::wrote(eff);
-        } else if self.closing_wait.is_some() {
+        } else if self.parting.closing_wait.is_some() {
             coverage::row(26);
             self.end(Ending::CompletedUnconfirmed, None, env, eff);
         }
@@ -127,10 +129,17 @@ impl Endpoint {
         match (self.carrier, self.stage) {
             (Carrier::Local, _) => false,
             (_, Stage::Ended) => {
-                !self.forgotten && self.fault.as_ref().is_some_and(|fault| !fault.acked)
+                !self.parting.forgotten
+                    && self
+                        .parting
+                        .fault
+                        .as_ref()
+                        .is_some_and(|fault| !fault.acked)
             }
-            (_, Stage::Initiating) => self.mode == Mode::Handshake || !self.outbox.is_empty(),
-            _ => !self.outbox.is_empty() || self.must_say_bound(),
+            (_, Stage::Initiating) => {
+                self.mode == Mode::Handshake || !self.flight.outbox.is_empty()
+            }
+            _ => !self.flight.outbox.is_empty() || self.must_say_bound(),
         }
     }
 
@@ -143,16 +152,18 @@ impl Endpoint {
     pub(super) fn arm_retry(&mut self, env: &Env<'_>, eff: &mut Effects) {
         if !self.has_outstanding() {
             self.cancel_retry(eff);
-            self.now.attempt = 0;
-        } else if self.now.retry != RetryTimer::Armed {
-            self.now.retry = RetryTimer::Armed;
+            if let Some(flight) = self.flight.stored() {
+                flight.now.attempt = 0;
+            }
+        } else if self.flight.now.retry != RetryTimer::Armed {
+            self.flight.now.retry = RetryTimer::Armed;
             eff.arm(TimerKind::Retransmit, self.retry_delay(env));
         }
     }
 
     pub(super) fn cancel_retry(&mut self, eff: &mut Effects) {
-        if self.now.retry != RetryTimer::Off {
-            self.now.retry = RetryTimer::Off;
+        if self.flight.now.retry != RetryTimer::Off {
+            self.flight.now.retry = RetryTimer::Off;
             eff.cancel(TimerKind::Retransmit);
         }
     }
@@ -164,18 +175,21 @@ impl Endpoint {
         } else {
             env.limits.max_retry_established
         };
-        let doubled = 1_u32.checked_shl(self.now.attempt).unwrap_or(u32::MAX);
+        let doubled = 1_u32
+            .checked_shl(self.flight.now.attempt)
+            .unwrap_or(u32::MAX);
         env.limits.first_retry.saturating_mul(doubled).min(longest)
     }
 
     /// H10: a clock runs only while this side waits for the other. The target waits while it owes no answer, the
     /// initiator while a request is unanswered; whoever said goodbye waits for the other's.
     pub(super) fn run_clocks(&mut self, env: &Env<'_>, eff: &mut Effects) {
-        let heard = std::mem::take(&mut self.now.heard);
+        let flight = self.flight.stored();
+        let heard = flight.is_some_and(|flight| std::mem::take(&mut flight.now.heard));
         if self.waits_for_partner() {
             if heard || !self.silence_armed {
                 self.silence_armed = true;
-                eff.arm(TimerKind::Silence, self.timeouts.silence);
+                eff.arm(TimerKind::Silence, self.terms.timeouts.silence);
                 eff.at_least(Durability::Lazy);
             }
         } else if self.silence_armed {
@@ -184,13 +198,13 @@ impl Endpoint {
             eff.at_least(Durability::Lazy);
         }
         let wait = self.wanted_closing_wait();
-        if wait.is_some() && wait != self.closing_wait {
+        if wait.is_some() && wait != self.parting.closing_wait {
             let linger = env.limits.linger;
             let after = match wait {
-                Some(ClosingWait::LastMessages) => linger.max(self.timeouts.silence),
+                Some(ClosingWait::LastMessages) => linger.max(self.terms.timeouts.silence),
                 _ => linger,
             };
-            self.closing_wait = wait;
+            self.parting.closing_wait = wait;
             eff.arm(TimerKind::Linger, after);
             eff.at_least(Durability::Lazy);
         }
@@ -199,23 +213,24 @@ impl Endpoint {
     fn waits_for_partner(&self) -> bool {
         self.is_settled()
             && match self.role {
-                Role::Target => self.owed.is_empty() && self.fin_sent.is_none(),
-                Role::Initiator => !self.unanswered.is_empty() && self.fin_received.is_none(),
+                Role::Target => self.requests.is_empty() && self.parting.fin_sent.is_none(),
+                Role::Initiator => !self.requests.is_empty() && self.parting.fin_received.is_none(),
             }
     }
 
     fn wanted_closing_wait(&self) -> Option<ClosingWait> {
-        self.fin_sent?;
+        self.parting.fin_sent?;
         if self.carrier == Carrier::Local || !self.is_settled() {
             return None;
         }
         if self.role == Role::Initiator
-            && !self.unanswered.is_empty()
-            && self.fin_received.is_none()
+            && !self.requests.is_empty()
+            && self.parting.fin_received.is_none()
         {
             return None;
         }
         let only_goodbye = self
+            .flight
             .outbox
             .iter()
             .all(|message| message.kind == MessageKind::Empty);
