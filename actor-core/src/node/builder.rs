@@ -48,6 +48,7 @@ pub struct NodeBuilder {
     options: Options,
     shards: usize,
     max_letters: usize,
+    lends: Option<bool>,
     clock_hold: Duration,
     #[cfg(feature = "mutants")]
     mutant: Option<crate::protocol::Mutant>,
@@ -131,6 +132,7 @@ impl NodeBuilder {
             options: Options::default(),
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             max_letters: MAX_LETTERS,
+            lends: None,
             clock_hold: CLOCK_HOLD,
             #[cfg(feature = "mutants")]
             mutant: None,
@@ -227,6 +229,14 @@ impl NodeBuilder {
         self
     }
 
+    /// Are volatile actors lent to their callers? They are, if not said otherwise, but not in a world.
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub fn lends(mut self, lends: bool) -> Self {
+        self.lends = Some(lends);
+        self
+    }
+
     /// Makes this node wrong in one way, for checkers that must notice.
     #[cfg(feature = "mutants")]
     #[doc(hidden)]
@@ -255,7 +265,8 @@ impl NodeBuilder {
 
     /// Starts on another disk than the machine's, for tests that count or fail its syncs.
     #[doc(hidden)]
-    pub fn start_on(self, disk: Arc<dyn Disk>) -> Result<Node, StartError> {
+    pub fn start_on(mut self, disk: Arc<dyn Disk>) -> Result<Node, StartError> {
+        self.lends.get_or_insert(true);
         let clock = Arc::new(MachineClock::new());
         let parts = self.assemble(Outside {
             disk,
@@ -313,6 +324,7 @@ impl NodeBuilder {
             self.shards,
         );
         shared.letters = Mutex::new(letters);
+        shared.lends = self.lends.unwrap_or(false);
         #[cfg(feature = "mutants")]
         {
             shared.mutant = self.mutant;

@@ -13,6 +13,7 @@ mod deaths;
 pub mod fuzz;
 mod gate;
 mod half_open;
+mod hatch;
 mod ids;
 mod letters;
 mod line;

@@ -62,6 +62,8 @@ pub(super) struct EndpointCell {
     pub(super) unwritten: bool,
     /// It has no record in the store.
     pub(super) memory_only: bool,
+    /// The actor of its dialog is lent.
+    pub(super) is_lent: bool,
     pub(super) used: u64,
 }
 
@@ -71,6 +73,8 @@ pub(super) struct ActorCell {
     pub(super) record: ActorRecord,
     /// Decoded when needed; dropped to roll a step back.
     pub(super) live: Option<Box<dyn Actor>>,
+    /// Whose callers have its state, if they do: it is in neither `live` nor the record then.
+    pub(super) lent: Option<Arc<LineState>>,
     pub(super) armed: Option<u64>,
     pub(super) used: u64,
     /// Its record is to be deleted.
@@ -85,6 +89,7 @@ impl ActorCell {
             service,
             record,
             live: None,
+            lent: None,
             armed: None,
             used,
             gone: false,
@@ -94,6 +99,11 @@ impl ActorCell {
 
     pub(super) fn is_volatile(&self) -> bool {
         self.memory_only
+    }
+
+    /// Neither lent nor over.
+    pub(super) fn is_at_hand(&self) -> bool {
+        self.lent.is_none() && !self.gone
     }
 }
 
@@ -110,6 +120,7 @@ impl EndpointCell {
             armed: None,
             rows: BTreeSet::new(),
             unwritten: false,
+            is_lent: false,
             used,
         }
     }
@@ -191,6 +202,9 @@ impl Shard {
         let used = self.next_use();
         if let Some(cell) = self.endpoints.get_mut(&address) {
             cell.used = used;
+            if cell.is_lent {
+                self.take_back(address.key.dialog);
+            }
             return Ok(true);
         }
         let key = address.to_bytes();
@@ -257,7 +271,11 @@ impl Shard {
         let used = self.next_use();
         if let Some(cell) = self.actors.get_mut(&actor) {
             cell.used = used;
-            return Ok(!cell.gone);
+            let gone = cell.gone;
+            if cell.lent.is_some() {
+                self.take_back(actor);
+            }
+            return Ok(!gone);
         }
         let key = actor_key(actor);
         let who = Who::Actor(actor);

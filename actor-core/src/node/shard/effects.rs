@@ -33,6 +33,9 @@ impl Shard {
             return Ok(());
         }
         txn.flushed &= input == Input::Flush;
+        if self.endpoints.get(&address).is_some_and(|cell| cell.is_lent) {
+            self.take_back(address.key.dialog);
+        }
         self.touch_endpoint(txn, address);
         let env = self.shared.env();
         let Some(cell) = self.endpoints.get_mut(&address) else {
@@ -228,7 +231,8 @@ impl Shard {
         };
         txn.dirty.insert(address);
         let ask = cell.record.asks.remove(&request).unwrap_or_default();
-        if matches!(outcome, Outcome::Ok(_) | Outcome::Err(_)) {
+        let is_answer = matches!(outcome, Outcome::Ok(_) | Outcome::Err(_));
+        if is_answer {
             let learned = cell.lines().map(|line| (line, Learned::Answered(request)));
             txn.output.learned.extend(learned);
         }
@@ -242,6 +246,9 @@ impl Shard {
                 txn.output
                     .answers
                     .push((last.answer, Heard::Outcome(outcome)));
+            }
+            if is_answer {
+                self.may_rest(address, request);
             }
             return Ok(());
         }
