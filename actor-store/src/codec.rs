@@ -92,6 +92,8 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 struct Bytes(Vec<u8>);
 
 impl Writer for Bytes {
+    // Once for each byte of a sequence: a call from another crate costs more than what it does.
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         match bytes {
             // Most writes are of one byte, and a copy of unknown length is a call.

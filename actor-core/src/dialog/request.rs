@@ -132,10 +132,8 @@ impl<T, E> Future for Request<Remote, T, E> {
         let this = self.get_mut();
         if let Some(call) = this.call.take() {
             let first = this.port.take_first();
-            let plain = first.is_empty()
-                && this.once.is_none()
-                && this.within.is_none()
-                && !this.opening;
+            let plain =
+                first.is_empty() && this.once.is_none() && this.within.is_none() && !this.opening;
             let done = plain.then(|| this.port.line().ask_here(&call)).flatten();
             if let Some(done) = done {
                 let heard = Heard::Outcome(done);

@@ -226,11 +226,7 @@ impl Lent {
         };
         let handled = span.in_scope(|| guarded(|| live.handle(&step, message)))?;
         let (commands, handled) = (step.finish().ok()?, handled.ok()?);
-        let limit = self
-            .shared
-            .limits
-            .max_message_bytes
-            .min(MAX_MESSAGE_BYTES);
+        let limit = self.shared.limits.max_message_bytes.min(MAX_MESSAGE_BYTES);
         let fits = |answer: &[u8]| answer.len() <= limit;
         let outcome = match handled.reply {
             // What it changed and asked for is forgotten, as ever.

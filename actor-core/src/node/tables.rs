@@ -53,12 +53,7 @@ impl TableAccess for NoTables {
         Err(undeclared(table))
     }
 
-    fn range(
-        &self,
-        table: &'static str,
-        _: &[u8],
-        _: Bound<&[u8]>,
-    ) -> Result<Vec<Row>, StepFault> {
+    fn range(&self, table: &'static str, _: &[u8], _: Bound<&[u8]>) -> Result<Vec<Row>, StepFault> {
         Err(undeclared(table))
     }
 }

@@ -33,7 +33,11 @@ impl Shard {
             return Ok(());
         }
         txn.flushed &= input == Input::Flush;
-        if self.endpoints.get(&address).is_some_and(|cell| cell.is_lent) {
+        if self
+            .endpoints
+            .get(&address)
+            .is_some_and(|cell| cell.is_lent)
+        {
             self.take_back(address.key.dialog);
         }
         self.touch_endpoint(txn, address);
