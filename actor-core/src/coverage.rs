@@ -130,8 +130,6 @@ rare! {
     ActorLent,
     /// A lent actor wanted more than to answer, and its message went the ordinary way.
     HatchMissed,
-    /// Two callers wanted one lent actor at the same time.
-    HatchInUse,
     /// Two instances with copies of one store were heard.
     CopyFound,
     /// A partner no longer holds what it said it holds.

@@ -48,7 +48,7 @@ pub struct NodeBuilder {
     options: Options,
     shards: usize,
     max_letters: usize,
-    lends: Option<bool>,
+    lends: bool,
     clock_hold: Duration,
     #[cfg(feature = "mutants")]
     mutant: Option<crate::protocol::Mutant>,
@@ -132,7 +132,7 @@ impl NodeBuilder {
             options: Options::default(),
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             max_letters: MAX_LETTERS,
-            lends: None,
+            lends: true,
             clock_hold: CLOCK_HOLD,
             #[cfg(feature = "mutants")]
             mutant: None,
@@ -229,11 +229,11 @@ impl NodeBuilder {
         self
     }
 
-    /// Are volatile actors lent to their callers? They are, if not said otherwise, but not in a world.
+    /// Are volatile actors lent to their callers? They are, if not said otherwise; what is heard is the same.
     #[cfg(feature = "test-util")]
     #[doc(hidden)]
     pub fn lends(mut self, lends: bool) -> Self {
-        self.lends = Some(lends);
+        self.lends = lends;
         self
     }
 
@@ -265,8 +265,7 @@ impl NodeBuilder {
 
     /// Starts on another disk than the machine's, for tests that count or fail its syncs.
     #[doc(hidden)]
-    pub fn start_on(mut self, disk: Arc<dyn Disk>) -> Result<Node, StartError> {
-        self.lends.get_or_insert(true);
+    pub fn start_on(self, disk: Arc<dyn Disk>) -> Result<Node, StartError> {
         let clock = Arc::new(MachineClock::new());
         let parts = self.assemble(Outside {
             disk,
@@ -324,10 +323,12 @@ impl NodeBuilder {
             self.shards,
         );
         shared.letters = Mutex::new(letters);
-        shared.lends = self.lends.unwrap_or(false);
+        shared.lends = self.lends;
         #[cfg(feature = "mutants")]
         {
             shared.mutant = self.mutant;
+            // What is wrong is wrong on the ordinary way.
+            shared.lends &= self.mutant.is_none();
         }
         let shared = Arc::new(shared);
         resume(&shared)?;

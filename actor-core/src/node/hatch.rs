@@ -18,7 +18,11 @@ use std::{
 use smallvec::SmallVec;
 use tracing::debug_span;
 
+#[cfg(feature = "test-util")]
+use super::{Ran, What, notes::Notes};
 use super::{Shared, shard::LARGE_STATE_BYTES, stats::add, tables::NoTables};
+#[cfg(feature = "test-util")]
+use crate::protocol::{Role, Token};
 use crate::{
     coverage::{self, Rare},
     dialog::{Actor, Call, ESTABLISHED, Encoded, Half, Outcome, Replied, Resources, Service, Step},
@@ -39,8 +43,13 @@ pub(super) struct Lent {
     pub(super) service: Arc<Service>,
     pub(super) actor: DialogId,
     pub(super) trace: DialogId,
-    /// The number that the next message would have on the ordinary way.
-    pub(super) seq: u64,
+    /// The numbers of the next request and of its answer.
+    pub(super) next: (u64, u64),
+    /// Requests that were answered here.
+    pub(super) answered: u64,
+    /// Of target and initiator, for who checks what was done.
+    #[cfg(feature = "test-util")]
+    pub(super) tokens: (Token, Token),
     /// Decoded when needed.
     pub(super) live: Option<Box<dyn Actor>>,
     /// Encoded: where it goes back to.
@@ -105,7 +114,6 @@ impl Hatch {
                 Err(TryLockError::WouldBlock) => std::hint::spin_loop(),
             }
         }
-        coverage::sometimes(Rare::HatchInUse);
         None
     }
 
@@ -200,6 +208,7 @@ impl Lent {
     fn run(&mut self, call: &Encoded, body: &[u8]) -> Option<Outcome> {
         let now = self.shared.clock.now_ms();
         let service = &self.service;
+        let seq = self.next.0 + self.answered;
         // Whatever is not put back is decoded again when it is needed.
         let mut live = match self.live.take() {
             Some(live) => live,
@@ -210,13 +219,13 @@ impl Lent {
         };
         let span = debug_span!(
             target: "actor_core::dialog", parent: None, "dialog.handle",
-            service = service.name(), dialog = %self.actor, seq = self.seq, handler = call.name, attempt = 1_u32,
+            service = service.name(), dialog = %self.actor, seq, handler = call.name, attempt = 1_u32,
             stage = "established", trace = %self.trace
         );
         let step = Step::new(
             now,
             self.actor,
-            Some(self.seq),
+            Some(seq),
             1,
             (&NOTHING, &NoTables, &*self.shared.ids),
         );
@@ -246,9 +255,34 @@ impl Lent {
             _ => return None,
         };
         self.used_ms = Some(now);
-        self.seq += 1;
+        #[cfg(feature = "test-util")]
+        self.note(call.name);
+        self.answered += 1;
         add(&self.shared.counters.handled, 1);
         Some(outcome)
+    }
+
+    /// It was said, taken in, handled and heard, all at once.
+    #[cfg(feature = "test-util")]
+    fn note(&self, handler: &'static str) {
+        let (request, answer) = (self.next.0 + self.answered, self.next.1 + self.answered);
+        let (target, initiator) = self.tokens;
+        let ran = Ran {
+            actor: self.actor,
+            token: Some(target),
+            handler,
+            what: What::Message(request),
+            pending: false,
+            failed: false,
+        };
+        let notebook = &self.shared.notebook;
+        notebook.tried(&ran);
+        let mut notes = Notes::default();
+        notes.consumed(self.actor, Role::Target, target, request..request + 1);
+        notes.accepted(self.actor, target, request);
+        notes.handled(ran);
+        notes.consumed(self.actor, Role::Initiator, initiator, answer..answer + 1);
+        notebook.durable(&mut notes);
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{LineState, Shard};
+use super::{LineState, Shard, commands::millis};
 use crate::{
     coverage::{self, Rare},
     dialog::{Half, Knowledge},
@@ -70,6 +70,16 @@ impl Shard {
         }
     }
 
+    /// Would [`Shard::lend_those_at_rest`] look at anybody?
+    #[cfg(feature = "test-util")]
+    pub(super) fn has_rested(&self) -> bool {
+        let Some(oldest) = self.at_rest.0.front() else {
+            return false;
+        };
+        let (_, durable) = self.shared.gate.tickets();
+        self.lot.is_empty() && oldest.ticket.is_none_or(|ticket| ticket <= durable)
+    }
+
     fn lend(&mut self, resting: Resting) {
         let Resting { line, used, .. } = resting;
         let address = line.address();
@@ -78,18 +88,23 @@ impl Shard {
         if !self.rests(address, target, used) || line.knowledge() != Knowledge::Answered {
             return;
         }
-        let (Some(own), Some(cell)) = (
-            self.endpoints.get_mut(&target),
+        let (Some(initiator), Some(own), Some(cell)) = (
+            self.endpoints.get(&address),
+            self.endpoints.get(&target),
             self.actors.get_mut(&dialog),
         ) else {
             return;
         };
+        let (from, to) = (&initiator.record.endpoint, &own.record.endpoint);
         let lent = Lent {
             shared: Arc::clone(&self.shared),
             service: Arc::clone(&cell.service),
             actor: dialog,
             trace: own.record.trace,
-            seq: own.record.endpoint.recv_next(),
+            next: (to.recv_next(), from.recv_next()),
+            answered: 0,
+            #[cfg(feature = "test-util")]
+            tokens: (to.token(), from.token()),
             live: cell.live.take(),
             state: std::mem::take(&mut cell.record.state),
             used_ms: None,
@@ -100,9 +115,10 @@ impl Shard {
         }
         coverage::sometimes(Rare::ActorLent);
         cell.lent = Some(line);
-        own.is_lent = true;
-        if let Some(initiator) = self.endpoints.get_mut(&address) {
-            initiator.is_lent = true;
+        for side in [address, target] {
+            if let Some(cell) = self.endpoints.get_mut(&side) {
+                cell.is_lent = true;
+            }
         }
     }
 
@@ -159,25 +175,22 @@ impl Shard {
         let Some(line) = cell.lent.take() else {
             return;
         };
-        let back = line.hatch().close();
-        let used_ms = back.as_ref().and_then(|lent| lent.used_ms);
-        if let Some(lent) = back {
-            (cell.live, cell.record.state) = (lent.live, lent.state);
-        }
-        if let Some(initiator) = self.endpoints.get_mut(&line.address()) {
-            initiator.is_lent = false;
-        }
-        let Some(own) = self.endpoints.get_mut(&Address::target(dialog)) else {
+        let Some(lent) = line.hatch().close() else {
             return;
         };
-        own.is_lent = false;
-        // Who waits for the next request has heard one then.
-        let silence = own.record.endpoint.timeouts().silence;
-        if let (Some(used_ms), Some(until)) =
-            (used_ms, own.record.deadlines.get_mut(&TimerKind::Silence))
-        {
-            let silence = u64::try_from(silence.as_millis()).unwrap_or(u64::MAX);
-            *until = (*until).max(used_ms.saturating_add(silence));
+        (cell.live, cell.record.state) = (lent.live, lent.state);
+        for side in [line.address(), Address::target(dialog)] {
+            let Some(cell) = self.endpoints.get_mut(&side) else {
+                continue;
+            };
+            cell.is_lent = false;
+            cell.record.endpoint.passed_by(lent.answered);
+            // The one who waits for the next request has heard one then.
+            let silence = millis(cell.record.endpoint.timeouts().silence);
+            let until = cell.record.deadlines.get_mut(&TimerKind::Silence);
+            if let (Some(used_ms), Some(until)) = (lent.used_ms, until) {
+                *until = (*until).max(used_ms.saturating_add(silence));
+            }
         }
     }
 

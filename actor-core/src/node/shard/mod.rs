@@ -355,6 +355,7 @@ impl Shard {
             || !self.taken.is_empty()
             || !self.near.is_empty()
             || self.is_unsettled()
+            || self.has_rested()
             || self.next_due().is_some_and(|due| due <= now)
     }
 
