@@ -401,51 +401,56 @@ fn block_on<F: Future>(future: F) -> F::Output {
 #[test]
 fn threads_that_share_a_handle_keep_their_own_order() {
     const THREADS: u64 = 3;
-    const LINES: u64 = 3_000;
+    const ROUNDS: u64 = 40;
+    const LINES: u64 = 16;
     let directory = tempfile::tempdir().unwrap();
     let node = node(directory.path());
     let diary = Arc::new(node.open::<Diary>());
-    let before = rare_hits(Rare::ActorLent);
-    let threads: Vec<_> = (0..THREADS)
-        .map(|thread| {
-            let diary = Arc::clone(&diary);
-            thread::spawn(move || {
-                block_on(async {
-                    let mut places = Vec::new();
-                    for line in 0..LINES {
-                        let line = (thread << 32) + line;
-                        match (line * 7 + thread) % 16 {
-                            0 => _ = once(diary.also(line)),
-                            1 => _ = once(diary.write(line).within(DAY)),
-                            2 => assert!(diary.refuse(0).await.is_err()),
-                            3 => places.push((line, diary.wake(line, 1_000_000).await.unwrap())),
-                            _ => places.push((line, diary.write(line).await.unwrap())),
-                        }
+    let mut places = Vec::new();
+    for round in 0..ROUNDS {
+        // One after the other, until it is lent; then all at once.
+        for line in 0..3 {
+            let line = (THREADS << 32) + round * 3 + line;
+            places.push((line, block_on(diary.write(line)).unwrap()));
+        }
+        while once(diary.read()).is_none() {
+            block_on(diary.read()).unwrap();
+        }
+        let ask = |thread: u64| {
+            let diary = &diary;
+            async move {
+                let mut places = Vec::new();
+                for line in 0..LINES {
+                    let line = (thread << 32) + round * LINES + line;
+                    match (line * 7 + thread + round) % 32 {
+                        0 => _ = once(diary.also(line)),
+                        1 => _ = once(diary.write(line).within(DAY)),
+                        2 => assert!(diary.refuse(0).await.is_err()),
+                        3 => places.push((line, diary.wake(line, 1_000_000).await.unwrap())),
+                        _ => places.push((line, diary.write(line).await.unwrap())),
                     }
-                    places
-                })
-            })
-        })
-        .collect();
-    let places: Vec<_> = threads
-        .into_iter()
-        .flat_map(|thread| thread.join().unwrap())
-        .collect();
+                }
+                places
+            }
+        };
+        thread::scope(|scope| {
+            let asked = [0, 1, 2].map(|thread| scope.spawn(move || block_on(ask(thread))));
+            places.extend(asked.into_iter().flat_map(|asked| asked.join().unwrap()));
+        });
+    }
     let (lines, _) = block_on(diary.read()).unwrap();
     for (line, place) in places {
         assert_eq!(lines[place as usize - 1], line);
     }
     for thread in 0..THREADS {
-        let own: Vec<u64> = lines
-            .iter()
-            .copied()
-            .filter(|line| line >> 32 == thread)
-            .collect();
-        let said = (0..LINES).map(|line| (thread << 32) + line);
-        let said: Vec<u64> = said.filter(|line| (line * 7 + thread) % 16 != 2).collect();
-        assert!(own == said, "thread {thread}: each line once, in order");
+        let own = lines.iter().copied().filter(|line| line >> 32 == thread);
+        let said = (0..ROUNDS * LINES).map(|line| (thread << 32) + line);
+        let said = said.filter(|line| {
+            let round = (line & 0xffff_ffff) / LINES;
+            (line * 7 + thread + round) % 32 != 2
+        });
+        assert!(own.eq(said), "thread {thread}: each line once, in order");
     }
-    assert!(rare_hits(Rare::ActorLent) > before);
 }
 
 #[test]
