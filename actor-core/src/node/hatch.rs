@@ -200,7 +200,7 @@ impl Hatch {
     }
 }
 
-/// Nothing was provided to a handler that only answers.
+/// A handler that only answers has no resources, as it has no tables: whoever asks for one goes the ordinary way.
 static NOTHING: LazyLock<Resources> = LazyLock::new(Resources::default);
 
 impl Lent {

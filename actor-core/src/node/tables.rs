@@ -41,7 +41,7 @@ impl TableTxn<'_> {
     }
 }
 
-/// The tables of a dialog that has none.
+/// The tables of a handler that has none.
 pub(crate) struct NoTables;
 
 impl TableAccess for NoTables {

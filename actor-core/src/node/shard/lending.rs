@@ -1,8 +1,8 @@
 //! Lending: which actors are handed to their callers, and when they are taken back.
 //!
 //! Owns the conditions. Lent is who has nothing to do, nothing to wait for and nothing to hear: a volatile actor whose
-//! handle is held by plain code of this process, and of which everything that led to its state is durable. The shard takes it back
-//! before it does anything with it.
+//! handle is held by plain code of this process, and of which everything that led to its state is durable. The shard
+//! takes it back before it does anything with it.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -143,7 +143,6 @@ impl Shard {
         let nothing_under_way =
             from.send_next() == to.recv_next() && to.send_next() == from.recv_next();
         let record = &cell.record;
-        let types = &cell.service.types;
         cell.used == used
             && cell.is_at_hand()
             && cell.is_volatile()
@@ -160,9 +159,6 @@ impl Shard {
             && !record.ended
             && record.version == cell.service.version(Half::Established)
             && from.contract() == cell.service.spec.contract
-            // What a handler does with these is not undone by forgetting its state.
-            && types.tables.is_empty()
-            && types.resources.is_empty()
             && self.shared.clock.now_ms() >= self.shared.armed_until_ms
             && !self.shared.is_stopping()
     }
