@@ -265,6 +265,10 @@ impl Lent {
     /// It was said, taken in, handled and heard, all at once.
     #[cfg(feature = "test-util")]
     fn note(&self, handler: &'static str) {
+        let notebook = &self.shared.notebook;
+        if !notebook.is_open() {
+            return;
+        }
         let (request, answer) = (self.next.0 + self.answered, self.next.1 + self.answered);
         let (target, initiator) = self.tokens;
         let ran = Ran {
@@ -275,7 +279,6 @@ impl Lent {
             pending: false,
             failed: false,
         };
-        let notebook = &self.shared.notebook;
         notebook.tried(&ran);
         let mut notes = Notes::default();
         notes.consumed(self.actor, Role::Target, target, request..request + 1);
