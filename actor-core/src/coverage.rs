@@ -126,6 +126,10 @@ rare! {
     FloodRefused,
     /// A message that came in parts is whole.
     FragmentReassembled,
+    /// A volatile actor at rest was lent to its callers.
+    ActorLent,
+    /// A lent actor wanted more than to answer, and its message went the ordinary way.
+    HatchMissed,
     /// Two instances with copies of one store were heard.
     CopyFound,
     /// A partner no longer holds what it said it holds.

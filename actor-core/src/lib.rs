@@ -587,6 +587,14 @@
 //! durable like everybody's, in one transaction for each message, before its answer leaves; a state that is lost later
 //! does not take them back. A key ([`Node::open_as`]) outlives the dialog and then leads to one that has ended.
 //!
+//! A volatile dialog that plain code opened without a key, in the process that serves it, and that has nothing else to do
+//! is lent to its callers: a request that its handler only answers is done on the caller's thread, when its future is
+//! first polled. Nothing else tells it from one that is done by the node's own threads: what was said before is done
+//! before, an error or a panic takes back what it did, and whatever wants more than an answer (a timer, a message, a row
+//! of a table, a resource, an answer that comes later, the end) is done by the node; its handler may then have run in
+//! vain once before. So hold no lock over a request that its handler takes, and expect no thread-local of the node's
+//! threads.
+//!
 //! # Networks and pools
 //!
 //! Nodes talk over a [`Network`]. Several nodes that serve the same dialog are a pool behind its name; the plumbing

@@ -95,7 +95,7 @@ use self::{
 /// | `from = CheckoutV1` | what the version before this one was; `impl From<CheckoutV1> for Checkout` makes the state of it. |
 /// | `from(1 => CheckoutV1, 2 => CheckoutV2)` | the same for several versions. |
 /// | `accepts(0x1f..)` | fingerprints of earlier contracts whose initiators may still open this dialog. |
-/// | `volatile` | the dialog lives in memory only; it ends with its process. |
+/// | `volatile` | the dialog lives in memory only; it ends with its process. A handler that only answers may run on its caller's thread. |
 /// | `events = Progress` | what the target may say unasked, `cx.tell(..)`, and its partner hears, `.events()`. `events(currency) = Progress` where only the newest counts. |
 /// | `uses(Catalog)` | resources without which a node does not start. |
 /// | `tables(LEDGER)` | the application tables that the handlers use. |

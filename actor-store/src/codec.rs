@@ -7,9 +7,11 @@ use std::fmt;
 
 use bincode::config;
 use bincode::enc::write::Writer;
-use bincode::error::{DecodeError, EncodeError};
+use bincode::error::EncodeError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+use crate::decoder::Reader;
 
 /// The largest value that is decoded, in bytes.
 pub const MAX_DECODED_BYTES: usize = 64 * 1024 * 1024;
@@ -92,6 +94,8 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
 struct Bytes(Vec<u8>);
 
 impl Writer for Bytes {
+    // Once for each byte of a sequence: a call from another crate costs more than what it does.
+    #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         match bytes {
             // Most writes are of one byte, and a copy of unknown length is a call.
@@ -109,53 +113,24 @@ impl Writer for Bytes {
 /// and a sequence of empty values can be as long as it claims. Do not receive such types from strangers.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
     let what = std::any::type_name::<T>();
-    let (value, read) = decode_prefix(bytes)
-        .ok_or(CodecError::TooLarge {
-            what,
-            bytes: bytes.len(),
-        })?
-        .map_err(|error| CodecError::Decode {
-            what,
-            detail: error.to_string(),
-        })?;
-    if read == bytes.len() {
-        Ok(value)
-    } else {
-        Err(CodecError::LeftOver {
-            what,
-            bytes: bytes.len() - read,
-        })
+    if bytes.len() > MAX_DECODED_BYTES {
+        let bytes = bytes.len();
+        return Err(CodecError::TooLarge { what, bytes });
+    }
+    let mut reader = Reader::new(bytes);
+    let value = T::deserialize(&mut reader).map_err(|flaw| CodecError::Decode {
+        what,
+        detail: flaw.to_string(),
+    })?;
+    match reader.left() {
+        0 => Ok(value),
+        bytes => Err(CodecError::LeftOver { what, bytes }),
     }
 }
 
-/// A length that claims more than so many times the bytes there are is refused before anything is allocated for it; from
-/// 4 KiB on, half of it suffices. A value of up to 256 bytes may claim 4 KiB.
+/// What one claimed length makes a decoder allocate is no more than so many times the bytes there are, or 4 KiB: a text
+/// is no longer than they are, and a list has no more places than they are many.
 pub const MAX_CLAIM_FACTOR: usize = 256;
-
-// bincode counts an integer by its full width though it may lie in one byte, so an honest value needs
-// up to 16 times its length. The limit is a constant of the type, hence the steps: close enough that a length prefix
-// claims little, and few enough that a decoder is not compiled too often. One ends at the largest message, one at the
-// largest state.
-fn decode_prefix<T: DeserializeOwned>(bytes: &[u8]) -> Option<Result<(T, usize), DecodeError>> {
-    macro_rules! first_that_fits {
-        ($($limit:expr),*) => {$(
-            if bytes.len() <= $limit {
-                let config = config::standard().with_limit::<{ $limit * 16 }>();
-                return Some(bincode::serde::decode_from_slice(bytes, config));
-            }
-        )*};
-    }
-    first_that_fits!(
-        256,
-        4 * 1024,
-        32 * 1024,
-        256 * 1024,
-        1024 * 1024,
-        8 * 1024 * 1024,
-        MAX_DECODED_BYTES
-    );
-    None
-}
 
 /// Takes an encoded `Result` apart without knowing its types: whether it is an error, and the encoded
 /// value or error itself. `None` if these bytes are no encoded `Result`.

@@ -49,6 +49,7 @@
 
 mod backend;
 mod batch;
+mod decoder;
 mod dialogs;
 mod disk;
 mod fault;

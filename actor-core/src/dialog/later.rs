@@ -100,6 +100,13 @@ pub(crate) struct StateNotes {
     pub(crate) partners: BTreeSet<DialogId>,
 }
 
+impl StateNotes {
+    /// Neither a promise nor a partner is kept.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.replies.is_empty() && self.partners.is_empty()
+    }
+}
+
 thread_local! {
     static NOTES: RefCell<Option<StateNotes>> = const { RefCell::new(None) };
 }

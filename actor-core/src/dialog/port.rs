@@ -62,6 +62,8 @@ pub(crate) struct Sent {
 pub(crate) trait Line: Send + Sync {
     fn id(&self) -> DialogId;
     fn send(&self, sent: Sent);
+    /// Does all of a request on this thread, if it can be done so: no other message is under way, and it is only answered.
+    fn ask_here(&self, ask: &Encoded) -> Option<Outcome>;
     fn knowledge(&self) -> Knowledge;
     /// Tells what is known of the request with this name.
     fn knowledge_of(&self, name: String, answer: oneshot::Sender<Knowledge>);

@@ -48,6 +48,7 @@ pub struct NodeBuilder {
     options: Options,
     shards: usize,
     max_letters: usize,
+    lends: bool,
     clock_hold: Duration,
     #[cfg(feature = "mutants")]
     mutant: Option<crate::protocol::Mutant>,
@@ -131,6 +132,7 @@ impl NodeBuilder {
             options: Options::default(),
             shards: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             max_letters: MAX_LETTERS,
+            lends: true,
             clock_hold: CLOCK_HOLD,
             #[cfg(feature = "mutants")]
             mutant: None,
@@ -227,6 +229,14 @@ impl NodeBuilder {
         self
     }
 
+    /// Are volatile actors lent to their callers? They are, if not said otherwise; what is heard is the same.
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub fn lends(mut self, lends: bool) -> Self {
+        self.lends = lends;
+        self
+    }
+
     /// Makes this node wrong in one way, for checkers that must notice.
     #[cfg(feature = "mutants")]
     #[doc(hidden)]
@@ -313,9 +323,12 @@ impl NodeBuilder {
             self.shards,
         );
         shared.letters = Mutex::new(letters);
+        shared.lends = self.lends;
         #[cfg(feature = "mutants")]
         {
             shared.mutant = self.mutant;
+            // What is wrong is wrong on the ordinary way.
+            shared.lends &= self.mutant.is_none();
         }
         let shared = Arc::new(shared);
         resume(&shared)?;

@@ -39,6 +39,11 @@ impl MachineClock {
 impl Clock for MachineClock {
     fn now_ms(&self) -> u64 {
         let now = self.wall_ms + self.since.elapsed().as_millis() as u64;
+        // Written once in a millisecond: many threads ask, and one that writes takes it from all others.
+        let last = self.last.load(Ordering::Relaxed);
+        if now <= last {
+            return last;
+        }
         self.last.fetch_max(now, Ordering::Relaxed).max(now)
     }
 

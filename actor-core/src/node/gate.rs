@@ -308,6 +308,12 @@ impl Gate {
         queue.durable == queue.ticket
     }
 
+    /// The last ticket given, and the last whose step is durable and released.
+    pub(crate) fn tickets(&self) -> (u64, u64) {
+        let queue = self.lock();
+        (queue.ticket, queue.durable)
+    }
+
     /// Waits while more than `limit` bytes wait for their sync, or while the journal is longer than it may be, which
     /// bounds the time a restart takes. Writer and folder never wait for a shard, so this ends.
     pub(crate) fn wait_below(&self, limit: u64) {

@@ -16,7 +16,7 @@ use super::{
     shard::{LineState, PlainCall, PlainSpec, ShardMsg},
 };
 use crate::{
-    dialog::{Heard, Knowledge, Line, Reader, Sent},
+    dialog::{Encoded, Heard, Knowledge, Line, Outcome, Reader, Sent},
     protocol::DialogId,
 };
 
@@ -37,6 +37,8 @@ impl NodeLine {
     }
 
     fn post(&self, message: ShardMsg) {
+        // Before it is in the queue: nobody who asks after this overtakes it.
+        self.state.hatch().queue();
         if let Some(shared) = self.shared.upgrade() {
             shared.post(self.state.address().slot, message);
         }
@@ -62,6 +64,10 @@ impl Line for NodeLine {
             line: Arc::clone(&self.state),
         };
         self.post(ShardMsg::Call(Box::new(call)));
+    }
+
+    fn ask_here(&self, ask: &Encoded) -> Option<Outcome> {
+        self.state.hatch().ask(ask)
     }
 
     fn knowledge(&self) -> Knowledge {

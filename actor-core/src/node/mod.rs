@@ -14,6 +14,7 @@ mod deaths;
 pub mod fuzz;
 mod gate;
 mod half_open;
+mod hatch;
 mod held_back;
 mod ids;
 mod letters;

@@ -171,6 +171,11 @@ mod kept {
             self.is_open.store(true, Ordering::Relaxed);
         }
 
+        /// Does anybody read?
+        pub(crate) fn is_open(&self) -> bool {
+            self.is_open.load(Ordering::Relaxed)
+        }
+
         /// A handler ran.
         pub(crate) fn tried(&self, ran: &Ran) {
             if self.is_open.load(Ordering::Relaxed) {

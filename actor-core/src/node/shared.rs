@@ -84,6 +84,8 @@ pub(crate) struct Shared {
     pub(crate) half_open: HalfOpen,
     /// Bytes of frames that wait for a shard.
     queued_bytes: AtomicU64,
+    /// Volatile actors are lent to their callers.
+    pub(crate) lends: bool,
     /// In which way this node is wrong, if it is.
     #[cfg(feature = "mutants")]
     pub(crate) mutant: Option<Mutant>,
@@ -141,6 +143,7 @@ impl Shared {
             send_ctr: AtomicU64::new(0),
             half_open: HalfOpen::default(),
             queued_bytes: AtomicU64::new(0),
+            lends: false,
             #[cfg(feature = "mutants")]
             mutant: None,
             readers: Mutex::default(),

@@ -41,6 +41,29 @@ impl TableTxn<'_> {
     }
 }
 
+/// The tables of a handler that has none.
+pub(crate) struct NoTables;
+
+impl TableAccess for NoTables {
+    fn get(&self, table: &'static str, _: &[u8]) -> Result<Option<Arc<[u8]>>, StepFault> {
+        Err(undeclared(table))
+    }
+
+    fn put(&self, table: &'static str, _: Vec<u8>, _: Option<Arc<[u8]>>) -> Result<(), StepFault> {
+        Err(undeclared(table))
+    }
+
+    fn range(&self, table: &'static str, _: &[u8], _: Bound<&[u8]>) -> Result<Vec<Row>, StepFault> {
+        Err(undeclared(table))
+    }
+}
+
+fn undeclared(table: &str) -> StepFault {
+    StepFault::UndeclaredTable {
+        table: table.to_owned(),
+    }
+}
+
 impl<'t, 'l> StepTables<'t, 'l> {
     pub(crate) fn new(
         txn: &'t TableTxn<'l>,

@@ -16,6 +16,7 @@ mod golden;
 mod held;
 mod keyed;
 mod knowledge;
+mod lending;
 mod letting_go;
 mod lots;
 mod market;

@@ -55,6 +55,8 @@ pub(super) struct EndpointCell {
     pub(super) unwritten: bool,
     /// It has no record in the store.
     pub(super) memory_only: bool,
+    /// The actor of its dialog is lent.
+    pub(super) is_lent: bool,
     pub(super) used: u64,
 }
 
@@ -94,6 +96,8 @@ pub(super) struct ActorCell {
     /// The bytes of its state lie in the store alone, so many of them: they are wanted again where `live` is not there, or
     /// is to be written as it was.
     pub(super) away: Option<u32>,
+    /// Whose callers have its state, if they do: it is in neither `live` nor the record then.
+    pub(super) lent: Option<Arc<LineState>>,
     pub(super) armed: Option<u64>,
     pub(super) used: u64,
     /// Its record is to be deleted.
@@ -110,6 +114,7 @@ impl ActorCell {
             record,
             live: None,
             away: None,
+            lent: None,
             armed: None,
             used,
             gone: false,
@@ -119,6 +124,11 @@ impl ActorCell {
 
     pub(super) fn is_volatile(&self) -> bool {
         self.memory_only
+    }
+
+    /// Neither lent nor over.
+    pub(super) fn is_at_hand(&self) -> bool {
+        self.lent.is_none() && !self.gone
     }
 }
 
@@ -148,6 +158,7 @@ impl EndpointCell {
             retry_at: None,
             armed: None,
             unwritten: false,
+            is_lent: false,
             used,
         }
     }
@@ -264,6 +275,9 @@ impl Shard {
         let used = self.next_use();
         if let Some(cell) = self.endpoints.get_mut(&address) {
             cell.used = used;
+            if cell.is_lent {
+                self.take_back(address.key.dialog);
+            }
             return Ok(true);
         }
         let key = address.to_bytes();
@@ -335,7 +349,11 @@ impl Shard {
         let used = self.next_use();
         if let Some(cell) = self.actors.get_mut(&actor) {
             cell.used = used;
-            return Ok(!cell.gone);
+            let gone = cell.gone;
+            if cell.lent.is_some() {
+                self.take_back(actor);
+            }
+            return Ok(!gone);
         }
         let key = actor_key(actor);
         let who = Who::Actor(actor);

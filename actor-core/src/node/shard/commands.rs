@@ -459,7 +459,8 @@ impl Shard {
             )));
         }
         let request = endpoint.send_next();
-        txn.bytes += ask.then.as_ref().map_or(0, |then| then.context.len());
+        let then = ask.wish.as_ref().and_then(|wish| wish.then.as_ref());
+        txn.bytes += then.map_or(0, |then| then.context.len());
         let wants_answer = outgoing.kind == MessageKind::Ask;
         self.input(txn, address, Input::Send(outgoing))?;
         if wants_answer && let Some(cell) = self.endpoints.get_mut(&address) {

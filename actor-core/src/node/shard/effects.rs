@@ -36,6 +36,13 @@ impl Shard {
         if let Input::Send(outgoing) = &input {
             txn.bytes += outgoing.body.len();
         }
+        if self
+            .endpoints
+            .get(&address)
+            .is_some_and(|cell| cell.is_lent)
+        {
+            self.take_back(address.key.dialog);
+        }
         self.touch_endpoint(txn, address);
         let env = self.shared.env();
         let Some(cell) = self.endpoints.get_mut(&address) else {
@@ -234,7 +241,8 @@ impl Shard {
         };
         txn.dirty.insert(address);
         let ask = cell.record.asks.remove(&request).unwrap_or_default();
-        if matches!(outcome, Outcome::Ok(_) | Outcome::Err(_)) {
+        let is_answer = matches!(outcome, Outcome::Ok(_) | Outcome::Err(_));
+        if is_answer {
             let learned = cell.lines().map(|line| (line, Learned::Answered(request)));
             txn.output.learned.extend(learned);
         }
@@ -251,6 +259,9 @@ impl Shard {
                 txn.output
                     .answers
                     .push((last.answer, Heard::Outcome(outcome)));
+            }
+            if is_answer {
+                self.may_rest(address, request);
             }
             return Ok(());
         };

@@ -22,14 +22,16 @@ use crate::{
         Actor, Call, Command, ESTABLISHED, Half, Handled, Replied, Resumed, Service, StateNotes,
         Step, StepFault, Unfit,
     },
-    node::{Shared, deaths::Running, record::Work, stats::add, tables::StepTables},
+    node::{
+        Shared, deaths::Running, hatch::in_handler, record::Work, stats::add, tables::StepTables,
+    },
     protocol::{DialogId, FaultCode, MAX_MESSAGE_BYTES, Message, MessageKind},
 };
 
 /// Largest state in bytes.
 pub(super) const MAX_STATE_BYTES: usize = 1024 * 1024;
 /// States above this many bytes are warned about: every message writes the whole state.
-const LARGE_STATE_BYTES: usize = 64 * 1024;
+pub(crate) const LARGE_STATE_BYTES: usize = 64 * 1024;
 /// Why work could not be done.
 #[derive(Debug)]
 pub(super) struct Failed {
@@ -224,7 +226,7 @@ pub(super) fn run<'l>(
 
 /// Runs the application's code; a panic there is a failure of this piece of work and of nothing else.
 fn guarded<T>(shared: &Shared, actor: DialogId, code: impl FnOnce() -> T) -> Result<T, Failed> {
-    catch_unwind(AssertUnwindSafe(code)).map_err(|panic| {
+    catch_unwind(AssertUnwindSafe(|| in_handler(code))).map_err(|panic| {
         #[cfg(feature = "test-util")]
         let panic = crate::world::pass_death_on(panic);
         Failed::panic(shared, actor, panic)

@@ -12,7 +12,7 @@ use std::{
 
 use crate::{
     dialog::{Knowledge, OpenSpec, Outcome, Reader, Sent},
-    node::address::Address,
+    node::{address::Address, hatch::Hatch},
     protocol::Ending,
 };
 
@@ -38,6 +38,7 @@ pub(crate) struct LineState {
     state: Mutex<State>,
     /// Something was handed to the shard: dropping the handle is news there.
     used: AtomicBool,
+    hatch: Hatch,
 }
 
 #[derive(Debug)]
@@ -76,11 +77,16 @@ impl LineState {
         Self {
             state: Mutex::new(state),
             used: AtomicBool::new(false),
+            hatch: Hatch::default(),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(in crate::node) fn hatch(&self) -> &Hatch {
+        &self.hatch
     }
 
     pub(crate) fn address(&self) -> Address {

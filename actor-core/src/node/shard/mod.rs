@@ -12,6 +12,7 @@ mod ends;
 mod frames;
 mod half_open;
 mod handler;
+mod lending;
 mod lines;
 mod local;
 mod lot;
@@ -53,6 +54,8 @@ use crate::{
 };
 
 use cells::{ActorCell, EndpointCell, MAX_CELLS};
+pub(crate) use handler::LARGE_STATE_BYTES;
+use lending::AtRest;
 pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
 pub(crate) use local::deliveries;
 use lot::Lot;
@@ -185,6 +188,8 @@ pub(crate) struct Shard {
     /// Records that cannot be read, in words, and those of them whose dialogs are not yet ended.
     damaged: BTreeMap<Who, String>,
     buried: Vec<Who>,
+    /// Volatile actors that callers may soon be lent.
+    at_rest: AtRest,
 }
 
 impl Shard {
@@ -215,6 +220,7 @@ impl Shard {
             deaths,
             damaged: BTreeMap::new(),
             buried: Vec::new(),
+            at_rest: AtRest::default(),
         }
     }
 
@@ -297,6 +303,7 @@ impl Shard {
     /// Waits for work and does all there is. [`Next::End`] once the node stops and nothing is left.
     pub(crate) fn run(&mut self) -> Result<Next, StoreFault> {
         let shared = Arc::clone(&self.shared);
+        self.lend_those_at_rest();
         shared.gate.wait_below(super::shared::MAX_UNSYNCED_BYTES);
         let is_closed = shared.mailboxes[self.index].is_closed();
         if self.taken.is_empty() && (self.near.is_empty() || is_closed) {
@@ -347,6 +354,7 @@ impl Shard {
     /// A turn, and then, if it is wished or nothing else is left to do, everything so far goes to the gate.
     #[cfg(feature = "test-util")]
     pub(crate) fn step(&mut self, settles: bool) -> Result<(), StoreFault> {
+        self.lend_those_at_rest();
         if !self.turn()? || settles {
             self.settle()?;
         }
@@ -372,6 +380,7 @@ impl Shard {
             || !self.taken.is_empty()
             || !self.near.is_empty()
             || self.is_unsettled()
+            || self.has_rested()
             || self.next_due().is_some_and(|due| due <= now)
     }
 
@@ -388,14 +397,32 @@ impl Shard {
                 }
                 self.on_delivery(delivery)
             }
-            ShardMsg::Call(call) => self.on_call(*call),
-            ShardMsg::Dropped(line) => self.on_dropped(&line),
-            ShardMsg::Listen(line) => self.on_listen(&line),
-            ShardMsg::Close(line) => self.on_close(&line),
-            ShardMsg::Abandon(line, why) => self.on_abandon(&line, why),
+            ShardMsg::Call(call) => {
+                self.take_up(&call.line);
+                self.on_call(*call)
+            }
+            ShardMsg::Dropped(line) => {
+                self.take_up(&line);
+                self.on_dropped(&line)
+            }
+            ShardMsg::Listen(line) => {
+                self.take_up(&line);
+                self.on_listen(&line)
+            }
+            ShardMsg::Close(line) => {
+                self.take_up(&line);
+                self.on_close(&line)
+            }
+            ShardMsg::Abandon(line, why) => {
+                self.take_up(&line);
+                self.on_abandon(&line, why)
+            }
             ShardMsg::Retry(dialog, done) => self.on_retry(dialog, done),
             ShardMsg::PartnerDamaged(address, detail) => self.on_partner_damaged(address, &detail),
-            ShardMsg::Knowledge(line, name, answer) => self.on_knowledge(&line, name, answer),
+            ShardMsg::Knowledge(line, name, answer) => {
+                self.take_up(&line);
+                self.on_knowledge(&line, name, answer)
+            }
             ShardMsg::Rearm => {
                 self.rearm();
                 Ok(())
