@@ -70,7 +70,7 @@ fn live_bytes() -> usize {
 fn an_active_dialog_takes_little_beside_its_state() {
     let directory = tempfile::tempdir().expect("a directory");
     let options = Options {
-        cache_bytes: 1 << 20,
+        cache_bytes: 128 << 10,
         fold_records: 1_000,
         ..Options::default()
     };
