@@ -94,6 +94,8 @@ pub(super) struct ActorCell {
     /// The bytes of its state lie in the store alone, so many of them: they are wanted again where `live` is not there, or
     /// is to be written as it was.
     pub(super) away: Option<u32>,
+    /// The last handler changed the state. One that only read had to have its bytes brought back, and so may the next.
+    pub(super) wrote: bool,
     pub(super) armed: Option<u64>,
     pub(super) used: u64,
     /// Its record is to be deleted.
@@ -110,6 +112,7 @@ impl ActorCell {
             record,
             live: None,
             away: None,
+            wrote: false,
             armed: None,
             used,
             gone: false,
@@ -131,7 +134,7 @@ impl ActorCell {
 
     /// Its record is handed over to be written: while it is decoded here, its bytes need not lie here as well.
     pub(super) fn state_is_written(&mut self) {
-        if self.live.is_some() && !self.record.pending && self.away.is_none() {
+        if self.wrote && self.live.is_some() && !self.record.pending && self.away.is_none() {
             let state = std::mem::take(&mut self.record.state);
             self.away = u32::try_from(state.len()).ok();
         }

@@ -179,7 +179,6 @@ impl Shard {
             local,
             work,
             tables,
-            done,
             ..
         } = txn;
         for (to, seq) in consumed {
@@ -197,9 +196,7 @@ impl Shard {
         self.spare_work.clear();
         let (near, away, held) = (self.near.len(), self.lot.away().len(), output.local.len());
         let holds = !local.is_empty() && self.shared.holds_back(now);
-        // What a handler did is a step also where it only read.
-        let changed = !(done == 0
-            && writes.is_empty()
+        let changed = !(writes.is_empty()
             && output.len() == before
             && local.is_empty()
             && dirty.is_empty()
