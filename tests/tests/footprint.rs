@@ -17,7 +17,7 @@ static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Bytes of an account's state, about; the figure below does not count them.
 const STATE_BYTES: usize = 200;
 /// The most that a dialog may take beside its state.
-const MOST_BYTES: usize = 1024;
+const MOST_BYTES: usize = 1000;
 /// Dialogs before those that are counted, so that what is there once is there. With as many again the tables of the one
 /// shard are as full as they get before they grow: twice as many are as full again.
 const DIALOGS: usize = 1_750;
@@ -70,7 +70,7 @@ fn live_bytes() -> usize {
 fn an_active_dialog_takes_little_beside_its_state() {
     let directory = tempfile::tempdir().expect("a directory");
     let options = Options {
-        cache_bytes: 1 << 20,
+        cache_bytes: 128 << 10,
         fold_records: 1_000,
         ..Options::default()
     };

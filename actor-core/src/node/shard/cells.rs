@@ -98,6 +98,8 @@ pub(super) struct ActorCell {
     pub(super) away: Option<u32>,
     /// Whose callers have its state, if they do: it is in neither `live` nor the record then.
     pub(super) lent: Option<Arc<LineState>>,
+    /// The last handler changed the state. One that only read had to have its bytes brought back, and so may the next.
+    pub(super) wrote: bool,
     pub(super) armed: Option<u64>,
     pub(super) used: u64,
     /// Its record is to be deleted.
@@ -115,6 +117,7 @@ impl ActorCell {
             live: None,
             away: None,
             lent: None,
+            wrote: false,
             armed: None,
             used,
             gone: false,
@@ -141,7 +144,7 @@ impl ActorCell {
 
     /// Its record is handed over to be written: while it is decoded here, its bytes need not lie here as well.
     pub(super) fn state_is_written(&mut self) {
-        if self.live.is_some() && !self.record.pending && self.away.is_none() {
+        if self.wrote && self.live.is_some() && !self.record.pending && self.away.is_none() {
             let state = std::mem::take(&mut self.record.state);
             self.away = u32::try_from(state.len()).ok();
         }

@@ -165,10 +165,8 @@ impl Shard {
         }
         match ran {
             Ok(done) => {
-                // One that only read, and only answered, leaves the record as it is.
-                if done.before.is_some() || !done.commands.is_empty() || txn.retrying {
-                    txn.dirty_actors.insert(actor);
-                }
+                cell.wrote = done.before.is_some();
+                txn.dirty_actors.insert(actor);
                 txn.done += 1;
                 if txn.retrying {
                     // Its partner may be waiting to hear that there is room again.
