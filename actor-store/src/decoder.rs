@@ -53,7 +53,8 @@ impl<'b> Reader<'b> {
         self.0.len()
     }
 
-    #[inline]
+    // Once for each byte of a sequence, like the next two.
+    #[inline(always)]
     fn byte(&mut self) -> Result<u8, Flaw> {
         match self.0 {
             [byte, rest @ ..] => {
@@ -166,7 +167,7 @@ impl<'b> Deserializer<'b> for &mut Reader<'b> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn deserialize_u8<V: Visitor<'b>>(self, visitor: V) -> Result<V::Value, Flaw> {
         visitor.visit_u8(self.byte()?)
     }
@@ -319,7 +320,7 @@ impl Row<'_, '_> {
         Some(left.min(self.reader.left()))
     }
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> bool {
         let more = self.left > 0;
         self.left -= u64::from(more);
@@ -330,7 +331,7 @@ impl Row<'_, '_> {
 impl<'b> SeqAccess<'b> for Row<'_, 'b> {
     type Error = Flaw;
 
-    #[inline]
+    #[inline(always)]
     fn next_element_seed<T: DeserializeSeed<'b>>(
         &mut self,
         seed: T,

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{LineState, Shard, commands::millis};
 use crate::{
     coverage::{self, Rare},
-    dialog::{Half, Knowledge},
+    dialog::Half,
     node::{address::Address, hatch::Lent, record::Owner},
     protocol::{Backlog, Carrier, DialogId, Endpoint, TimerKind},
 };
@@ -29,9 +29,9 @@ struct Resting {
 pub(super) struct AtRest(VecDeque<Resting>);
 
 impl Shard {
-    /// A request of plain code was answered. One who asks only once is not worth the room.
-    pub(super) fn may_rest(&mut self, address: Address, request: u64) {
-        if !self.shared.lends || request < 2 {
+    /// A request of plain code was answered.
+    pub(super) fn may_rest(&mut self, address: Address) {
+        if !self.shared.lends {
             return;
         }
         let (Some(cell), Some(actor)) = (
@@ -70,6 +70,13 @@ impl Shard {
         }
     }
 
+    /// The same, where everything up to now is durable. Before it is released: those who are answered may ask at once.
+    pub(super) fn lend_before_release(&mut self) {
+        while let Some(resting) = self.at_rest.0.pop_front() {
+            self.lend(resting);
+        }
+    }
+
     /// Would [`Shard::lend_those_at_rest`] look at anybody?
     #[cfg(feature = "test-util")]
     pub(super) fn has_rested(&self) -> bool {
@@ -85,7 +92,7 @@ impl Shard {
         let address = line.address();
         let dialog = address.key.dialog;
         let target = Address::target(dialog);
-        if !self.rests(address, target, used) || line.knowledge() != Knowledge::Answered {
+        if !self.rests(address, target, used) {
             return;
         }
         let (Some(initiator), Some(own), Some(cell)) = (
