@@ -15,19 +15,9 @@ use crate::header::{HEADER_KEY, HEADER_TABLE, Header, Kind};
 use crate::merge;
 use crate::stored;
 use crate::table::{Table, Value};
-
-pub(crate) type Bytes = &'static [u8];
+use crate::tree::{BUSY, Bytes, DEADLINES, DIALOGS, SharedKey, Tree, definition};
 
 const HEADERS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new(HEADER_TABLE);
-/// `time BE | table | key`, see [`crate::index_rows`].
-pub(crate) const DEADLINES: TableDefinition<'_, Bytes, ()> = TableDefinition::new("deadlines");
-/// `table | key`.
-pub(crate) const BUSY: TableDefinition<'_, Bytes, ()> = TableDefinition::new("busy");
-
-pub(crate) fn definition(table: Table) -> TableDefinition<'static, Bytes, Bytes> {
-    TableDefinition::new(table.name())
-}
-
 /// The tables of an open store.
 #[derive(Debug)]
 pub(crate) struct Dialogs {
@@ -42,8 +32,14 @@ pub(crate) struct Dialogs {
 /// Tables opened once, for the lookups between two commits: opening costs more than a lookup.
 struct Opened {
     boundary: Boundary,
-    // In the order of their tags; `None` only while they are being dropped.
-    tables: Option<Vec<ReadOnlyTable<Bytes, Bytes>>>,
+    // `None` only while they are being dropped.
+    trees: Option<Trees>,
+}
+
+struct Trees {
+    dialogs: ReadOnlyTable<SharedKey, Bytes>,
+    // In the order of their tags, without those of the tree of dialogs.
+    tables: Vec<(Table, ReadOnlyTable<Bytes, Bytes>)>,
 }
 
 impl Dialogs {
@@ -58,9 +54,10 @@ impl Dialogs {
     /// Creates all tables and the header, in one durable transaction.
     pub(crate) fn create(&self, header: &Header) -> Result<(), StoreFault> {
         self.write(|txn| {
-            for table in Table::ALL {
+            for table in own_trees() {
                 txn.open_table(definition(table))?;
             }
+            txn.open_table(DIALOGS)?;
             txn.open_table(DEADLINES)?;
             txn.open_table(BUSY)?;
             write_header(txn, Kind::Dialogs, header)
@@ -90,12 +87,16 @@ impl Dialogs {
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
         let opened = self.opened()?;
         self.boundary.run(|| {
-            let tables = opened.tables.as_deref().unwrap_or_default();
-            let rows = tables.get(usize::from(table.tag()));
-            let Some(row) = rows.ok_or(StoreFault::Stopped)?.get(key)? else {
-                return Ok(None);
+            let trees = opened.trees.as_ref().ok_or(StoreFault::Stopped)?;
+            let row = if Tree::holding(table) == Tree::Dialogs {
+                SharedKey::with(table, key, |row| trees.dialogs.get(row))?
+            } else {
+                let at = trees.tables.binary_search_by_key(&table, |(of, _)| *of);
+                let rows = at.ok().and_then(|at| trees.tables.get(at));
+                rows.ok_or(StoreFault::Stopped)?.1.get(key)?
             };
-            Ok(Some(stored::decode_value(table, key, row.value())?))
+            let row = row.map(|row| stored::decode_value(table, key, row.value()));
+            Ok(row.transpose()?)
         })
     }
 
@@ -105,19 +106,19 @@ impl Dialogs {
             return Ok(Arc::clone(opened));
         }
         // Under the lock, so that a commit that ends meanwhile finds it and drops it.
-        let tables = self.boundary.run(|| {
+        let trees = self.boundary.run(|| {
             let db = self.db.as_ref().ok_or(StoreFault::Stopped)?;
             let txn = db.begin_read()?;
             let mut tables = Vec::with_capacity(Table::ALL.len());
-            for table in Table::ALL {
-                debug_assert_eq!(tables.len(), usize::from(table.tag()));
-                tables.push(txn.open_table(definition(table))?);
+            for table in own_trees() {
+                tables.push((table, txn.open_table(definition(table))?));
             }
-            Ok(tables)
+            let dialogs = txn.open_table(DIALOGS)?;
+            Ok(Trees { dialogs, tables })
         })?;
         let opened = Arc::new(Opened {
             boundary: self.boundary.clone(),
-            tables: Some(tables),
+            trees: Some(trees),
         });
         *newest = Some(Arc::clone(&opened));
         Ok(opened)
@@ -142,8 +143,8 @@ impl Dialogs {
 
 impl Drop for Opened {
     fn drop(&mut self) {
-        let tables = self.tables.take();
-        self.boundary.release(tables);
+        let trees = self.trees.take();
+        self.boundary.release(trees);
     }
 }
 
@@ -172,11 +173,14 @@ pub(crate) struct View {
 impl View {
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
         self.boundary.run(|| {
-            let rows = self.open(definition(table))?;
-            let Some(row) = rows.get(key)? else {
-                return Ok(None);
+            let row = if Tree::holding(table) == Tree::Dialogs {
+                let rows = self.open(DIALOGS)?;
+                SharedKey::with(table, key, |row| rows.get(row))?
+            } else {
+                self.open(definition(table))?.get(key)?
             };
-            Ok(Some(stored::decode_value(table, key, row.value())?))
+            let row = row.map(|row| stored::decode_value(table, key, row.value()));
+            Ok(row.transpose()?)
         })
     }
 
@@ -192,15 +196,34 @@ impl View {
         if merge::is_void(from, to) || limit == 0 {
             return Ok(Vec::new());
         }
+        let decode = |key: &[u8], row: &[u8]| {
+            let value = stored::decode_value(table, key, row)?;
+            Ok::<_, Trouble>((key.to_vec(), value))
+        };
         self.boundary.run(|| {
+            if Tree::holding(table) == Tree::Dialogs {
+                let from = SharedKey::join(from, 0);
+                // With the last key, if it belongs to them, all tags behind it.
+                let to = match to {
+                    Bound::Included(to) => Bound::Included(SharedKey::join(to, u8::MAX)),
+                    to => to.map(|to| SharedKey::join(to, 0)),
+                };
+                let rows = self.open(DIALOGS)?;
+                let bounds = (Bound::Included(&from[..]), to.as_ref().map(Vec::as_slice));
+                let decoded = rows.range::<&[u8]>(bounds)?.filter_map(|row| match row {
+                    Err(error) => Some(Err(error.into())),
+                    Ok((key, row)) => match SharedKey::split(key.value()) {
+                        Some((of, key)) if of == table => Some(decode(key, row.value())),
+                        _ => None,
+                    },
+                });
+                return merge::over_table(memory, decoded, limit);
+            }
             let rows = self.open(definition(table))?;
-            let range = rows.range::<&[u8]>((Bound::Included(from), to))?;
-            let decoded = range.map(|row| {
-                let (key, row) = row?;
-                let key = key.value().to_vec();
-                let value = stored::decode_value(table, &key, row.value())?;
-                Ok::<_, Trouble>((key, value))
-            });
+            let decoded = rows
+                .range::<&[u8]>((Bound::Included(from), to))?
+                .map(|row| row.map_err(Trouble::from))
+                .map(|row| row.and_then(|(key, row)| decode(key.value(), row.value())));
             merge::over_table(memory, decoded, limit)
         })
     }
@@ -239,18 +262,18 @@ impl View {
     }
 
     /// Reads one tree as it lies in the file.
-    pub(crate) fn with_tree<V: redb::Value + 'static, T>(
+    pub(crate) fn with_tree<K: redb::Key + 'static, V: redb::Value + 'static, T>(
         &self,
-        definition: TableDefinition<'static, Bytes, V>,
-        read: impl FnOnce(&ReadOnlyTable<Bytes, V>) -> Result<T, Trouble>,
+        definition: TableDefinition<'static, K, V>,
+        read: impl FnOnce(&ReadOnlyTable<K, V>) -> Result<T, Trouble>,
     ) -> Result<T, StoreFault> {
         self.boundary.run(|| read(&self.open(definition)?))
     }
 
-    fn open<V: redb::Value + 'static>(
+    fn open<K: redb::Key + 'static, V: redb::Value + 'static>(
         &self,
-        definition: TableDefinition<'static, Bytes, V>,
-    ) -> Result<ReadOnlyTable<Bytes, V>, Trouble> {
+        definition: TableDefinition<'static, K, V>,
+    ) -> Result<ReadOnlyTable<K, V>, Trouble> {
         let txn = self.txn.as_ref().ok_or(StoreFault::Stopped)?;
         Ok(txn.open_table(definition)?)
     }
@@ -261,6 +284,12 @@ impl Drop for View {
         let txn = self.txn.take();
         self.boundary.release(txn);
     }
+}
+
+/// Tables that are a tree of their own.
+fn own_trees() -> impl Iterator<Item = Table> {
+    let all = Table::ALL.into_iter();
+    all.filter(|table| Tree::holding(*table) == Tree::Of(*table))
 }
 
 /// What to do with a row of an index.

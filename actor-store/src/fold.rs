@@ -5,21 +5,23 @@
 //! last chunk. A crash in between costs nothing: the journal still has every row, and folding a record
 //! twice gives the same record.
 
+use std::iter;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use redb::{Table as RedbTable, WriteTransaction};
+use redb::{ReadableTable, Table as RedbTable, WriteTransaction};
 
-use crate::dialogs::{BUSY, Bytes, DEADLINES, definition, write_header};
+use crate::dialogs::write_header;
 use crate::fault::Trouble;
 use crate::header::{Header, Kind};
 use crate::index_rows::{IndexRow, busy_key, deadline_key};
 use crate::key::Key;
 use crate::options::Options;
-use crate::overlay::{Entry, Frozen};
+use crate::overlay::{Entry, Frozen, Generation};
 use crate::stored;
 use crate::table::{Index, Table};
-use crate::verify::{Tree, Verify};
+use crate::tree::{BUSY, Bytes, DEADLINES, DIALOGS, SharedKey, Tree, definition};
+use crate::verify::Verify;
 
 /// What a call of [`crate::Store::fold_step`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,17 +83,10 @@ impl FoldState {
         let mut bytes = 0;
         let mut is_full = false;
         let mut is_last = true;
-        let first = current
-            .done
-            .as_ref()
-            .map_or(Table::Node, |(table, _)| *table);
-        'all: for table in Table::ALL.into_iter().filter(|table| *table >= first) {
-            let from = match &current.done {
-                Some((done, key)) if *done == table => Bound::Excluded(key.as_slice()),
-                _ => Bound::Unbounded,
-            };
-            let rows = current.frozen.generation.rows(table);
-            for (key, entry) in rows.range(from, Bound::Unbounded) {
+        let mut done = current.done.as_ref();
+        let mut tree = Some(done.map_or(Tree::FIRST, |(table, _)| Tree::holding(*table)));
+        'all: while let Some(this) = tree {
+            for (table, key, entry) in records_behind(&current.frozen.generation, this, done) {
                 if is_full {
                     is_last = false;
                     break 'all;
@@ -101,6 +96,8 @@ impl FoldState {
                 is_full = records.len() >= options.fold_chunk.max(1)
                     || bytes >= Options::MAX_FOLD_CHUNK_BYTES;
             }
+            tree = this.next();
+            done = None;
         }
         if let Some((table, key, _)) = records.last() {
             current.done = Some((*table, key.clone()));
@@ -110,6 +107,35 @@ impl FoldState {
             watermark: is_last.then_some(current.frozen.through),
         })
     }
+}
+
+/// The records of a tree, behind one of them, in the order in which they lie there.
+fn records_behind<'g>(
+    generation: &'g Generation,
+    tree: Tree,
+    done: Option<&'g (Table, Key)>,
+) -> impl Iterator<Item = (Table, &'g Key, &'g Entry)> {
+    let mut tables: Vec<_> = tree
+        .tables()
+        .map(|table| {
+            let from = match done {
+                // A record of the same key in a later table lies behind it.
+                Some((last, key)) if table > *last => Bound::Included(key.as_slice()),
+                Some((_, key)) => Bound::Excluded(key.as_slice()),
+                None => Bound::Unbounded,
+            };
+            let rows = generation.rows(table).range(from, Bound::Unbounded);
+            (table, rows.peekable())
+        })
+        .collect();
+    iter::from_fn(move || {
+        let next = tables.iter_mut().filter_map(|(table, rows)| {
+            let key = rows.peek()?.0;
+            Some((key, *table, rows))
+        });
+        let (_, table, rows) = next.min_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)))?;
+        rows.next().map(|(key, entry)| (table, key, entry))
+    })
 }
 
 /// Records of one chunk.
@@ -139,20 +165,22 @@ impl Part {
             verify,
             added_behind: 0,
         };
-        for of_one_table in self.records.chunk_by(|a, b| a.0 == b.0) {
-            let Some((table, ..)) = of_one_table.first() else {
-                continue;
-            };
-            let mut rows = txn.open_table(definition(*table))?;
-            for (table, key, entry) in of_one_table {
-                fold_record(
-                    &mut rows,
-                    &mut indexes,
-                    *table,
-                    key.as_slice(),
-                    entry,
-                    &mut chunk,
-                )?;
+        let tree_of = |record: &(Table, Key, Entry)| Tree::holding(record.0);
+        for of_one_tree in self.records.chunk_by(|a, b| tree_of(a) == tree_of(b)) {
+            if let Some(Tree::Of(table)) = of_one_tree.first().map(tree_of) {
+                let mut rows = txn.open_table(definition(table))?;
+                for (table, key, entry) in of_one_tree {
+                    let record = (*table, key.as_slice(), entry);
+                    fold_record(&mut rows, key.as_slice(), record, &mut indexes, &mut chunk)?;
+                }
+            } else {
+                let mut rows = txn.open_table(DIALOGS)?;
+                for (table, key, entry) in of_one_tree {
+                    let record = (*table, key.as_slice(), entry);
+                    SharedKey::with(*table, key.as_slice(), |row| {
+                        fold_record(&mut rows, row, record, &mut indexes, &mut chunk)
+                    })?;
+                }
             }
         }
         for row in forgotten {
@@ -170,38 +198,39 @@ impl Part {
     }
 }
 
-type Rows<'txn> = RedbTable<'txn, Bytes, Bytes>;
-
-fn fold_record(
-    rows: &mut Rows<'_>,
+/// Writes a record under `row`, its key in its tree.
+fn fold_record<K>(
+    rows: &mut RedbTable<'_, K, Bytes>,
+    row: &[u8],
+    (table, key, entry): (Table, &[u8], &Entry),
     indexes: &mut Indexes<'_>,
-    table: Table,
-    key: &[u8],
-    entry: &Entry,
     chunk: &mut Chunk,
-) -> Result<(), Trouble> {
+) -> Result<(), Trouble>
+where
+    K: for<'k> redb::Key<SelfType<'k> = &'k [u8]> + 'static,
+{
     let Some(value) = &entry.value else {
         if entry.is_fresh {
             // Inserted and deleted between two folds: the tables never heard of it.
             return Ok(());
         }
-        let old = rows.remove(key)?;
+        let old = rows.remove(row)?;
         if old.is_some() {
-            indexes.count(Tree::Of(table), key, -1);
+            indexes.count(Tree::holding(table), row, -1);
         }
-        let old = old.map(|row| old_index(table, key, row.value(), chunk));
+        let old = old.map(|old| old_index(table, key, old.value(), chunk));
         return indexes.change(table, key, old.unwrap_or_default(), Index::default(), chunk);
     };
-    let row = stored::encode(table, key, value);
-    let old = rows.insert(key, row.as_slice())?;
+    let new = stored::encode(table, key, value);
+    let old = rows.insert(row, new.as_slice())?;
     debug_assert!(
         !(entry.is_fresh && old.is_some()),
         "keys of `{table}` are used once: a rewritten one could come back after its deletion"
     );
     if old.is_none() {
-        indexes.count(Tree::Of(table), key, 1);
+        indexes.count(Tree::holding(table), row, 1);
     }
-    let old = old.map(|row| old_index(table, key, row.value(), chunk));
+    let old = old.map(|old| old_index(table, key, old.value(), chunk));
     indexes.change(table, key, old.unwrap_or_default(), value.index, chunk)
 }
 
@@ -297,12 +326,17 @@ impl Indexes<'_> {
 
     /// Removes a row unless the record stands by it: then it would be missed after a restart.
     fn forget(&mut self, txn: &WriteTransaction, row: &IndexRow) -> Result<(), Trouble> {
-        let rows = txn.open_table(definition(row.table))?;
-        let stored = redb::ReadableTable::get(&rows, row.key.as_slice())?;
-        let deadline = stored.and_then(|stored| {
-            let (index, _) = stored::decode(row.table, &row.key, stored.value()).ok()?;
-            index.deadline
-        });
+        let (table, key) = (row.table, row.key.as_slice());
+        let deadline_in = |stored: &[u8]| stored::decode(table, key, stored).ok()?.0.deadline;
+        let deadline = if Tree::holding(table) == Tree::Dialogs {
+            let rows = txn.open_table(DIALOGS)?;
+            let stored = SharedKey::with(table, key, |row| rows.get(row))?;
+            stored.and_then(|stored| deadline_in(stored.value()))
+        } else {
+            let rows = txn.open_table(definition(table))?;
+            let stored = rows.get(key)?;
+            stored.and_then(|stored| deadline_in(stored.value()))
+        };
         if deadline != Some(row.time) {
             self.remove_deadline(&row.encode())?;
         }

@@ -83,6 +83,7 @@ mod snapshot;
 mod store;
 mod stored;
 mod table;
+mod tree;
 mod type_check;
 mod verify;
 mod witness;

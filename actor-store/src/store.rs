@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::batch::Batch;
-use crate::dialogs::{BUSY, DEADLINES, Dialogs, View, Wanted};
+use crate::dialogs::{Dialogs, View, Wanted};
+
 use crate::disk::Disk;
 use crate::fault::{Stop, StoreFault, lock};
 use crate::fold::{FoldProgress, FoldState};
@@ -24,6 +25,7 @@ use crate::overlay::{Frozen, Overlay};
 use crate::slots::{LastEnd, SlotBytes, Slots};
 use crate::snapshot::Snapshot;
 use crate::table::{Index, StoreId, Table, TypeRecord, Value, Write};
+use crate::tree::{BUSY, DEADLINES};
 use crate::type_check;
 use crate::verify::VerifyProgress;
 use crate::witness::Witness;

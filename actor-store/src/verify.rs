@@ -10,10 +10,10 @@ use std::ops::Bound;
 
 use redb::ReadableTableMetadata;
 
-use crate::dialogs::{BUSY, Bytes, DEADLINES, View, definition};
+use crate::dialogs::View;
 use crate::fault::{Hex, StoreFault, Trouble};
 use crate::stored;
-use crate::table::Table;
+use crate::tree::{BUSY, DEADLINES, DIALOGS, SharedKey, Tree, definition};
 
 /// What a call of [`crate::Store::verify_step`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,36 +23,6 @@ pub enum VerifyProgress {
     Worked,
     /// That was the last row: the next call begins anew.
     Finished,
-}
-
-/// One of the trees of `dialogs.redb`, in the order in which they are gone through.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Tree {
-    Of(Table),
-    Deadlines,
-    Busy,
-}
-
-impl Tree {
-    const FIRST: Self = Self::Of(Table::Node);
-
-    fn next(self) -> Option<Self> {
-        match self {
-            Self::Of(table) => {
-                Some(Table::from_tag(table.tag() + 1).map_or(Self::Deadlines, Self::Of))
-            }
-            Self::Deadlines => Some(Self::Busy),
-            Self::Busy => None,
-        }
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Of(table) => table.name(),
-            Self::Deadlines => "deadlines",
-            Self::Busy => "busy",
-        }
-    }
 }
 
 /// How far the search has come.
@@ -84,7 +54,8 @@ impl Verify {
 
     /// Whether the rows around this key were looked at already, and are counted.
     pub(crate) fn is_behind(&self, tree: Tree, key: &[u8]) -> bool {
-        tree == self.tree && self.after.as_deref().is_some_and(|after| key <= after)
+        let after = self.after.as_deref().filter(|_| tree == self.tree);
+        after.is_some_and(|after| tree.compare(key, after).is_le())
     }
 
     /// A fold has added so many rows behind, or taken them away.
@@ -99,6 +70,12 @@ impl Verify {
             Tree::Of(table) => view.with_tree(definition(table), |rows| {
                 self.look(view.path(), rows, limit, |key, row| {
                     stored::decode(table, key, row).is_ok()
+                })
+            })?,
+            Tree::Dialogs => view.with_tree(DIALOGS, |rows| {
+                self.look(view.path(), rows, limit, |row_key, row| {
+                    SharedKey::split(row_key)
+                        .is_some_and(|(table, key)| stored::decode(table, key, row).is_ok())
                 })
             })?,
             Tree::Deadlines => view.with_tree(DEADLINES, |rows| {
@@ -117,13 +94,17 @@ impl Verify {
     }
 
     // True if that was the last row of the tree.
-    fn look<V: redb::Value + 'static>(
+    fn look<K, V>(
         &mut self,
         path: &str,
-        rows: &redb::ReadOnlyTable<Bytes, V>,
+        rows: &redb::ReadOnlyTable<K, V>,
         limit: usize,
         is_whole: impl Fn(&[u8], V::SelfType<'_>) -> bool,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, Trouble>
+    where
+        K: for<'k> redb::Key<SelfType<'k> = &'k [u8]> + 'static,
+        V: redb::Value + 'static,
+    {
         let from = self
             .after
             .as_deref()
@@ -133,7 +114,10 @@ impl Verify {
         for row in rows.range::<&[u8]>((from, Bound::Unbounded))? {
             let (key, value) = row?;
             let key = key.value();
-            if last.as_deref().is_some_and(|last| key <= last) {
+            if last
+                .as_deref()
+                .is_some_and(|last| K::compare(key, last).is_le())
+            {
                 return Err(self.damage(path, "its keys are out of order"));
             }
             let found = rows.get(key)?;

@@ -117,7 +117,7 @@ pub(crate) fn prepare_child(args: &[String]) -> Result<Value, String> {
     let builder = Node::builder(directory).store_options(Options {
         fold_records: 300_000,
         fold_chunk: 50_000,
-        fold_journal_bytes: 128 << 20,
+        fold_journal_bytes: 32 << 20,
         ..Options::default()
     });
     let node = ours::start(builder)?;
