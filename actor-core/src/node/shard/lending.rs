@@ -61,12 +61,13 @@ impl Shard {
         for resting in fresh.take_while(|resting| resting.ticket.is_none()) {
             resting.ticket = Some(ticket);
         }
-        while let Some(resting) = self
-            .at_rest
-            .0
-            .pop_front_if(|resting| resting.ticket.is_some_and(|ticket| ticket <= durable))
-        {
-            self.lend(resting);
+        let is_durable = |resting: &Resting| resting.ticket.is_some_and(|ticket| ticket <= durable);
+        while self.at_rest.0.front().is_some_and(is_durable) {
+            self.at_rest
+                .0
+                .pop_front()
+                .into_iter()
+                .for_each(|resting| self.lend(resting));
         }
     }
 
@@ -116,7 +117,7 @@ impl Shard {
             state: std::mem::take(&mut cell.record.state),
             used_ms: None,
         };
-        if let Err(lent) = line.hatch().open(lent) {
+        if let Some(lent) = line.hatch().open(lent) {
             (cell.live, cell.record.state) = (lent.live, lent.state);
             return;
         }
