@@ -95,6 +95,10 @@ struct Bytes(Vec<u8>);
 
 impl Writer for Bytes {
     // Once for each byte of a sequence: a call from another crate costs more than what it does.
+    #[expect(
+        clippy::inline_always,
+        reason = "measured: it makes encoding four times as fast"
+    )]
     #[inline(always)]
     fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
         match bytes {

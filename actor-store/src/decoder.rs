@@ -4,6 +4,11 @@
 //! it refuses; its errors are one word wide, because most values are one byte and each has a result. Lengths are believed
 //! no further than there are bytes.
 
+#![expect(
+    clippy::inline_always,
+    reason = "measured: each byte of a sequence goes through these, and a call costs more than what they do"
+)]
+
 use std::fmt;
 
 use serde::de::{
@@ -53,7 +58,7 @@ impl<'b> Reader<'b> {
         self.0.len()
     }
 
-    #[inline]
+    #[inline(always)]
     fn byte(&mut self) -> Result<u8, Flaw> {
         match self.0 {
             [byte, rest @ ..] => {
@@ -138,7 +143,7 @@ impl<'b> Reader<'b> {
 /// Back from where a sign lies in the lowest bit.
 #[inline]
 fn signed(zigzag: u128) -> i128 {
-    let half = (zigzag >> 1) as i128;
+    let half = (zigzag >> 1).cast_signed();
     if zigzag & 1 == 0 { half } else { !half }
 }
 
@@ -166,14 +171,14 @@ impl<'b> Deserializer<'b> for &mut Reader<'b> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn deserialize_u8<V: Visitor<'b>>(self, visitor: V) -> Result<V::Value, Flaw> {
         visitor.visit_u8(self.byte()?)
     }
 
     #[inline]
     fn deserialize_i8<V: Visitor<'b>>(self, visitor: V) -> Result<V::Value, Flaw> {
-        visitor.visit_i8(self.byte()? as i8)
+        visitor.visit_i8(self.byte()?.cast_signed())
     }
 
     integers! {
@@ -314,12 +319,12 @@ struct Row<'r, 'b> {
 
 impl Row<'_, '_> {
     /// Each value but an empty one takes a byte, so no more than there are bytes.
-    fn hint(&self) -> Option<usize> {
+    fn hint(&self) -> usize {
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
-        Some(left.min(self.reader.left()))
+        left.min(self.reader.left())
     }
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> bool {
         let more = self.left > 0;
         self.left -= u64::from(more);
@@ -330,7 +335,7 @@ impl Row<'_, '_> {
 impl<'b> SeqAccess<'b> for Row<'_, 'b> {
     type Error = Flaw;
 
-    #[inline]
+    #[inline(always)]
     fn next_element_seed<T: DeserializeSeed<'b>>(
         &mut self,
         seed: T,
@@ -342,7 +347,7 @@ impl<'b> SeqAccess<'b> for Row<'_, 'b> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        self.hint()
+        Some(self.hint())
     }
 }
 
@@ -361,7 +366,7 @@ impl<'b> MapAccess<'b> for Row<'_, 'b> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        self.hint()
+        Some(self.hint())
     }
 }
 
@@ -494,7 +499,7 @@ mod tests {
         for shift in 0..64 {
             for near in [-1_i64, 0, 1] {
                 let number = (1_i64 << shift).wrapping_add(near);
-                let unsigned = number as u64;
+                let unsigned = number.cast_unsigned();
                 let all: Numbers = (
                     unsigned as u8,
                     number as i8,

@@ -132,14 +132,14 @@ impl Hatch {
     }
 
     /// Lends the actor, if nothing waits for the shard. Gives it back otherwise.
-    pub(super) fn open(&self, lent: Lent) -> Result<(), Lent> {
+    pub(super) fn open(&self, lent: Lent) -> Option<Lent> {
         let mut inside = self.lock();
         if self.queued.load(Ordering::SeqCst) > 0 {
-            return Err(lent);
+            return Some(lent);
         }
         inside.get_or_insert_default().lent = Some(lent);
         self.is_open.store(true, Ordering::Relaxed);
-        Ok(())
+        None
     }
 
     /// Takes the actor back; waits for a handler that runs on its caller's thread, as for any other.
@@ -210,12 +210,11 @@ impl Lent {
         let service = &self.service;
         let seq = self.next.0 + self.answered;
         // Whatever is not put back is decoded again when it is needed.
-        let mut live = match self.live.take() {
-            Some(live) => live,
-            None => {
-                let version = service.version(Half::Established);
-                guarded(|| service.decode(Half::Established, version, &self.state))?.ok()?
-            }
+        let mut live = if let Some(live) = self.live.take() {
+            live
+        } else {
+            let version = service.version(Half::Established);
+            guarded(|| service.decode(Half::Established, version, &self.state))?.ok()?
         };
         let span = debug_span!(
             target: "actor_core::dialog", parent: None, "dialog.handle",

@@ -261,7 +261,7 @@ impl Shard {
                     .push((last.answer, Heard::Outcome(outcome)));
             }
             if is_answer {
-                self.may_rest(address, request);
+                self.may_rest(address);
             }
             return Ok(());
         };

@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{LineState, Shard, commands::millis};
 use crate::{
     coverage::{self, Rare},
-    dialog::{Half, Knowledge},
+    dialog::Half,
     node::{address::Address, hatch::Lent, record::Owner},
     protocol::{Backlog, Carrier, DialogId, Endpoint, TimerKind},
 };
@@ -29,9 +29,9 @@ struct Resting {
 pub(super) struct AtRest(VecDeque<Resting>);
 
 impl Shard {
-    /// A request of plain code was answered. One who asks only once is not worth the room.
-    pub(super) fn may_rest(&mut self, address: Address, request: u64) {
-        if !self.shared.lends || request < 2 {
+    /// A request of plain code was answered.
+    pub(super) fn may_rest(&mut self, address: Address) {
+        if !self.shared.lends {
             return;
         }
         let (Some(cell), Some(actor)) = (
@@ -61,11 +61,19 @@ impl Shard {
         for resting in fresh.take_while(|resting| resting.ticket.is_none()) {
             resting.ticket = Some(ticket);
         }
-        while let Some(resting) = self
-            .at_rest
-            .0
-            .pop_front_if(|resting| resting.ticket.is_some_and(|ticket| ticket <= durable))
-        {
+        let is_durable = |resting: &Resting| resting.ticket.is_some_and(|ticket| ticket <= durable);
+        while self.at_rest.0.front().is_some_and(is_durable) {
+            self.at_rest
+                .0
+                .pop_front()
+                .into_iter()
+                .for_each(|resting| self.lend(resting));
+        }
+    }
+
+    /// The same, where everything up to now is durable. Before it is released: those who are answered may ask at once.
+    pub(super) fn lend_before_release(&mut self) {
+        while let Some(resting) = self.at_rest.0.pop_front() {
             self.lend(resting);
         }
     }
@@ -85,7 +93,7 @@ impl Shard {
         let address = line.address();
         let dialog = address.key.dialog;
         let target = Address::target(dialog);
-        if !self.rests(address, target, used) || line.knowledge() != Knowledge::Answered {
+        if !self.rests(address, target, used) {
             return;
         }
         let (Some(initiator), Some(own), Some(cell)) = (
@@ -109,7 +117,7 @@ impl Shard {
             state: std::mem::take(&mut cell.record.state),
             used_ms: None,
         };
-        if let Err(lent) = line.hatch().open(lent) {
+        if let Some(lent) = line.hatch().open(lent) {
             (cell.live, cell.record.state) = (lent.live, lent.state);
             return;
         }

@@ -149,6 +149,7 @@ impl Shard {
         let free = gate.submit(settled.writes, settled.output, settled.steps);
         self.follow(settled.keys, settled.away);
         if let Some(output) = free {
+            self.lend_before_release();
             self.shared.release(output);
         }
         Ok(())
@@ -169,6 +170,7 @@ impl Shard {
         let (free, cut) = gate.end_work(settled.writes, settled.output, settled.steps, has_time);
         self.follow(settled.keys, settled.away);
         if let Some(output) = free {
+            self.lend_before_release();
             self.shared.release(output);
         }
         Ok(cut)
