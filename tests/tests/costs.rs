@@ -39,9 +39,9 @@ const AT_MOST: &[(&str, Cost)] = &[
         "one dialog, one message after the other",
         Cost {
             syncs: 208,
-            writes: 2237,
-            bytes: 7557742,
-            allocations: 54179,
+            writes: 2_237,
+            bytes: 7_557_742,
+            allocations: 54_179,
         },
     ),
     (
@@ -49,35 +49,35 @@ const AT_MOST: &[(&str, Cost)] = &[
         Cost {
             syncs: 16,
             writes: 165,
-            bytes: 555488,
-            allocations: 8351,
+            bytes: 555_488,
+            allocations: 8_351,
         },
     ),
     (
         "fifty dialogs, read back for each message",
         Cost {
             syncs: 225,
-            writes: 2348,
-            bytes: 7945905,
-            allocations: 66526,
+            writes: 2_348,
+            bytes: 7_945_905,
+            allocations: 66_526,
         },
     ),
     (
         "fifty dialogs, a fold for fifty messages",
         Cost {
             syncs: 227,
-            writes: 2384,
-            bytes: 8089276,
-            allocations: 67412,
+            writes: 2_384,
+            bytes: 8_089_276,
+            allocations: 67_412,
         },
     ),
     (
         "two nodes, one message after the other",
         Cost {
             syncs: 303,
-            writes: 3282,
-            bytes: 11066320,
-            allocations: 78994,
+            writes: 3_282,
+            bytes: 11_066_320,
+            allocations: 78_994,
         },
     ),
     (
@@ -86,7 +86,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 0,
             writes: 0,
             bytes: 0,
-            allocations: 1818,
+            allocations: 1_818,
         },
     ),
 ];
