@@ -257,7 +257,7 @@ fn open_dialogs(
     }
     let (boundary, db) = file.open(
         may_be_new,
-        options.cache_bytes,
+        options.cache_bytes - options.cache_bytes / JOURNAL_CACHE_SHARE,
         options.verify == Verification::AtOpen,
     )?;
     let content = read_header(&db, &boundary);

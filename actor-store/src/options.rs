@@ -34,7 +34,7 @@ pub struct Options {
     pub journal: JournalKind,
     /// Bytes in which `journal.log` grows and is used again, if it is created now: a multiple of 4096, and never less.
     pub log_segment_bytes: u32,
-    /// Bytes of page cache for `dialogs.redb`; `journal.redb` takes an eighth of it.
+    /// Bytes of page cache for both files together; `journal.redb` takes an eighth of it.
     pub cache_bytes: usize,
     /// Records in memory from which folding begins.
     pub fold_records: usize,
