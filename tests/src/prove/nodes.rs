@@ -10,7 +10,7 @@ use actor_core::world::{Event, Fate, Moment, World};
 use super::crowd::{Crowd, Random, SoFar, Until};
 use super::options::Options;
 use super::scenes;
-use super::shop::{Account, BOOKED, NEVER_PAID, Order};
+use super::shop::{Account, BOOKED, NEVER_PAID, Order, Purse};
 use super::watch::Watch;
 use super::{Outcome, spaced};
 use crate::gnomes::Rng;
@@ -188,7 +188,7 @@ impl Customer {
         });
         let mut answers: Vec<u64> = totals.collect();
         let last = answers[3];
-        answers.extend([last, last]);
+        answers.extend([last, last, last]);
         answers
     }
 
@@ -220,12 +220,15 @@ impl Customer {
         }
     }
 
-    /// Four bookings, a question and a goodbye: twelve messages.
+    /// Four bookings, a question and a goodbye: twelve messages. And four that are in memory only.
     async fn save(self, node: &Node) -> Result<Vec<u64>, Ended> {
         let account = node.open_as::<Account>(self.name());
+        let purse = node.open::<Purse>();
+        let mut at_hand = 0;
         let mut answers = Vec::new();
         for step in 0..4 {
             let failures = if step == 2 { self.failures } else { 0 };
+            at_hand = purse.put(self.cents(step), failures % FOR_EVER).await?;
             let booked = account
                 .book(self.name(), self.cents(step), failures)
                 .once(format!("book-{step}"));
@@ -238,6 +241,7 @@ impl Customer {
         }
         answers.push(account.total().once("total").await?);
         answers.push(account.close().once("close").await?);
+        answers.push(at_hand);
         Ok(answers)
     }
 
@@ -289,10 +293,16 @@ fn build(seed: u64, mutant: Option<Mutant>, rng: &mut Rng) -> (World, &'static [
             (_, Some("bank")) => (false, true),
             _ => (false, false),
         };
+        let customers = *name == "front";
         world.node(name, move |builder| {
             let builder = match mutant {
                 Some(mutant) => builder.mutant(mutant),
                 None => builder,
+            };
+            let builder = if customers {
+                builder.serve::<Purse>()
+            } else {
+                builder
             };
             match (shop, bank) {
                 (true, true) => builder.serve::<Order>().serve::<Account>(),

@@ -62,6 +62,23 @@ impl Account {
     }
 }
 
+/// What a customer has in hand: in memory only, and lent to its customer while nothing else is to be done.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Purse {
+    cents: u64,
+}
+
+#[dialog(timeout = "2 days", volatile)]
+impl Purse {
+    /// Fails so many times before it succeeds.
+    #[handler]
+    pub(super) fn put(&mut self, cx: &mut Cx<'_, Self>, cents: u64, failures: u32) -> u64 {
+        self.cents += cents;
+        assert!(cx.attempt() > failures, "attempt {}", cx.attempt());
+        self.cents
+    }
+}
+
 /// Pending work: whoever gets it may never be chosen.
 #[derive(Default, Serialize, Deserialize)]
 pub(super) struct Basket {
