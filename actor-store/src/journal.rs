@@ -86,7 +86,7 @@ impl Journal {
     /// Whether folding is due for the journal's sake, however few records there are.
     pub(crate) fn is_long(&self, options: &Options) -> bool {
         let has_many_rows = match self {
-            Self::Rows(rows) => rows.has_many(),
+            Self::Rows(rows) => rows.has_many() && options.fold_journal_bytes < u64::MAX,
             Self::Log(_) => false,
         };
         has_many_rows || self.bytes() >= options.fold_journal_bytes

@@ -40,7 +40,7 @@ pub struct Options {
     pub fold_records: usize,
     /// Records a fold transaction writes at most. Larger chunks fold faster and hold up commits longer.
     pub fold_chunk: usize,
-    /// Bytes of journal from which folding begins. In a database it begins at 1,024 commits, too.
+    /// Bytes of journal from which folding begins. In a database it begins at 1,024 commits, too, unless this is `u64::MAX`.
     pub fold_journal_bytes: u64,
     /// Bytes of journal from which the caller should admit no new work; bounds the time of a restart.
     pub max_journal_bytes: u64,
@@ -62,7 +62,7 @@ impl Default for Options {
             log_segment_bytes: 4 * 1024 * 1024,
             cache_bytes: 64 * 1024 * 1024,
             fold_records: 20_000,
-            fold_chunk: 2_000,
+            fold_chunk: 1_000,
             fold_journal_bytes: 16 * 1024 * 1024,
             max_journal_bytes: 64 * 1024 * 1024,
             verify: Verification::default(),

@@ -60,6 +60,17 @@ impl Generation {
     fn is_empty(&self) -> bool {
         self.records == 0
     }
+
+    /// The generation after this one, with room for as many: a table that grows moves all of its records at once, while
+    /// everybody waits for the next one.
+    fn next(&self) -> Self {
+        let mut next = Self::default();
+        for table in Table::ALL {
+            let room = self.rows(table).len().min(MAX_RESERVED);
+            next.rows_mut(table).reserve(room);
+        }
+        next
+    }
 }
 
 /// A generation that takes no more writes.
@@ -77,7 +88,7 @@ pub(crate) struct Layers {
     pub(crate) frozen: Option<Arc<Frozen>>,
 }
 
-/// Records of a table for which a start makes room at once.
+/// Records of a table for which room is made at once.
 const MAX_RESERVED: usize = 100_000;
 
 #[derive(Debug)]
@@ -281,8 +292,9 @@ impl Overlay {
             // Every batch leaves a record, if only of a deletion: nothing was committed since.
             return;
         }
+        let next = self.active.next();
         self.frozen = Some(Arc::new(Frozen {
-            generation: std::mem::take(&mut self.active),
+            generation: std::mem::replace(&mut self.active, next),
             through,
         }));
     }

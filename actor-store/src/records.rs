@@ -70,6 +70,13 @@ impl Records {
         }
     }
 
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Hashed { map, .. } => map.len(),
+            Self::Ordered(map) => map.len(),
+        }
+    }
+
     /// Room for so many more.
     pub(crate) fn reserve(&mut self, more: usize) {
         if let Self::Hashed { map, .. } = self {

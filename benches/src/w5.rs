@@ -4,7 +4,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use actor_store::Options;
+use actor_store::{Options, VerifyProgress};
 use serde_json::{Value, json};
 
 use crate::{
@@ -113,6 +113,9 @@ pub(crate) fn dormant_child(args: &[String]) -> Result<Value, String> {
     let runtime = ours::runtime()?;
     runtime.block_on(prepared::post(&node, 1))?;
     ours::fold_all(&node)?;
+    // With the page cache as full as a search for damage leaves it.
+    let search = || node.store().verify_step(1024);
+    while search().map_err(|why| why.to_string())? != VerifyProgress::Finished {}
     let started = process::resident_bytes()?;
     let before = process::written_bytes()?;
     let mut order = Uniform::over(dialogs, u64::from(std::process::id()));

@@ -86,8 +86,12 @@ pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result
 fn crash(directory: &Path, dialogs: u64) -> Result<(), String> {
     let directory = directory.display().to_string();
     let mut child = Running::start("fill-journal", &[&directory, &dialogs.to_string()])?;
-    child.next()?;
-    child.kill()
+    let left = child.next()?["journal"].as_f64().unwrap_or_default();
+    child.kill()?;
+    if left < tail_bytes() as f64 {
+        return Err(format!("only {left} bytes of journal were filled"));
+    }
+    Ok(())
 }
 
 /// Milliseconds to the first answer of a new process, and MiB of journal that it found.

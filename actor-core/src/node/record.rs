@@ -34,9 +34,20 @@ pub(crate) struct EndpointRecord {
     /// Initiator: what becomes of the answers still awaited, by request.
     pub(crate) asks: Few<u64, Ask>,
     /// Target: promised answers; true where the answer is a `Result`.
-    pub(crate) promised: Few<u64, bool>,
+    pub(crate) promised: Seldom<Few<u64, bool>>,
     /// Initiator of an actor: what hears the events of its partner, and its end.
     pub(crate) events: Option<Box<Continuation>>,
+}
+
+impl Part for Few<u64, bool> {
+    fn empty() -> &'static Self {
+        static NONE: Few<u64, bool> = Few::new();
+        &NONE
+    }
+
+    fn is_empty(&self) -> bool {
+        Few::is_empty(self)
+    }
 }
 
 /// Whose endpoint it is.
@@ -196,7 +207,7 @@ impl EndpointRecord {
             trace,
             deadlines: Deadlines::default(),
             asks: Few::new(),
-            promised: Few::new(),
+            promised: Seldom::default(),
             events: None,
         }
     }

@@ -12,7 +12,7 @@ use actor_store::{StoreFault, Table};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{LineState, Shard, Who};
+use super::{LineState, Shard, Who, shelves::SHELVES};
 use crate::{
     coverage::{self, Rare},
     dialog::{Actor, Heard, Outcome, Service},
@@ -195,6 +195,11 @@ impl EndpointCell {
     /// missed: a late frame for it hears that it is unknown.
     fn is_needed(&self) -> bool {
         self.is_volatile() && (self.record.endpoint.ending().is_none() || self.retry_at.is_some())
+    }
+
+    /// Has put something off that is to be written sometime.
+    fn is_late(&self) -> bool {
+        self.unwritten && !self.is_volatile()
     }
 
     /// Says something again soon: reading it back would begin its patience anew.
@@ -412,16 +417,35 @@ impl Shard {
         }
     }
 
-    /// Drops cells that were not used for long, if there are too many. What was not written yet is written first.
+    /// Drops cells that were not used for long, if there are too many: those of one shelf, mostly, so that no message waits
+    /// until all are gone through. What was not written yet is written first.
     pub(super) fn sweep(&mut self) -> Result<(), StoreFault> {
-        if self.uses < self.next_sweep
-            || self.endpoints.len() + self.actors.len() <= 2 * self.max_cells
-        {
+        let cells = self.endpoints.len() + self.actors.len();
+        if cells <= 2 * self.max_cells {
+            self.swept = self.uses;
             return Ok(());
         }
+        // All shelves in so many uses as there are cells: where most cells are kept, it is not done for each message.
+        let all = cells.max(self.max_cells / 2) as u64;
+        let shelves = (self.uses - self.swept) * SHELVES as u64 / all;
+        if shelves == 0 {
+            return Ok(());
+        }
+        self.swept = self.uses;
+        for _ in 0..shelves.min(SHELVES as u64) {
+            self.shelf = (self.shelf + 1) % SHELVES;
+            self.sweep_shelf(self.shelf)?;
+        }
+        Ok(())
+    }
+
+    fn sweep_shelf(&mut self, shelf: usize) -> Result<(), StoreFault> {
         let now = self.shared.clock.now_ms();
         let horizon = self.uses.saturating_sub(self.max_cells as u64);
-        self.write_unwritten(|cell| cell.used < horizon)?;
+        let late = self.endpoints.on(shelf);
+        let late = late.filter(|(_, cell)| cell.is_late() && cell.used < horizon);
+        let late: Vec<Address> = late.map(|(address, _)| *address).collect();
+        self.write(late)?;
         self.settle()?;
         // The index of deadlines brings a dormant dialog back in time, so its entry need not stay here either.
         let due = &mut self.due;
@@ -430,7 +454,7 @@ impl Shard {
                 due.remove(&(at, who));
             }
         };
-        self.endpoints.retain(|address, cell| {
+        self.endpoints.retain_on(shelf, |address, cell| {
             let kept = cell.used >= horizon
                 || !cell.aside.waiters.is_empty()
                 || cell.lines().any(|line| line.listens())
@@ -441,27 +465,18 @@ impl Shard {
             }
             kept
         });
-        self.actors.retain(|actor, cell| {
+        self.actors.retain_on(shelf, |actor, cell| {
             let kept = cell.used >= horizon || cell.is_volatile();
             if !kept {
                 drop_entry(cell.armed, Who::Actor(*actor));
             }
             kept
         });
-        // A sweep looks at every cell: where most are kept, the next one waits for as many uses.
-        let kept = (self.endpoints.len() + self.actors.len()) as u64;
-        self.next_sweep = self.uses + kept.max(self.max_cells as u64 / 2);
         Ok(())
     }
 
-    /// Writes what was put off, of the cells that `which` names.
-    fn write_unwritten(&mut self, which: impl Fn(&EndpointCell) -> bool) -> Result<(), StoreFault> {
-        let late: Vec<Address> = self
-            .endpoints
-            .iter()
-            .filter(|(_, cell)| cell.unwritten && !cell.is_volatile() && which(cell))
-            .map(|(address, _)| *address)
-            .collect();
+    /// Writes what was put off.
+    fn write(&mut self, late: Vec<Address>) -> Result<(), StoreFault> {
         if late.is_empty() {
             return Ok(());
         }
@@ -471,7 +486,9 @@ impl Shard {
     }
 
     pub(crate) fn write_all(&mut self) -> Result<(), StoreFault> {
-        self.write_unwritten(|_| true)?;
+        let late = self.endpoints.iter().filter(|(_, cell)| cell.is_late());
+        let late = late.map(|(address, _)| *address).collect();
+        self.write(late)?;
         self.settle()
     }
 

@@ -128,7 +128,10 @@ impl Shard {
         if !cell.record.endpoint.owed().contains(&request) {
             return Ok(());
         }
-        let fallible = cell.record.promised.remove(&request).unwrap_or(false);
+        let promised = cell.record.promised.stored();
+        let fallible = promised.and_then(|promised| promised.remove(&request));
+        let fallible = fallible.unwrap_or(false);
+        cell.record.promised.rest();
         let value = match value {
             Ok(value) => value,
             Err(cause) => {
@@ -171,7 +174,10 @@ impl Shard {
         };
         self.touch_endpoint(txn, own);
         if let Some(cell) = self.endpoints.get_mut(&own) {
-            cell.record.promised.remove(&request);
+            if let Some(promised) = cell.record.promised.stored() {
+                promised.remove(&request);
+            }
+            cell.record.promised.rest();
         }
         let outgoing = Outgoing {
             kind,

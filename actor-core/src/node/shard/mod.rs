@@ -17,6 +17,7 @@ mod lines;
 mod local;
 mod lot;
 mod names;
+mod shelves;
 #[cfg(all(test, feature = "test-util"))]
 mod tests;
 mod timers;
@@ -36,7 +37,6 @@ use std::{
 };
 
 use actor_store::StoreFault;
-use foldhash::{HashMap, HashMapExt};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
@@ -60,6 +60,7 @@ pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
 pub(crate) use local::deliveries;
 use lot::Lot;
 pub(crate) use lot::encoding;
+use shelves::Shelves;
 
 /// A transaction that takes as long holds up others that are done.
 const SLOW_MS: u64 = 2;
@@ -150,8 +151,8 @@ struct Arrived {
 pub(crate) struct Shard {
     shared: Arc<Shared>,
     index: usize,
-    endpoints: HashMap<Address, Box<EndpointCell>>,
-    actors: HashMap<DialogId, Box<ActorCell>>,
+    endpoints: Shelves<Address, Box<EndpointCell>>,
+    actors: Shelves<DialogId, Box<ActorCell>>,
     terms: SharedTerms,
     spare: Spare,
     /// Dialogs that handles in plain code were attached to last.
@@ -181,8 +182,9 @@ pub(crate) struct Shard {
     max_cells: usize,
     /// Targets at home here whose initiators have not come back, as they are counted.
     half_open: BTreeMap<Address, Opening>,
-    /// The use at which idle cells are looked for again.
-    next_sweep: u64,
+    /// The use at which idle cells were looked for last, and the shelf on which they were.
+    swept: u64,
+    shelf: usize,
     /// Of the actors at home here.
     deaths: Deaths,
     /// Records that cannot be read, in words, and those of them whose dialogs are not yet ended.
@@ -198,8 +200,8 @@ impl Shard {
         Self {
             shared,
             index,
-            endpoints: HashMap::new(),
-            actors: HashMap::new(),
+            endpoints: Shelves::new(),
+            actors: Shelves::new(),
             terms: SharedTerms::default(),
             spare: Spare::default(),
             attached: VecDeque::new(),
@@ -216,7 +218,8 @@ impl Shard {
             handled: 0,
             max_cells: MAX_CELLS,
             half_open: BTreeMap::new(),
-            next_sweep: 0,
+            swept: 0,
+            shelf: 0,
             deaths,
             damaged: BTreeMap::new(),
             buried: Vec::new(),

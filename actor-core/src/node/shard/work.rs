@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use actor_store::StoreFault;
-use foldhash::HashMap;
 use tracing::warn;
 
 use super::{
     Shard,
     cells::ActorCell,
     handler::{Done, Failed, describe, run},
+    shelves::Shelves,
     trouble::{MAX_ATTEMPTS, is_overfull},
     txn::Txn,
     versions::{OTHER_VERSION_PATIENCE_MS, is_understood},
@@ -317,6 +317,6 @@ impl Shard {
     }
 }
 
-fn cell_service(actors: &HashMap<DialogId, Box<ActorCell>>, actor: DialogId) -> &'static str {
+fn cell_service(actors: &Shelves<DialogId, Box<ActorCell>>, actor: DialogId) -> &'static str {
     actors.get(&actor).map_or("?", |cell| cell.service.name())
 }
