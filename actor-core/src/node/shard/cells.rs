@@ -12,7 +12,7 @@ use actor_store::{StoreFault, Table};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{LineState, Shard, Who, shelves::SHELVES};
+use super::{LineState, Shard, Who};
 use crate::{
     coverage::{self, Rare},
     dialog::{Actor, Heard, Outcome, Service},
@@ -193,17 +193,17 @@ impl EndpointCell {
 
     /// Lives in memory alone and has something left to do. An ended volatile dialog that nobody must be told of is not
     /// missed: a late frame for it hears that it is unknown.
-    fn is_needed(&self) -> bool {
+    pub(super) fn is_needed(&self) -> bool {
         self.is_volatile() && (self.record.endpoint.ending().is_none() || self.retry_at.is_some())
     }
 
     /// Has put something off that is to be written sometime.
-    fn is_late(&self) -> bool {
+    pub(super) fn is_late(&self) -> bool {
         self.unwritten && !self.is_volatile()
     }
 
     /// Says something again soon: reading it back would begin its patience anew.
-    fn is_talking(&self, now: u64) -> bool {
+    pub(super) fn is_talking(&self, now: u64) -> bool {
         self.retry_at.is_some_and(|at| at <= now + TALKING_MS)
     }
 
@@ -246,7 +246,7 @@ impl EndpointCell {
 }
 
 /// So far off that the index of deadlines is looked at before.
-fn is_far(due: u64, now: u64) -> bool {
+pub(super) fn is_far(due: u64, now: u64) -> bool {
     due > now + 3 * SCAN_EVERY_MS
 }
 
@@ -415,81 +415,6 @@ impl Shard {
         if let Some(due) = self.actors.remove(&actor).and_then(|cell| cell.armed) {
             self.due.remove(&(due, Who::Actor(actor)));
         }
-    }
-
-    /// Drops cells that were not used for long, if there are too many: those of one shelf, mostly, so that no message waits
-    /// until all are gone through. What was not written yet is written first.
-    pub(super) fn sweep(&mut self) -> Result<(), StoreFault> {
-        let cells = self.endpoints.len() + self.actors.len();
-        if cells <= 2 * self.max_cells {
-            self.swept = self.uses;
-            return Ok(());
-        }
-        // All shelves in so many uses as there are cells: where most cells are kept, it is not done for each message.
-        let all = cells.max(self.max_cells / 2) as u64;
-        let shelves = (self.uses - self.swept) * SHELVES as u64 / all;
-        if shelves == 0 {
-            return Ok(());
-        }
-        self.swept = self.uses;
-        for _ in 0..shelves.min(SHELVES as u64) {
-            self.shelf = (self.shelf + 1) % SHELVES;
-            self.sweep_shelf(self.shelf)?;
-        }
-        Ok(())
-    }
-
-    fn sweep_shelf(&mut self, shelf: usize) -> Result<(), StoreFault> {
-        let now = self.shared.clock.now_ms();
-        let horizon = self.uses.saturating_sub(self.max_cells as u64);
-        let late = self.endpoints.on(shelf);
-        let late = late.filter(|(_, cell)| cell.is_late() && cell.used < horizon);
-        let late: Vec<Address> = late.map(|(address, _)| *address).collect();
-        self.write(late)?;
-        self.settle()?;
-        // The index of deadlines brings a dormant dialog back in time, so its entry need not stay here either.
-        let due = &mut self.due;
-        let mut drop_entry = |armed: Option<u64>, who| {
-            if let Some(at) = armed.filter(|at| is_far(*at, now)) {
-                due.remove(&(at, who));
-            }
-        };
-        self.endpoints.retain_on(shelf, |address, cell| {
-            let kept = cell.used >= horizon
-                || !cell.aside.waiters.is_empty()
-                || cell.lines().any(|line| line.listens())
-                || cell.is_needed()
-                || cell.is_talking(now);
-            if !kept {
-                drop_entry(cell.armed, Who::Endpoint(*address));
-            }
-            kept
-        });
-        self.actors.retain_on(shelf, |actor, cell| {
-            let kept = cell.used >= horizon || cell.is_volatile();
-            if !kept {
-                drop_entry(cell.armed, Who::Actor(*actor));
-            }
-            kept
-        });
-        Ok(())
-    }
-
-    /// Writes what was put off.
-    fn write(&mut self, late: Vec<Address>) -> Result<(), StoreFault> {
-        if late.is_empty() {
-            return Ok(());
-        }
-        let mut txn = self.begin(self.shared.clock.now_ms());
-        txn.dirty.extend(late);
-        self.commit(txn).map(drop)
-    }
-
-    pub(crate) fn write_all(&mut self) -> Result<(), StoreFault> {
-        let late = self.endpoints.iter().filter(|(_, cell)| cell.is_late());
-        let late = late.map(|(address, _)| *address).collect();
-        self.write(late)?;
-        self.settle()
     }
 
     pub(super) fn arm_endpoint(&mut self, address: Address) {

@@ -18,6 +18,7 @@ mod local;
 mod lot;
 mod names;
 mod shelves;
+mod sweep;
 #[cfg(all(test, feature = "test-util"))]
 mod tests;
 mod timers;
