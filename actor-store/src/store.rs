@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex};
 
 use crate::batch::Batch;
 use crate::dialogs::{Dialogs, View, Wanted};
-
 use crate::disk::Disk;
 use crate::fault::{Stop, StoreFault, lock};
 use crate::fold::{FoldProgress, FoldState};

@@ -89,7 +89,9 @@ fn update() {
         }
     }
     drop(store);
-    fs::remove_file(golden().join("LOCK")).expect("the lock is free");
+    for left in ["LOCK", "running"] {
+        fs::remove_file(golden().join(left)).expect("nobody uses the store any more");
+    }
 }
 
 #[test]

@@ -178,21 +178,21 @@ mod kept {
 
         /// A handler ran.
         pub(crate) fn tried(&self, ran: &Ran) {
-            if self.is_open.load(Ordering::Relaxed) {
+            if self.is_open() {
                 self.push([Note::Tried(ran.clone())]);
             }
         }
 
         /// A transaction is durable.
         pub(crate) fn durable(&self, notes: &mut Notes) {
-            if self.is_open.load(Ordering::Relaxed) && !notes.0.is_empty() {
+            if self.is_open() && !notes.0.is_empty() {
                 self.push(std::mem::take(&mut notes.0));
             }
         }
 
         /// The sync of these transactions failed.
         pub(crate) fn in_doubt<'n>(&self, notes: impl Iterator<Item = &'n mut Notes>) {
-            if self.is_open.load(Ordering::Relaxed) {
+            if self.is_open() {
                 let notes = notes.flat_map(|notes| std::mem::take(&mut notes.0));
                 self.push([Note::InDoubt(notes.collect())]);
             }

@@ -212,6 +212,13 @@ impl EndpointRecord {
         }
     }
 
+    /// A promised answer is given, or is not owed any more: whether it is a `Result`, if it was promised.
+    pub(crate) fn take_promise(&mut self, request: u64) -> Option<bool> {
+        let fallible = self.promised.stored()?.remove(&request);
+        self.promised.rest();
+        fallible
+    }
+
     /// The first deadline, which the index knows.
     pub(crate) fn deadline(&self) -> Option<u64> {
         let overdue = self.asks.values().filter_map(Ask::until);

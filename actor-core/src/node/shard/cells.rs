@@ -133,9 +133,7 @@ impl ActorCell {
     pub(super) fn is_at_hand(&self) -> bool {
         self.lent.is_none() && !self.gone
     }
-}
 
-impl ActorCell {
     /// Bytes of its state, wherever they lie.
     pub(super) fn state_len(&self) -> usize {
         self.away

@@ -128,10 +128,7 @@ impl Shard {
         if !cell.record.endpoint.owed().contains(&request) {
             return Ok(());
         }
-        let promised = cell.record.promised.stored();
-        let fallible = promised.and_then(|promised| promised.remove(&request));
-        let fallible = fallible.unwrap_or(false);
-        cell.record.promised.rest();
+        let fallible = cell.record.take_promise(request).unwrap_or(false);
         let value = match value {
             Ok(value) => value,
             Err(cause) => {
@@ -174,10 +171,7 @@ impl Shard {
         };
         self.touch_endpoint(txn, own);
         if let Some(cell) = self.endpoints.get_mut(&own) {
-            if let Some(promised) = cell.record.promised.stored() {
-                promised.remove(&request);
-            }
-            cell.record.promised.rest();
+            cell.record.take_promise(request);
         }
         let outgoing = Outgoing {
             kind,

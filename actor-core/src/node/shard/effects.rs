@@ -7,7 +7,7 @@ use std::time::Duration;
 use actor_store::StoreFault;
 use tracing::{debug, info};
 
-use super::{Learned, Shard, txn::Txn};
+use super::{Learned, Shard, commands::millis, txn::Txn};
 use crate::{
     dialog::{Continuation, Heard, Outcome},
     node::{
@@ -166,8 +166,8 @@ impl Shard {
                 }
                 TimerOp::Cancel(TimerKind::Retransmit) => cell.retry_at = None,
                 TimerOp::Arm(kind, after) => {
-                    let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-                    cell.record.deadlines.set(kind, now.saturating_add(after));
+                    let at = now.saturating_add(millis(after));
+                    cell.record.deadlines.set(kind, at);
                 }
                 TimerOp::Cancel(kind) => _ = cell.record.deadlines.cancel(kind),
             }
@@ -337,10 +337,7 @@ impl Shard {
 /// When the lifetime ends that is only now to begin.
 fn lifetime(timers: &[TimerOp], now: u64) -> Option<u64> {
     timers.iter().find_map(|timer| match timer {
-        TimerOp::Arm(TimerKind::Lifetime, after) => {
-            let after = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-            Some(now.saturating_add(after))
-        }
+        TimerOp::Arm(TimerKind::Lifetime, after) => Some(now.saturating_add(millis(*after))),
         _ => None,
     })
 }
@@ -372,7 +369,7 @@ fn partner_address(cell: &super::cells::EndpointCell) -> Option<Address> {
 
 /// Retries of many dialogs must not march in step: 20 per cent either way.
 fn jitter(after: Duration, random: u8) -> u64 {
-    let millis = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-    let spread = millis / 5 * 2;
-    millis - millis / 5 + spread * u64::from(random) / 255
+    let after = millis(after);
+    let spread = after / 5 * 2;
+    after - after / 5 + spread * u64::from(random) / 255
 }
