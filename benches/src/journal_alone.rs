@@ -10,7 +10,7 @@ use crate::{
     args::Args,
     disk_floor::Floor,
     ours::STATE_BYTES,
-    rounds::{Contender, column, interleave},
+    rounds::{Contender, Sum, alternate, column},
     table::{Goal, Table, Wanted},
 };
 
@@ -31,13 +31,16 @@ pub(crate) const GOALS: &[Wanted] = &[
     ),
 ];
 
+/// Slices of a round.
+const SLICES: usize = 8;
+/// Batches of a slice: a lap of the journal, which is folded for its bytes (16 MiB) and is empty at both ends.
+const BATCHES: usize = 400;
 /// Messages in a batch.
 const GROUP: usize = 100;
 /// Bytes that a message leaves in a journal row: state, answer, and what names them.
 const MESSAGE_BYTES: usize = 400;
 
 pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
-    let batches = args.scaled(1000).max(100);
     let scratch = args.scratch()?;
     let mut floor = Floor::new(scratch.path())?;
     let open = |name: &str, journal| {
@@ -52,36 +55,32 @@ pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
     let plain = open("journal-plain", JournalKind::Log)?;
     let mut contenders = vec![
         Contender::new("floor: as many bytes, fdatasync", || {
-            let latencies = floor.latencies(GROUP * MESSAGE_BYTES, batches)?;
+            let latencies = floor.latencies(GROUP * MESSAGE_BYTES, BATCHES)?;
             let seconds = latencies.iter().sum::<f64>() / 1e6;
-            Ok((batches * GROUP) as f64 / seconds)
+            Ok((BATCHES * GROUP) as f64 / seconds)
         }),
-        Contender::new("the journal, a hundred messages a batch", || {
-            rate(&store, batches)
-        }),
-        Contender::new("the same, `JournalKind::Log`", || rate(&plain, batches)),
+        Contender::new("the journal, a hundred messages a batch", || rate(&store)),
+        Contender::new("the same, `JournalKind::Log`", || rate(&plain)),
     ];
-    let figures = column(&interleave(args.rounds, &mut contenders), 0);
+    let outcomes = alternate(args.rounds, SLICES, Sum::Rates, &mut contenders);
+    let figures = column(&outcomes, 0);
     table.figures("the journal alone, g=100", "msgs/s", &figures);
     table.ratio(GOALS[0], &figures[1], figures.first());
     table.ratio(GOALS[1], &figures[2], figures.first());
     Ok(())
 }
 
-/// Messages a second, without the folds.
-fn rate(store: &Store, batches: usize) -> Result<f64, String> {
+/// Messages a second of a lap, without its fold, which is measured elsewhere.
+fn rate(store: &Store) -> Result<f64, String> {
     let mut spent = 0.0;
-    for batch in 0..batches {
+    for batch in 0..BATCHES {
         store.publish(writes(batch));
         let begun = Instant::now();
         store.commit(store.cut()).map_err(|why| why.to_string())?;
         spent += begun.elapsed().as_secs_f64();
-        // Folding is measured elsewhere; here it only keeps the journal short.
-        if store.wants_fold() {
-            while store.fold_step(false).map_err(|why| why.to_string())? != FoldProgress::Idle {}
-        }
     }
-    Ok((batches * GROUP) as f64 / spent)
+    while store.fold_step(true).map_err(|why| why.to_string())? != FoldProgress::Idle {}
+    Ok((BATCHES * GROUP) as f64 / spent)
 }
 
 /// The records of a hundred messages over a few thousand dialogs.

@@ -96,12 +96,17 @@ pub(crate) fn verification(at_open: &str) -> Verification {
 
 /// Folds everything that is committed, so that what follows does not pay for it.
 pub(crate) fn fold_all(node: &Node) -> Result<(), String> {
-    while node
-        .store()
-        .fold_step(true)
-        .map_err(|why| why.to_string())?
-        != FoldProgress::Idle
-    {}
+    fold(node, true)
+}
+
+/// Folds what the node's own thread would fold now.
+pub(crate) fn fold_what_waits(node: &Node) -> Result<(), String> {
+    fold(node, false)
+}
+
+fn fold(node: &Node, all: bool) -> Result<(), String> {
+    let step = || node.store().fold_step(all).map_err(|why| why.to_string());
+    while step()? != FoldProgress::Idle {}
     Ok(())
 }
 

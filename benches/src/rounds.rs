@@ -1,12 +1,14 @@
 //! Interleaved rounds: every contender once, then every contender again, so that a slow minute of the machine is
-//! everybody's.
+//! everybody's. Where ratios decide, a round is cut into slices in which all take turns, there and back, so that a slow
+//! second is everybody's as well.
 
-use std::fmt::Write;
+use std::{fmt::Write, process::Command};
 
 /// One who does the work of a workload. Each round gives one value for each column.
 pub(crate) struct Contender<'a> {
     name: String,
     round: Box<dyn FnMut() -> Result<Vec<f64>, String> + 'a>,
+    is_in_each_slice: bool,
 }
 
 impl<'a> Contender<'a> {
@@ -26,7 +28,38 @@ impl<'a> Contender<'a> {
         Self {
             name: name.into(),
             round: Box::new(round),
+            is_in_each_slice: true,
         }
+    }
+
+    /// One who only has the first slice of each round: it is slow, and no ratio that decides is its own.
+    pub(crate) fn once_a_round(mut self) -> Self {
+        self.is_in_each_slice = false;
+        self
+    }
+}
+
+/// What the slices of a round come to. All slices of a contender are as much work.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sum {
+    /// Of rates: all of the work by all of the time.
+    Rates,
+    /// Of times: their mean.
+    Times,
+}
+
+impl Sum {
+    fn of(self, slices: &[Vec<f64>]) -> Vec<f64> {
+        let columns = slices.first().map_or(0, Vec::len);
+        let mean = |column: usize| {
+            let values = slices.iter().map(|slice| slice[column]);
+            let count = slices.len() as f64;
+            match self {
+                Self::Rates => count / values.map(f64::recip).sum::<f64>(),
+                Self::Times => values.sum::<f64>() / count,
+            }
+        };
+        (0..columns).map(mean).collect()
     }
 }
 
@@ -90,6 +123,29 @@ pub(crate) fn interleave_after(
     rounds: usize,
     contenders: &mut [Contender<'_>],
 ) -> Vec<Outcome> {
+    // Of one slice both sums are the slice.
+    run(warm_up, rounds, 1, Sum::Times, false, contenders)
+}
+
+/// Runs everybody `rounds` times, after one round that does not count. A round is so many slices, in which contenders run
+/// in their order and in its reverse by turns, each after everything written before it is on the disk.
+pub(crate) fn alternate(
+    rounds: usize,
+    slices: usize,
+    sum: Sum,
+    contenders: &mut [Contender<'_>],
+) -> Vec<Outcome> {
+    run(1, rounds, slices, sum, true, contenders)
+}
+
+fn run(
+    warm_up: usize,
+    rounds: usize,
+    slices: usize,
+    sum: Sum,
+    is_settled: bool,
+    contenders: &mut [Contender<'_>],
+) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = contenders
         .iter()
         .map(|contender| Outcome {
@@ -99,35 +155,65 @@ pub(crate) fn interleave_after(
         })
         .collect();
     for round in 0..warm_up + rounds {
-        for (contender, outcome) in contenders.iter_mut().zip(&mut outcomes) {
-            if outcome.failed.is_some() {
-                continue;
-            }
-            let mut shown = String::new();
-            match (contender.round)() {
-                Ok(values) => {
-                    for value in &values {
-                        // A string takes everything.
-                        let _ = write!(shown, "{value:>14.1}");
-                    }
-                    if round >= warm_up {
-                        outcome.rounds.push(values);
+        let number = if round < warm_up {
+            "warm-up".to_owned()
+        } else {
+            format!("round {}", round - warm_up + 1)
+        };
+        let mut values: Vec<Vec<Vec<f64>>> = vec![Vec::new(); contenders.len()];
+        for slice in 0..slices {
+            for turn in 0..contenders.len() {
+                let who = if slice % 2 == 0 {
+                    turn
+                } else {
+                    contenders.len() - 1 - turn
+                };
+                let (contender, outcome) = (&mut contenders[who], &mut outcomes[who]);
+                if outcome.failed.is_some() || (slice > 0 && !contender.is_in_each_slice) {
+                    continue;
+                }
+                let settled = if is_settled { settle() } else { Ok(()) };
+                match settled.and_then(|()| (contender.round)()) {
+                    Ok(found) => values[who].push(found),
+                    Err(why) => {
+                        eprintln!("  {number}: {:<56} failed: {why}", contender.name);
+                        outcome.failed = Some(why);
                     }
                 }
-                Err(why) => {
-                    shown = format!(" failed: {why}");
-                    outcome.failed = Some(why);
+                if slice + 1 == slices || !contender.is_in_each_slice {
+                    show(&number, outcome, &sum.of(&values[who]));
                 }
             }
-            let number = if round < warm_up {
-                "warm-up".to_owned()
-            } else {
-                format!("round {}", round - warm_up + 1)
-            };
-            eprintln!("  {number}: {:<56}{shown}", contender.name);
+        }
+        for (outcome, slices) in outcomes.iter_mut().zip(&values) {
+            if round >= warm_up && outcome.failed.is_none() {
+                outcome.rounds.push(sum.of(slices));
+            }
         }
     }
     outcomes
+}
+
+/// One line for each contender and round.
+fn show(number: &str, outcome: &Outcome, values: &[f64]) {
+    if outcome.failed.is_none() {
+        let mut shown = String::new();
+        for value in values {
+            // A string takes everything.
+            let _ = write!(shown, "{value:>14.1}");
+        }
+        eprintln!("  {number}: {:<56}{shown}", outcome.name);
+    }
+}
+
+/// Waits until all that was written is on the disk, so that nobody's sync waits for what somebody else left.
+fn settle() -> Result<(), String> {
+    let status = Command::new("sync").status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`sync` ended with {status}")),
+        Err(cause) => Err(format!("`sync` of coreutils is wanted: {cause}")),
+    }
 }
 
 /// The contender with the best median.

@@ -10,7 +10,7 @@ use crate::{
     naive_redb::Naive,
     ours::{self, Account, MEMO_BYTES},
     postgres::Postgres,
-    rounds::{Contender, best, column, interleave},
+    rounds::{Contender, Sum, alternate, best, column},
     sqlite::Sqlite,
     table::{Goal, Table, Wanted},
 };
@@ -38,6 +38,9 @@ pub(crate) const GOALS: &[Wanted] = &[
     ),
     ("W2 of duroxide", Goal::Reported),
 ];
+
+/// Slices of a round: those of the ratios have the work of a slice in each, the others once.
+const SLICES: usize = 4;
 
 /// Of the contenders, in their order.
 const OURS: usize = 0;
@@ -69,16 +72,20 @@ pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
         }),
         Contender::new("durable dialogs, one by one", || {
             rate(&runtime, &node, messages, false)
-        }),
+        })
+        .once_a_round(),
         Contender::new("redb, a transaction for each message", || {
             naive.rate(DIALOGS as u128, fewer(50))
-        }),
+        })
+        .once_a_round(),
         Contender::new("SQLite, WAL, FULL", || {
             sqlite.rate(DIALOGS as i64, fewer(50))
-        }),
+        })
+        .once_a_round(),
         Contender::new("duroxide, 100 orchestrations at once", || {
             functions.rate(100, 1)
-        }),
+        })
+        .once_a_round(),
     ];
     let first = contenders.len();
     let mut missing = None;
@@ -87,21 +94,24 @@ pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
             Ok(postgres) => {
                 let plural = if *connections == 1 { "" } else { "s" };
                 let name = |how| format!("PostgreSQL, {how}, {connections} connection{plural}");
-                contenders.push(Contender::new(name("one CTE"), move || {
-                    postgres.rate(DIALOGS, fewer(10), 1, true)
-                }));
-                contenders.push(Contender::new(
-                    name("one CTE, 16 under way on each"),
-                    move || postgres.rate(DIALOGS, fewer(10), 16, true),
-                ));
-                contenders.push(Contender::new(name("statements"), move || {
-                    postgres.rate(DIALOGS, fewer(20), 1, false)
-                }));
+                let mut add = |how, part, ahead, cte| {
+                    let work = move || postgres.rate(DIALOGS, fewer(part), ahead, cte);
+                    let contender = Contender::new(name(how), work);
+                    // Those that may be the best of all.
+                    contenders.push(if cte && *connections > 1 {
+                        contender
+                    } else {
+                        contender.once_a_round()
+                    });
+                };
+                add("one CTE", 10, 1, true);
+                add("one CTE, 16 under way on each", 10, 16, true);
+                add("statements", 20, 1, false);
             }
             Err(why) => missing = Some(why.clone()),
         }
     }
-    let outcomes = interleave(args.rounds, &mut contenders);
+    let outcomes = alternate(args.rounds, SLICES, Sum::Rates, &mut contenders);
     drop(contenders);
     table.check("SQLite in W2", sqlite.check());
     let figures = column(&outcomes, 0);
