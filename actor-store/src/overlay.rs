@@ -330,17 +330,25 @@ impl Overlay {
         }
     }
 
-    /// Every record of the active generation that an index should know: after a restart, what came out of the journal.
-    pub(crate) fn indexed(&self) -> Vec<(Table, Vec<u8>, Index)> {
+    /// The records in memory that are busy or have a deadline up to `up_to`.
+    pub(crate) fn indexed(&self, up_to: u64) -> Vec<(Table, Vec<u8>, Index)> {
         let mut indexed = Vec::new();
+        let mut note = |table, key, entry: &Entry| {
+            let index = entry.value.as_ref().map(|value| value.index);
+            let index =
+                index.filter(|index| index.busy || index.deadline.is_some_and(|at| at <= up_to));
+            indexed.extend(index.map(|index| (table, key, index)));
+        };
         for table in Table::ALL {
-            self.active.rows(table).each(|key, entry| {
-                if let Some(value) = &entry.value
-                    && value.index != Index::default()
-                {
-                    indexed.push((table, key, value.index));
-                }
-            });
+            let active = self.active.rows(table);
+            active.each(|key, entry| note(table, key, entry));
+            if let Some(frozen) = self.frozen_rows(table) {
+                frozen.each(|key, entry| {
+                    if active.get(key.as_slice()).is_none() {
+                        note(table, key, entry);
+                    }
+                });
+            }
         }
         indexed.sort_unstable_by_key(|(table, key, _)| (*table, *key));
         let owned = indexed.into_iter();
