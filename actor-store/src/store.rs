@@ -52,7 +52,6 @@ pub(crate) struct Shared {
     overlay: Mutex<Overlay>,
     fold: Mutex<FoldState>,
     forgotten: Mutex<Forgotten>,
-    recovered: Vec<(Table, Vec<u8>, Index)>,
     header: Header,
     options: Options,
     counters: Counters,
@@ -96,7 +95,6 @@ impl Store {
             ..Counters::default()
         };
         let shared = Shared {
-            recovered: overlay.indexed(),
             journal,
             dialogs,
             witness,
@@ -391,10 +389,13 @@ impl Store {
             .collect())
     }
 
-    /// Records with a deadline or busy that opening found in the journal's tail, and that the indexes may not know: the
-    /// caller arms them. Deleted records are not among them.
-    pub fn recovered(&self) -> Vec<(Table, Vec<u8>, Index)> {
-        self.shared.recovered.clone()
+    /// Records that are busy or have a deadline up to `up_to`, of those that opening found in the journal's tail and that
+    /// the indexes may not know: the caller arms them. What is due later is in the index once everything is folded.
+    /// Deleted records are not among them.
+    ///
+    /// Call it before anything else is published: it tells of all that is not folded.
+    pub fn recovered(&self, up_to: u64) -> Vec<(Table, Vec<u8>, Index)> {
+        lock(&self.shared.overlay).indexed(up_to)
     }
 
     /// What the store has done since it was opened.

@@ -6,7 +6,7 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actor_store::Options;
@@ -40,6 +40,8 @@ pub(crate) const GOALS: &[Wanted] = &[
     ),
 ];
 
+/// How long a start may take until a fold is under way.
+const FOLDING_WITHIN: Duration = Duration::from_secs(60);
 /// Of a generation, folded before a process is killed.
 const CHUNKS: u64 = 2;
 
@@ -170,8 +172,18 @@ pub(crate) fn first_answer_child(args: &[String]) -> Result<Value, String> {
     let journal = node.store().journal_bytes();
     ours::runtime()?.block_on(prepared::post(&node, 1))?;
     println!("{}", json!({ "journal": journal }));
+    let answered = Instant::now();
     while node.store().stats().fold_chunks < CHUNKS {
-        std::thread::yield_now();
+        if let Some(why) = node.store().stopped_because() {
+            return Err(format!("the store stopped: {why}"));
+        }
+        if answered.elapsed() > FOLDING_WITHIN {
+            let folded = node.store().stats().fold_chunks;
+            return Err(format!(
+                "{folded} of {CHUNKS} chunks were folded in {FOLDING_WITHIN:?} after the first answer: is the journal, {journal} bytes, shorter than what begins a fold?"
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(1));
     }
     println!("{}", json!({ "folding": true }));
     wait_for_the_end(&node)

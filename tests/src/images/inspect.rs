@@ -150,7 +150,7 @@ fn due(store: &Store) -> Result<BTreeSet<(Place, u64)>, String> {
 // An index row may be early or stale, and what the journal's tail holds is named apart. But nothing may be missed.
 fn check_found_at_start(store: &Store, model: &Model) -> Result<(), String> {
     let recovered: BTreeMap<Place, _> = store
-        .recovered()
+        .recovered(u64::MAX)
         .into_iter()
         .map(|(table, key, index)| ((table, key), index))
         .collect();
