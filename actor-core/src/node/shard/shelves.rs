@@ -4,8 +4,9 @@
 //! message waits meanwhile; a part of it is done with between two messages. Both ends of a dialog and its actor lie on
 //! shelves of the same number.
 
-use std::collections::{HashMap, hash_map};
-use std::hash::Hash;
+use std::{collections::hash_map, hash::Hash};
+
+use foldhash::{HashMap, HashMapExt};
 
 use crate::{node::address::Address, protocol::DialogId};
 
