@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::batch::Batch;
+use crate::beside::Beside;
 use crate::dialogs::{Dialogs, View, Wanted};
 use crate::disk::Disk;
 use crate::fault::{Stop, StoreFault, lock};
@@ -227,6 +228,23 @@ impl Store {
         }
         // Whatever is folded meanwhile is newer, and was published before this returns.
         self.shared.dialogs.get(table, key)
+    }
+
+    /// The same as [`Store::get`], for a reader that will ask for others whose keys begin with `prefix` soon: what of them
+    /// lies side by side in the tables is read at once and kept in `beside`. It is used only while the tables are the same.
+    pub fn get_beside(
+        &self,
+        table: Table,
+        key: &[u8],
+        prefix: &[u8],
+        beside: &mut Beside,
+    ) -> Result<Option<Value>, StoreFault> {
+        self.shared.stop.check()?;
+        if let Some(entry) = lock(&self.shared.overlay).get(table, key) {
+            return Ok(entry.value.clone());
+        }
+        // What was in memory when `beside` was read and has been folded since is in newer tables than those.
+        self.shared.dialogs.get_beside(table, key, prefix, beside)
     }
 
     /// The newest published keys from `from` on and before `to`, in the order of their bytes, `limit`
