@@ -164,6 +164,15 @@ impl EndpointCell {
         }
     }
 
+    /// Where it lives.
+    pub(super) fn address(&self) -> Address {
+        let endpoint = &self.record.endpoint;
+        Address {
+            slot: endpoint.token().slot(),
+            key: endpoint.key(),
+        }
+    }
+
     /// When a caller or a continuation has waited long enough, at the earliest.
     fn overdue_at(&self) -> Option<u64> {
         let callers = self.aside.waiters.values().flatten();
@@ -255,7 +264,7 @@ impl Shard {
     /// Tells this handle of its dialog from now on. Some dialogs later it is looked whether it is still held.
     pub(super) fn attach(&mut self, line: &Arc<LineState>) {
         let address = line.address();
-        let Some(cell) = self.endpoints.get_mut(&address) else {
+        let Some(cell) = self.shelves.endpoint_mut(address) else {
             return;
         };
         cell.attach(line);
@@ -265,7 +274,7 @@ impl Shard {
         self.attached.push_back(address);
         if self.attached.len() > ATTACHED
             && let Some(earlier) = self.attached.pop_front()
-            && let Some(cell) = self.endpoints.get_mut(&earlier)
+            && let Some(cell) = self.shelves.endpoint_mut(earlier)
         {
             cell.detach();
         }
@@ -279,7 +288,7 @@ impl Shard {
     /// Brings the endpoint into memory. False if there is none.
     pub(super) fn ensure_endpoint(&mut self, address: Address) -> Result<bool, StoreFault> {
         let used = self.next_use();
-        if let Some(cell) = self.endpoints.get_mut(&address) {
+        if let Some(cell) = self.shelves.endpoint_mut(address) {
             cell.used = used;
             if cell.is_lent {
                 self.take_back(address.key.dialog);
@@ -300,7 +309,7 @@ impl Shard {
             .endpoint
             .step(Input::Restarted, &self.shared.env());
         cell.record.endpoint.rest(&mut self.spare);
-        self.endpoints.insert(address, Box::new(cell));
+        self.shelves.insert_endpoint(address, Box::new(cell));
         self.recount_half_open(address, bytes as u64);
         self.apply_timers(address, &effects.timers);
         self.arm_endpoint(address);
@@ -334,7 +343,7 @@ impl Shard {
     /// A volatile partner of an earlier life of this store is gone for good; the other side learns it at the first
     /// occasion.
     pub(super) fn lost_partner(&self, address: Address) -> Option<LocalItem> {
-        let endpoint = &self.endpoints.get(&address)?.record.endpoint;
+        let endpoint = &self.shelves.endpoint(address)?.record.endpoint;
         let lost = endpoint.carrier() == Carrier::Local
             && endpoint.ending().is_none()
             && endpoint
@@ -353,7 +362,7 @@ impl Shard {
     /// The actor, if it still is.
     pub(super) fn ensure_actor(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
         let used = self.next_use();
-        if let Some(cell) = self.actors.get_mut(&actor) {
+        if let Some(cell) = self.shelves.actor_mut(actor) {
             cell.used = used;
             let gone = cell.gone;
             if cell.lent.is_some() {
@@ -372,29 +381,29 @@ impl Shard {
             return Ok(false);
         };
         let cell = ActorCell::new(service, record, used);
-        self.actors.insert(actor, Box::new(cell));
+        self.shelves.insert_actor(actor, Box::new(cell));
         self.arm_actor(actor);
         Ok(true)
     }
 
     /// The actor is decoded, or can be.
     pub(super) fn ensure_decodable(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
-        let cell = self.actors.get(&actor);
+        let cell = self.shelves.actor(actor);
         Ok(cell.is_some_and(|cell| cell.live.is_some()) || self.ensure_state(actor)?)
     }
 
     /// Brings the bytes of an actor's state back, before they are needed. False if they cannot be read any more.
     pub(super) fn ensure_state(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
         if self
-            .actors
-            .get(&actor)
+            .shelves
+            .actor(actor)
             .is_none_or(|cell| cell.away.is_none())
         {
             return Ok(true);
         }
         let who = Who::Actor(actor);
         let stored = self.load::<ActorRecord>(Table::Actors, &actor_key(actor), who)?;
-        let (Some((record, _)), Some(cell)) = (stored, self.actors.get_mut(&actor)) else {
+        let (Some((record, _)), Some(cell)) = (stored, self.shelves.actor_mut(actor)) else {
             self.remove_actor(actor);
             return Ok(false);
         };
@@ -404,19 +413,23 @@ impl Shard {
     }
 
     pub(super) fn remove_endpoint(&mut self, address: Address) {
-        if let Some(due) = self.endpoints.remove(&address).and_then(|cell| cell.armed) {
+        if let Some(due) = self
+            .shelves
+            .remove_endpoint(address)
+            .and_then(|cell| cell.armed)
+        {
             self.due.remove(&(due, Who::Endpoint(address)));
         }
     }
 
     pub(super) fn remove_actor(&mut self, actor: DialogId) {
-        if let Some(due) = self.actors.remove(&actor).and_then(|cell| cell.armed) {
+        if let Some(due) = self.shelves.remove_actor(actor).and_then(|cell| cell.armed) {
             self.due.remove(&(due, Who::Actor(actor)));
         }
     }
 
     pub(super) fn arm_endpoint(&mut self, address: Address) {
-        let Some(cell) = self.endpoints.get(&address) else {
+        let Some(cell) = self.shelves.endpoint(address) else {
             return;
         };
         let due = [self.deadline_of(cell), cell.overdue_at(), cell.retry_at];
@@ -442,8 +455,8 @@ impl Shard {
 
     pub(super) fn arm_actor(&mut self, actor: DialogId) {
         if let Some(due) = self
-            .actors
-            .get(&actor)
+            .shelves
+            .actor(actor)
             .and_then(|cell| cell.record.deadline())
         {
             self.arm(due, Who::Actor(actor));

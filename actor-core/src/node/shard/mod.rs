@@ -7,6 +7,7 @@ mod calls;
 mod cells;
 mod commands;
 mod damage;
+mod dossier;
 mod effects;
 mod ends;
 mod frames;
@@ -54,7 +55,7 @@ use crate::{
     protocol::{DialogId, Frame, LocalItem, Mutant, SharedTerms, Spare},
 };
 
-use cells::{ActorCell, EndpointCell, MAX_CELLS};
+use cells::MAX_CELLS;
 pub(crate) use handler::LARGE_STATE_BYTES;
 use lending::AtRest;
 pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
@@ -152,8 +153,7 @@ struct Arrived {
 pub(crate) struct Shard {
     shared: Arc<Shared>,
     index: usize,
-    endpoints: Shelves<Address, Box<EndpointCell>>,
-    actors: Shelves<DialogId, Box<ActorCell>>,
+    shelves: Shelves,
     terms: SharedTerms,
     spare: Spare,
     /// Dialogs that handles in plain code were attached to last.
@@ -201,8 +201,7 @@ impl Shard {
         Self {
             shared,
             index,
-            endpoints: Shelves::new(),
-            actors: Shelves::new(),
+            shelves: Shelves::new(),
             terms: SharedTerms::default(),
             spare: Spare::default(),
             attached: VecDeque::new(),
@@ -449,8 +448,7 @@ impl fmt::Debug for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shard")
             .field("index", &self.index)
-            .field("endpoints", &self.endpoints.len())
-            .field("actors", &self.actors.len())
+            .field("cells", &self.shelves.len())
             .finish_non_exhaustive()
     }
 }

@@ -122,8 +122,8 @@ impl Shard {
     fn keep_endpoint(&self, txn: &mut Txn<'_>, address: Address) {
         if let Some(undo) = &mut txn.undo {
             let kept = self
-                .endpoints
-                .get(&address)
+                .shelves
+                .endpoint(address)
                 .map(|cell| KeptEndpoint::of(cell));
             undo.endpoints.push((address, kept));
         }
@@ -131,7 +131,7 @@ impl Shard {
 
     fn keep_actor(&self, txn: &mut Txn<'_>, actor: DialogId) {
         if let Some(undo) = &mut txn.undo {
-            let kept = self.actors.get(&actor).map(|cell| {
+            let kept = self.shelves.actor(actor).map(|cell| {
                 Box::new(KeptActor {
                     record: cell.record.clone(),
                     away: cell.away,
@@ -150,7 +150,7 @@ impl Shard {
         };
         let undo = *undo;
         for (address, kept) in undo.endpoints {
-            match (kept, self.endpoints.get_mut(&address)) {
+            match (kept, self.shelves.endpoint_mut(address)) {
                 (Some(kept), Some(cell)) => {
                     kept.put_back(cell);
                     self.arm_endpoint(address);
@@ -160,7 +160,7 @@ impl Shard {
             }
         }
         for (actor, kept) in undo.actors {
-            match (kept, self.actors.get_mut(&actor)) {
+            match (kept, self.shelves.actor_mut(actor)) {
                 (Some(kept), Some(cell)) => {
                     cell.record = kept.record;
                     cell.away = kept.away;

@@ -156,7 +156,7 @@ fn what_a_lot_has_ended_is_not_found_by_the_next_step_of_the_lot() {
     two.dialog().close();
     rig.turns(2);
     assert_ne!(one.dialog().id(), first, "opened anew");
-    let old = |shard: &Shard| shard.endpoints.keys().any(|it| it.key.dialog == first);
+    let old = |shard: &Shard| shard.shelves.dossier(first).is_some();
     assert!(!old(&rig.shard), "it came back");
     rig.pass(2 * SCAN_EVERY_MS + 3_600_000);
     assert!(!old(&rig.shard));
