@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroU32,
     sync::{Arc, LazyLock, Weak},
 };
 
@@ -20,6 +21,7 @@ use crate::{
         address::{Address, actor_key, outbox_key},
         record::{ActorRecord, EndpointRecord, Named, Owner},
         shell::SCAN_EVERY_MS,
+        when::When,
     },
     protocol::{Abandoned, Carrier, DialogId, FaultCode, Few, Input, LocalItem, Part, Seldom},
 };
@@ -48,9 +50,9 @@ pub(super) struct EndpointCell {
     /// How often something was said again since this cell is in memory.
     pub(super) rounds: u32,
     /// When to say again what was not acknowledged.
-    pub(super) retry_at: Option<u64>,
+    pub(super) retry_at: When,
     /// This cell's entry among the shard's deadlines.
-    pub(super) armed: Option<u64>,
+    pub(super) armed: When,
     /// Something changed that need not be durable yet.
     pub(super) unwritten: bool,
     /// It has no record in the store.
@@ -87,6 +89,21 @@ impl Part for Aside {
     }
 }
 
+/// How many bytes of a state lie in the store alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Away(NonZeroU32);
+
+impl Away {
+    fn of(bytes: usize) -> Option<Self> {
+        let more = u32::try_from(bytes).ok()?.checked_add(1)?;
+        NonZeroU32::new(more).map(Self)
+    }
+
+    fn bytes(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
 /// An actor in memory.
 pub(super) struct ActorCell {
     pub(super) service: Arc<Service>,
@@ -95,12 +112,12 @@ pub(super) struct ActorCell {
     pub(super) live: Option<Box<dyn Actor>>,
     /// The bytes of its state lie in the store alone, so many of them: they are wanted again where `live` is not there, or
     /// is to be written as it was.
-    pub(super) away: Option<u32>,
+    pub(super) away: Option<Away>,
     /// Whose callers have its state, if they do: it is in neither `live` nor the record then.
     pub(super) lent: Option<Arc<LineState>>,
     /// The last handler changed the state. One that only read had to have its bytes brought back, and so may the next.
     pub(super) wrote: bool,
-    pub(super) armed: Option<u64>,
+    pub(super) armed: When,
     pub(super) used: u64,
     /// Its record is to be deleted.
     pub(super) gone: bool,
@@ -118,7 +135,7 @@ impl ActorCell {
             away: None,
             lent: None,
             wrote: false,
-            armed: None,
+            armed: When::NEVER,
             used,
             gone: false,
             memory_only: false,
@@ -136,15 +153,14 @@ impl ActorCell {
 
     /// Bytes of its state, wherever they lie.
     pub(super) fn state_len(&self) -> usize {
-        self.away
-            .map_or(self.record.state.len(), |bytes| bytes as usize)
+        self.away.map_or(self.record.state.len(), Away::bytes)
     }
 
     /// Its record is handed over to be written: while it is decoded here, its bytes need not lie here as well.
     pub(super) fn state_is_written(&mut self) {
         if self.wrote && self.live.is_some() && !self.record.pending && self.away.is_none() {
             let state = std::mem::take(&mut self.record.state);
-            self.away = u32::try_from(state.len()).ok();
+            self.away = Away::of(state.len());
         }
     }
 }
@@ -156,8 +172,8 @@ impl EndpointCell {
             record,
             aside: Seldom::default(),
             rounds: 0,
-            retry_at: None,
-            armed: None,
+            retry_at: When::NEVER,
+            armed: When::NEVER,
             unwritten: false,
             is_lent: false,
             used,
@@ -201,7 +217,7 @@ impl EndpointCell {
     /// Lives in memory alone and has something left to do. An ended volatile dialog that nobody must be told of is not
     /// missed: a late frame for it hears that it is unknown.
     pub(super) fn is_needed(&self) -> bool {
-        self.is_volatile() && (self.record.endpoint.ending().is_none() || self.retry_at.is_some())
+        self.is_volatile() && (self.record.endpoint.ending().is_none() || self.retry_at.is_set())
     }
 
     /// Has put something off that is to be written sometime.
@@ -211,7 +227,7 @@ impl EndpointCell {
 
     /// Says something again soon: reading it back would begin its patience anew.
     pub(super) fn is_talking(&self, now: u64) -> bool {
-        self.retry_at.is_some_and(|at| at <= now + TALKING_MS)
+        self.retry_at.is_by(now + TALKING_MS)
     }
 
     /// Tells this handle from now on.
@@ -243,7 +259,7 @@ impl EndpointCell {
     pub(super) fn is_busy(&self) -> bool {
         let endpoint = &self.record.endpoint;
         let mortal = endpoint.carrier() == Carrier::Local && endpoint.volatile_partner().is_some();
-        self.retry_at.is_some() || (mortal && endpoint.ending().is_none())
+        self.retry_at.is_set() || (mortal && endpoint.ending().is_none())
     }
 
     /// Rows between this endpoint and its partner in the same store lie in the inbox table: neither is volatile.
@@ -416,14 +432,18 @@ impl Shard {
         if let Some(due) = self
             .shelves
             .remove_endpoint(address)
-            .and_then(|cell| cell.armed)
+            .and_then(|cell| cell.armed.ms())
         {
             self.due.remove(&(due, Who::Endpoint(address)));
         }
     }
 
     pub(super) fn remove_actor(&mut self, actor: DialogId) {
-        if let Some(due) = self.shelves.remove_actor(actor).and_then(|cell| cell.armed) {
+        if let Some(due) = self
+            .shelves
+            .remove_actor(actor)
+            .and_then(|cell| cell.armed.ms())
+        {
             self.due.remove(&(due, Who::Actor(actor)));
         }
     }
@@ -432,7 +452,11 @@ impl Shard {
         let Some(cell) = self.shelves.endpoint(address) else {
             return;
         };
-        let due = [self.deadline_of(cell), cell.overdue_at(), cell.retry_at];
+        let due = [
+            self.deadline_of(cell),
+            cell.overdue_at(),
+            cell.retry_at.ms(),
+        ];
         let Some(due) = due.into_iter().flatten().min() else {
             return;
         };

@@ -7,7 +7,7 @@ use tracing::{debug, error};
 
 use super::{
     Shard,
-    cells::EndpointCell,
+    cells::{ActorCell, EndpointCell},
     handler::{Failed, Retry},
     txn::Txn,
 };
@@ -369,7 +369,7 @@ impl Shard {
             Owner::Child(parent) => self
                 .shelves
                 .actor(*parent)
-                .is_some_and(|cell| cell.is_volatile()),
+                .is_some_and(ActorCell::is_volatile),
             owner => *owner == Owner::Volatile,
         };
         let token = self.shared.mint(address.slot);
@@ -469,6 +469,7 @@ impl Shard {
                 rounds_before: cell.rounds,
                 ..ask
             };
+            cell.record.asks.borrow_box(&mut self.spare_asks);
             cell.record.asks.insert(request, ask);
         }
         if closing {

@@ -14,6 +14,7 @@ use crate::{
         address::Address,
         record::{Named, Owner, Work},
         stats::add,
+        when::When,
     },
     protocol::{
         Carrier, Durability, Effects, EndpointKey, Input, LocalItem, Message, MessageKind, Notice,
@@ -162,9 +163,9 @@ impl Shard {
         for timer in timers {
             match *timer {
                 TimerOp::Arm(TimerKind::Retransmit, after) => {
-                    cell.retry_at = Some(now + jitter(after, shared.ids.random()[0]));
+                    cell.retry_at = When::at(now + jitter(after, shared.ids.random()[0]));
                 }
-                TimerOp::Cancel(TimerKind::Retransmit) => cell.retry_at = None,
+                TimerOp::Cancel(TimerKind::Retransmit) => cell.retry_at = When::NEVER,
                 TimerOp::Arm(kind, after) => {
                     let at = now.saturating_add(millis(after));
                     cell.record.deadlines.set(kind, at);
@@ -240,7 +241,11 @@ impl Shard {
             return Ok(());
         };
         txn.dirty.insert(address);
-        let ask = cell.record.asks.remove(&request).unwrap_or_default();
+        let ask = cell.record.asks.stored();
+        let ask = ask
+            .and_then(|asks| asks.remove(&request))
+            .unwrap_or_default();
+        cell.record.asks.rest_in(&mut self.spare_asks);
         let is_answer = matches!(outcome, Outcome::Ok(_) | Outcome::Err(_));
         if is_answer {
             let learned = cell.lines().map(|line| (line, Learned::Answered(request)));

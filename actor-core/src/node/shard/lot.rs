@@ -314,7 +314,7 @@ impl Shard {
     ) -> bool {
         let mut endpoints = endpoints.iter().filter_map(|it| self.shelves.endpoint(it));
         let mut actors = actors.iter().filter_map(|it| self.shelves.actor(it));
-        endpoints.any(|cell| is_over(cell)) || actors.any(|cell| cell.gone)
+        endpoints.any(is_over) || actors.any(|cell| cell.gone)
     }
 }
 

@@ -5,7 +5,7 @@
 use actor_store::StoreFault;
 
 use super::{Shard, Who, cells::is_far, shelves::SHELVES};
-use crate::node::address::Address;
+use crate::node::{address::Address, when::When};
 
 impl Shard {
     /// Drops cells that were not used for long, if there are too many: those of one shelf, mostly, so that no message waits
@@ -40,8 +40,8 @@ impl Shard {
         self.settle()?;
         // The index of deadlines brings a dormant dialog back in time, so its entry need not stay here either.
         let due = &mut self.due;
-        let mut drop_entry = |armed: Option<u64>, who| {
-            if let Some(at) = armed.filter(|at| is_far(*at, now)) {
+        let mut drop_entry = |armed: When, who| {
+            if let Some(at) = armed.ms().filter(|at| is_far(*at, now)) {
                 due.remove(&(at, who));
             }
         };

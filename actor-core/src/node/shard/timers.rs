@@ -18,6 +18,7 @@ use crate::{
         address::Address,
         record::{Ask, Work},
         shared::GRACE,
+        when::When,
     },
     protocol::{Carrier, DialogId, Input, Mutant, Role, TimerKind},
 };
@@ -32,11 +33,12 @@ impl Shard {
                 .map(|cell| &mut cell.armed),
             Who::Actor(actor) => self.shelves.actor_mut(actor).map(|cell| &mut cell.armed),
         };
+        let due = due.min(When::LAST_MS);
         if let Some(armed) = armed {
-            if armed.is_some_and(|earlier| earlier <= due) {
+            if armed.is_by(due) {
                 return;
             }
-            if let Some(later) = armed.replace(due) {
+            if let Some(later) = std::mem::replace(armed, When::at(due)).ms() {
                 self.due.remove(&(later, who));
             }
         }
@@ -112,12 +114,12 @@ impl Shard {
         let Some(cell) = self.shelves.endpoint_mut(address) else {
             return Ok(());
         };
-        if cell.armed == Some(due) {
-            cell.armed = None;
+        if cell.armed == When::at(due) {
+            cell.armed = When::NEVER;
         }
-        let again = cell.retry_at.is_some_and(|at| at <= now);
+        let again = cell.retry_at.is_by(now);
         if again {
-            cell.retry_at = None;
+            cell.retry_at = When::NEVER;
         }
         let opened_ms = cell.record.opened_ms;
         let endpoint = &cell.record.endpoint;
@@ -241,8 +243,8 @@ impl Shard {
         let Some(cell) = self.shelves.actor_mut(actor) else {
             return Ok(());
         };
-        if cell.armed == Some(due) {
-            cell.armed = None;
+        if cell.armed == When::at(due) {
+            cell.armed = When::NEVER;
         }
         if !cell.record.duties.work.is_empty() && cell.record.duties.retry_at <= now {
             self.retry(actor)?;

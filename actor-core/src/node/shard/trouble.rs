@@ -163,7 +163,7 @@ impl Shard {
     /// An actor whose dialog ended while work waited goes with the last of it.
     fn end_if_done(&mut self, actor: DialogId) -> Result<(), StoreFault> {
         let done = |cell: &ActorCell| cell.record.ended && cell.record.duties.work.is_empty();
-        if !self.shelves.actor(actor).is_some_and(|cell| done(cell)) {
+        if !self.shelves.actor(actor).is_some_and(done) {
             return Ok(());
         }
         coverage::sometimes(Rare::WorkOutlivedItsDialog);

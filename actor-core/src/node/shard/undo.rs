@@ -5,12 +5,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Shard, cells::EndpointCell, touched::Touched, txn::Txn};
+use super::{
+    Shard,
+    cells::{Away, EndpointCell},
+    touched::Touched,
+    txn::Txn,
+};
 use crate::{
     node::{
         address::Address,
         gate::OutputMark,
         record::{ActorRecord, EndpointRecord, Named, Work},
+        when::When,
     },
     protocol::DialogId,
 };
@@ -39,14 +45,14 @@ struct KeptEndpoint {
     record: EndpointRecord,
     rounds: u32,
     named: BTreeMap<String, Named>,
-    retry_at: Option<u64>,
+    retry_at: When,
     unwritten: bool,
 }
 
 #[derive(Debug)]
 struct KeptActor {
     record: ActorRecord,
-    away: Option<u32>,
+    away: Option<Away>,
     gone: bool,
 }
 
@@ -121,10 +127,7 @@ impl Shard {
 
     fn keep_endpoint(&self, txn: &mut Txn<'_>, address: Address) {
         if let Some(undo) = &mut txn.undo {
-            let kept = self
-                .shelves
-                .endpoint(address)
-                .map(|cell| KeptEndpoint::of(cell));
+            let kept = self.shelves.endpoint(address).map(KeptEndpoint::of);
             undo.endpoints.push((address, kept));
         }
     }
