@@ -487,3 +487,14 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_as_small_as_they_are() {
+        assert_eq!(size_of::<EndpointCell>(), 248);
+        assert_eq!(size_of::<ActorCell>(), 120);
+    }
+}

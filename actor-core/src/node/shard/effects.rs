@@ -362,14 +362,15 @@ fn no_answer(body: &[u8]) -> Outcome {
 /// The other side, if it lives in this store.
 fn partner_address(cell: &super::cells::EndpointCell) -> Option<Address> {
     let endpoint = &cell.record.endpoint;
-    if endpoint.carrier() != Carrier::Local {
-        return None;
-    }
+    let slot = endpoint.partner_slot()?;
     let EndpointKey { dialog, role } = endpoint.key();
-    match role {
-        Role::Initiator => Some(Address::target(dialog)),
-        Role::Target => Some(Address::initiator(dialog, endpoint.peer()?.token.slot())),
-    }
+    Some(Address {
+        slot,
+        key: EndpointKey {
+            dialog,
+            role: role.other(),
+        },
+    })
 }
 
 /// Retries of many dialogs must not march in step: 20 per cent either way.
