@@ -493,8 +493,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cells_are_as_small_as_they_are() {
-        assert_eq!(size_of::<EndpointCell>(), 248);
-        assert_eq!(size_of::<ActorCell>(), 120);
+    fn cells_fill_the_places_that_an_allocator_has_for_them() {
+        // Places are multiples of sixteen bytes, of which it keeps eight: one byte more takes sixteen.
+        assert!(size_of::<EndpointCell>() <= 256 - 8);
+        assert!(size_of::<ActorCell>() <= 128 - 8);
     }
 }

@@ -13,7 +13,7 @@ fn open(mode: Mode, texts: &[&str]) -> (Side, Side) {
     let opening = {
         let limits = initiator.limits.clone();
         let env = crate::protocol::Env::new(&limits, initiator.store, 1);
-        let (_, effects) = crate::protocol::Endpoint::initiate(
+        let (_, effects) = Endpoint::initiate(
             dialog(),
             initiator.endpoint.token(),
             "foo",
