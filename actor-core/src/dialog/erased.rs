@@ -29,54 +29,72 @@ pub(crate) trait Actor: Send {
     fn encode(&self) -> Result<(Vec<u8>, StateNotes), Unfit>;
 }
 
-struct Live<D: Dialog> {
-    pending: Option<D::Pending>,
-    established: Option<D>,
+/// One half, never both: many dialogs have one in memory.
+enum Live<D: Dialog> {
+    Pending(D::Pending),
+    /// Nothing, once a closing handler has taken it.
+    Established(Option<D>),
+}
+
+impl<D: Dialog> Live<D> {
+    /// What handlers of the established half see.
+    fn with_established<T>(&mut self, with: impl FnOnce(&mut Option<D>) -> T) -> T {
+        match self {
+            Self::Pending(_) => with(&mut None),
+            Self::Established(state) => with(state),
+        }
+    }
+
+    fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::Established(None))
+    }
 }
 
 impl<D: Dialog> Actor for Live<D> {
     fn is_pending(&self) -> bool {
-        self.pending.is_some()
+        matches!(self, Self::Pending(_))
     }
 
     fn is_gone(&self) -> bool {
-        self.pending.is_none() && self.established.is_none()
+        matches!(self, Self::Established(None))
     }
 
     fn accumulate(&mut self, step: &Step<'_>, call: Call<'_>) -> Result<Handled, Unfit> {
-        match &mut self.pending {
-            Some(pending) => pending.__accumulate(&PendingCx::new(step), call),
-            None => Err(call.unknown(D::CONTRACT.name)),
+        match self {
+            Self::Pending(pending) => pending.__accumulate(&PendingCx::new(step), call),
+            Self::Established(_) => Err(call.unknown(D::CONTRACT.name)),
         }
     }
 
     fn establish(&mut self, step: &Step<'_>) {
-        if let Some(pending) = self.pending.take() {
-            self.established = Some(pending.__establish(&mut Cx::new(step)));
-        }
+        *self = match self.take() {
+            Self::Pending(pending) => {
+                Self::Established(Some(pending.__establish(&mut Cx::new(step))))
+            }
+            established @ Self::Established(_) => established,
+        };
     }
 
     fn handle(&mut self, step: &Step<'_>, call: Call<'_>) -> Result<Handled, Unfit> {
-        D::__handle(&mut self.established, &mut Cx::new(step), call)
+        self.with_established(|state| D::__handle(state, &mut Cx::new(step), call))
     }
 
     fn resume(&mut self, step: &Step<'_>, resumed: Resumed<'_>) -> Result<(), Unfit> {
-        D::__resume(&mut self.established, &mut Cx::new(step), resumed)
+        self.with_established(|state| D::__resume(state, &mut Cx::new(step), resumed))
     }
 
     fn abandoned(&mut self, step: &Step<'_>, why: Abandoned) {
-        self.pending = None;
-        if let Some(state) = self.established.take() {
+        if let Self::Established(Some(state)) = self.take() {
             state.__abandoned(&mut Cx::new(step), why);
         }
     }
 
     fn encode(&self) -> Result<(Vec<u8>, StateNotes), Unfit> {
         let what = || format!("the state of `{}`", D::CONTRACT.name);
-        match (&self.pending, &self.established) {
-            (Some(pending), _) => encode(pending, what),
-            (None, Some(state)) => encode(state, what),
-            (None, None) => Ok(Default::default()),
+        match self {
+            Self::Pending(pending) => encode(pending, what),
+            Self::Established(Some(state)) => encode(state, what),
+            Self::Established(None) => Ok(Default::default()),
         }
     }
 }
@@ -171,12 +189,7 @@ impl Service {
             earlier,
             on_poison: D::__ON_POISON,
             types,
-            new: || {
-                Box::new(Live::<D> {
-                    pending: Some(D::Pending::default()),
-                    established: None,
-                })
-            },
+            new: || Box::new(Live::<D>::Pending(D::Pending::default())),
             decode: decode::<D>,
             name_of: |id| {
                 let contract = D::CONTRACT;
@@ -247,15 +260,11 @@ fn decode<D: Dialog>(
     if earlier.is_some() {
         coverage::sometimes(Rare::EarlierVersionRead);
     }
-    let mut live = Live::<D> {
-        pending: None,
-        established: None,
-    };
-    match (half, earlier) {
-        (Half::Pending, None) => live.pending = Some(codec::decode(bytes).map_err(broken)?),
-        (Half::Pending, Some(earlier)) => live.pending = Some(D::Pending::__earlier(earlier)?),
-        (Half::Established, None) => live.established = Some(codec::decode(bytes).map_err(broken)?),
-        (Half::Established, Some(earlier)) => live.established = Some(D::__earlier(earlier)?),
-    }
-    Ok(Box::new(live))
+    let established = |state| Live::<D>::Established(Some(state));
+    Ok(Box::new(match (half, earlier) {
+        (Half::Pending, None) => Live::Pending(codec::decode(bytes).map_err(broken)?),
+        (Half::Pending, Some(earlier)) => Live::Pending(D::Pending::__earlier(earlier)?),
+        (Half::Established, None) => established(codec::decode(bytes).map_err(broken)?),
+        (Half::Established, Some(earlier)) => established(D::__earlier(earlier)?),
+    }))
 }

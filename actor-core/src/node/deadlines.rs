@@ -7,6 +7,7 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 
+use super::when::When;
 use crate::protocol::TimerKind;
 
 /// Those that are durable, in the order in which they are written and fire.
@@ -18,12 +19,9 @@ const KINDS: [TimerKind; 5] = [
     TimerKind::Linger,
 ];
 
-/// What lapses then never does.
-const NEVER: u64 = u64::MAX;
-
 /// By kind, in milliseconds since the epoch.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Deadlines([u64; KINDS.len()]);
+pub(crate) struct Deadlines([When; KINDS.len()]);
 
 fn place(kind: TimerKind) -> Option<usize> {
     KINDS.iter().position(|known| *known == kind)
@@ -31,26 +29,25 @@ fn place(kind: TimerKind) -> Option<usize> {
 
 impl Deadlines {
     pub(crate) fn get(&self, kind: TimerKind) -> Option<u64> {
-        let at = self.0[place(kind)?];
-        (at != NEVER).then_some(at)
+        self.0[place(kind)?].ms()
     }
 
     /// Sets a deadline. (Retries are known in memory only.)
     pub(crate) fn set(&mut self, kind: TimerKind, at: u64) {
         if let Some(place) = place(kind) {
             // The latest there is: a dialog that may last for ever has a deadline all the same.
-            self.0[place] = at.min(NEVER - 1);
+            self.0[place] = When::at(at);
         }
     }
 
     /// True if it was set.
     pub(crate) fn cancel(&mut self, kind: TimerKind) -> bool {
-        place(kind).is_some_and(|place| std::mem::replace(&mut self.0[place], NEVER) != NEVER)
+        place(kind).is_some_and(|place| self.0[place].take().is_some())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (TimerKind, u64)> {
         let set = KINDS.into_iter().zip(self.0);
-        set.filter(|(_, at)| *at != NEVER)
+        set.filter_map(|(kind, at)| Some((kind, at.ms()?)))
     }
 
     /// The first to lapse.
@@ -61,7 +58,7 @@ impl Deadlines {
 
 impl Default for Deadlines {
     fn default() -> Self {
-        Self([NEVER; KINDS.len()])
+        Self([When::NEVER; KINDS.len()])
     }
 }
 

@@ -32,6 +32,7 @@ mod shell;
 mod stats;
 mod tables;
 mod view;
+mod when;
 
 pub use builder::{NodeBuilder, StartError};
 pub use letters::{DeadLetter, Held, LetterError};

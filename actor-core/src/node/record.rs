@@ -32,7 +32,7 @@ pub(crate) struct EndpointRecord {
     /// Absolute, in milliseconds since the epoch.
     pub(crate) deadlines: Deadlines,
     /// Initiator: what becomes of the answers still awaited, by request.
-    pub(crate) asks: Few<u64, Ask>,
+    pub(crate) asks: Seldom<Asks>,
     /// Target: promised answers; true where the answer is a `Result`.
     pub(crate) promised: Seldom<Few<u64, bool>>,
     /// Initiator of an actor: what hears the events of its partner, and its end.
@@ -42,6 +42,20 @@ pub(crate) struct EndpointRecord {
 impl Part for Few<u64, bool> {
     fn empty() -> &'static Self {
         static NONE: Few<u64, bool> = Few::new();
+        &NONE
+    }
+
+    fn is_empty(&self) -> bool {
+        Few::is_empty(self)
+    }
+}
+
+/// Requests that wait for their answers.
+pub(crate) type Asks = Few<u64, Ask>;
+
+impl Part for Asks {
+    fn empty() -> &'static Self {
+        static NONE: Asks = Few::new();
         &NONE
     }
 
@@ -206,7 +220,7 @@ impl EndpointRecord {
             opened_ms,
             trace,
             deadlines: Deadlines::default(),
-            asks: Few::new(),
+            asks: Seldom::default(),
             promised: Seldom::default(),
             events: None,
         }

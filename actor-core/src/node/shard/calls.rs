@@ -185,8 +185,8 @@ impl Shard {
         }
         forget_first(txn, address);
         let rows = self
-            .endpoints
-            .get(&address)
+            .shelves
+            .endpoint(address)
             .map(|cell| cell.aside.rows.clone());
         for seq in rows.unwrap_or_default().keys() {
             txn.delete(Table::Outbox, outbox_key(address, *seq));
@@ -205,7 +205,7 @@ impl Shard {
 
     /// It ended without ever being established, and not by anybody's decision.
     fn never_began(&self, address: Address) -> bool {
-        self.endpoints.get(&address).is_some_and(|cell| {
+        self.shelves.endpoint(address).is_some_and(|cell| {
             let endpoint = &cell.record.endpoint;
             let nobody = matches!(
                 endpoint.ending(),
@@ -313,7 +313,7 @@ impl Shard {
         (request, since_ms): (u64, u64),
         waiter: Waiter,
     ) {
-        let Some(cell) = self.endpoints.get_mut(&line.address()) else {
+        let Some(cell) = self.shelves.endpoint_mut(line.address()) else {
             return;
         };
         let hurries = waiter.until.is_some();
@@ -357,7 +357,7 @@ impl Shard {
     pub(super) fn on_listen(&mut self, line: &Arc<LineState>) -> Result<(), StoreFault> {
         self.ensure_endpoint(line.address())?;
         self.attach(line);
-        let (ending, outcome) = match (self.endpoints.get(&line.address()), line.knowledge()) {
+        let (ending, outcome) = match (self.shelves.endpoint(line.address()), line.knowledge()) {
             (Some(cell), _) => {
                 let Some(ending) = cell.record.endpoint.ending().cloned() else {
                     return Ok(());
@@ -390,7 +390,7 @@ impl Shard {
 
     /// Nothing to end where nothing was ever said, or where the goodbye is already under way.
     fn end_line(&mut self, address: Address, input: Input) -> Result<(), StoreFault> {
-        let Some(cell) = self.endpoints.get(&address) else {
+        let Some(cell) = self.shelves.endpoint(address) else {
             return Ok(());
         };
         let dropped = matches!(input, Input::Abandon(FaultCode::PartnerGone, _));

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeMap,
+    num::NonZeroU32,
     sync::{Arc, LazyLock, Weak},
 };
 
@@ -20,6 +21,7 @@ use crate::{
         address::{Address, actor_key, outbox_key},
         record::{ActorRecord, EndpointRecord, Named, Owner},
         shell::SCAN_EVERY_MS,
+        when::When,
     },
     protocol::{Abandoned, Carrier, DialogId, FaultCode, Few, Input, LocalItem, Part, Seldom},
 };
@@ -48,9 +50,9 @@ pub(super) struct EndpointCell {
     /// How often something was said again since this cell is in memory.
     pub(super) rounds: u32,
     /// When to say again what was not acknowledged.
-    pub(super) retry_at: Option<u64>,
+    pub(super) retry_at: When,
     /// This cell's entry among the shard's deadlines.
-    pub(super) armed: Option<u64>,
+    pub(super) armed: When,
     /// Something changed that need not be durable yet.
     pub(super) unwritten: bool,
     /// It has no record in the store.
@@ -87,6 +89,21 @@ impl Part for Aside {
     }
 }
 
+/// How many bytes of a state lie in the store alone.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Away(NonZeroU32);
+
+impl Away {
+    fn of(bytes: usize) -> Option<Self> {
+        let more = u32::try_from(bytes).ok()?.checked_add(1)?;
+        NonZeroU32::new(more).map(Self)
+    }
+
+    fn bytes(self) -> usize {
+        self.0.get() as usize - 1
+    }
+}
+
 /// An actor in memory.
 pub(super) struct ActorCell {
     pub(super) service: Arc<Service>,
@@ -95,12 +112,12 @@ pub(super) struct ActorCell {
     pub(super) live: Option<Box<dyn Actor>>,
     /// The bytes of its state lie in the store alone, so many of them: they are wanted again where `live` is not there, or
     /// is to be written as it was.
-    pub(super) away: Option<u32>,
+    pub(super) away: Option<Away>,
     /// Whose callers have its state, if they do: it is in neither `live` nor the record then.
     pub(super) lent: Option<Arc<LineState>>,
     /// The last handler changed the state. One that only read had to have its bytes brought back, and so may the next.
     pub(super) wrote: bool,
-    pub(super) armed: Option<u64>,
+    pub(super) armed: When,
     pub(super) used: u64,
     /// Its record is to be deleted.
     pub(super) gone: bool,
@@ -118,7 +135,7 @@ impl ActorCell {
             away: None,
             lent: None,
             wrote: false,
-            armed: None,
+            armed: When::NEVER,
             used,
             gone: false,
             memory_only: false,
@@ -136,15 +153,14 @@ impl ActorCell {
 
     /// Bytes of its state, wherever they lie.
     pub(super) fn state_len(&self) -> usize {
-        self.away
-            .map_or(self.record.state.len(), |bytes| bytes as usize)
+        self.away.map_or(self.record.state.len(), Away::bytes)
     }
 
     /// Its record is handed over to be written: while it is decoded here, its bytes need not lie here as well.
     pub(super) fn state_is_written(&mut self) {
         if self.wrote && self.live.is_some() && !self.record.pending && self.away.is_none() {
             let state = std::mem::take(&mut self.record.state);
-            self.away = u32::try_from(state.len()).ok();
+            self.away = Away::of(state.len());
         }
     }
 }
@@ -156,11 +172,20 @@ impl EndpointCell {
             record,
             aside: Seldom::default(),
             rounds: 0,
-            retry_at: None,
-            armed: None,
+            retry_at: When::NEVER,
+            armed: When::NEVER,
             unwritten: false,
             is_lent: false,
             used,
+        }
+    }
+
+    /// Where it lives.
+    pub(super) fn address(&self) -> Address {
+        let endpoint = &self.record.endpoint;
+        Address {
+            slot: endpoint.token().slot(),
+            key: endpoint.key(),
         }
     }
 
@@ -192,7 +217,7 @@ impl EndpointCell {
     /// Lives in memory alone and has something left to do. An ended volatile dialog that nobody must be told of is not
     /// missed: a late frame for it hears that it is unknown.
     pub(super) fn is_needed(&self) -> bool {
-        self.is_volatile() && (self.record.endpoint.ending().is_none() || self.retry_at.is_some())
+        self.is_volatile() && (self.record.endpoint.ending().is_none() || self.retry_at.is_set())
     }
 
     /// Has put something off that is to be written sometime.
@@ -202,7 +227,7 @@ impl EndpointCell {
 
     /// Says something again soon: reading it back would begin its patience anew.
     pub(super) fn is_talking(&self, now: u64) -> bool {
-        self.retry_at.is_some_and(|at| at <= now + TALKING_MS)
+        self.retry_at.is_by(now + TALKING_MS)
     }
 
     /// Tells this handle from now on.
@@ -234,7 +259,7 @@ impl EndpointCell {
     pub(super) fn is_busy(&self) -> bool {
         let endpoint = &self.record.endpoint;
         let mortal = endpoint.carrier() == Carrier::Local && endpoint.volatile_partner().is_some();
-        self.retry_at.is_some() || (mortal && endpoint.ending().is_none())
+        self.retry_at.is_set() || (mortal && endpoint.ending().is_none())
     }
 
     /// Rows between this endpoint and its partner in the same store lie in the inbox table: neither is volatile.
@@ -255,7 +280,7 @@ impl Shard {
     /// Tells this handle of its dialog from now on. Some dialogs later it is looked whether it is still held.
     pub(super) fn attach(&mut self, line: &Arc<LineState>) {
         let address = line.address();
-        let Some(cell) = self.endpoints.get_mut(&address) else {
+        let Some(cell) = self.shelves.endpoint_mut(address) else {
             return;
         };
         cell.attach(line);
@@ -265,7 +290,7 @@ impl Shard {
         self.attached.push_back(address);
         if self.attached.len() > ATTACHED
             && let Some(earlier) = self.attached.pop_front()
-            && let Some(cell) = self.endpoints.get_mut(&earlier)
+            && let Some(cell) = self.shelves.endpoint_mut(earlier)
         {
             cell.detach();
         }
@@ -279,7 +304,7 @@ impl Shard {
     /// Brings the endpoint into memory. False if there is none.
     pub(super) fn ensure_endpoint(&mut self, address: Address) -> Result<bool, StoreFault> {
         let used = self.next_use();
-        if let Some(cell) = self.endpoints.get_mut(&address) {
+        if let Some(cell) = self.shelves.endpoint_mut(address) {
             cell.used = used;
             if cell.is_lent {
                 self.take_back(address.key.dialog);
@@ -300,7 +325,7 @@ impl Shard {
             .endpoint
             .step(Input::Restarted, &self.shared.env());
         cell.record.endpoint.rest(&mut self.spare);
-        self.endpoints.insert(address, Box::new(cell));
+        self.shelves.insert_endpoint(address, Box::new(cell));
         self.recount_half_open(address, bytes as u64);
         self.apply_timers(address, &effects.timers);
         self.arm_endpoint(address);
@@ -334,7 +359,7 @@ impl Shard {
     /// A volatile partner of an earlier life of this store is gone for good; the other side learns it at the first
     /// occasion.
     pub(super) fn lost_partner(&self, address: Address) -> Option<LocalItem> {
-        let endpoint = &self.endpoints.get(&address)?.record.endpoint;
+        let endpoint = &self.shelves.endpoint(address)?.record.endpoint;
         let lost = endpoint.carrier() == Carrier::Local
             && endpoint.ending().is_none()
             && endpoint
@@ -353,7 +378,7 @@ impl Shard {
     /// The actor, if it still is.
     pub(super) fn ensure_actor(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
         let used = self.next_use();
-        if let Some(cell) = self.actors.get_mut(&actor) {
+        if let Some(cell) = self.shelves.actor_mut(actor) {
             cell.used = used;
             let gone = cell.gone;
             if cell.lent.is_some() {
@@ -372,29 +397,29 @@ impl Shard {
             return Ok(false);
         };
         let cell = ActorCell::new(service, record, used);
-        self.actors.insert(actor, Box::new(cell));
+        self.shelves.insert_actor(actor, Box::new(cell));
         self.arm_actor(actor);
         Ok(true)
     }
 
     /// The actor is decoded, or can be.
     pub(super) fn ensure_decodable(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
-        let cell = self.actors.get(&actor);
+        let cell = self.shelves.actor(actor);
         Ok(cell.is_some_and(|cell| cell.live.is_some()) || self.ensure_state(actor)?)
     }
 
     /// Brings the bytes of an actor's state back, before they are needed. False if they cannot be read any more.
     pub(super) fn ensure_state(&mut self, actor: DialogId) -> Result<bool, StoreFault> {
         if self
-            .actors
-            .get(&actor)
+            .shelves
+            .actor(actor)
             .is_none_or(|cell| cell.away.is_none())
         {
             return Ok(true);
         }
         let who = Who::Actor(actor);
         let stored = self.load::<ActorRecord>(Table::Actors, &actor_key(actor), who)?;
-        let (Some((record, _)), Some(cell)) = (stored, self.actors.get_mut(&actor)) else {
+        let (Some((record, _)), Some(cell)) = (stored, self.shelves.actor_mut(actor)) else {
             self.remove_actor(actor);
             return Ok(false);
         };
@@ -404,22 +429,34 @@ impl Shard {
     }
 
     pub(super) fn remove_endpoint(&mut self, address: Address) {
-        if let Some(due) = self.endpoints.remove(&address).and_then(|cell| cell.armed) {
+        if let Some(due) = self
+            .shelves
+            .remove_endpoint(address)
+            .and_then(|cell| cell.armed.ms())
+        {
             self.due.remove(&(due, Who::Endpoint(address)));
         }
     }
 
     pub(super) fn remove_actor(&mut self, actor: DialogId) {
-        if let Some(due) = self.actors.remove(&actor).and_then(|cell| cell.armed) {
+        if let Some(due) = self
+            .shelves
+            .remove_actor(actor)
+            .and_then(|cell| cell.armed.ms())
+        {
             self.due.remove(&(due, Who::Actor(actor)));
         }
     }
 
     pub(super) fn arm_endpoint(&mut self, address: Address) {
-        let Some(cell) = self.endpoints.get(&address) else {
+        let Some(cell) = self.shelves.endpoint(address) else {
             return;
         };
-        let due = [self.deadline_of(cell), cell.overdue_at(), cell.retry_at];
+        let due = [
+            self.deadline_of(cell),
+            cell.overdue_at(),
+            cell.retry_at.ms(),
+        ];
         let Some(due) = due.into_iter().flatten().min() else {
             return;
         };
@@ -442,11 +479,23 @@ impl Shard {
 
     pub(super) fn arm_actor(&mut self, actor: DialogId) {
         if let Some(due) = self
-            .actors
-            .get(&actor)
+            .shelves
+            .actor(actor)
             .and_then(|cell| cell.record.deadline())
         {
             self.arm(due, Who::Actor(actor));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_fill_the_places_that_an_allocator_has_for_them() {
+        // Places are multiples of sixteen bytes, of which it keeps eight: one byte more takes sixteen.
+        assert!(size_of::<EndpointCell>() <= 256 - 8);
+        assert!(size_of::<ActorCell>() <= 128 - 8);
     }
 }

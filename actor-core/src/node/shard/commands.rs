@@ -7,7 +7,7 @@ use tracing::{debug, error};
 
 use super::{
     Shard,
-    cells::EndpointCell,
+    cells::{ActorCell, EndpointCell},
     handler::{Failed, Retry},
     txn::Txn,
 };
@@ -56,7 +56,7 @@ impl Shard {
                 Ok(())
             }
             Command::Disarm { timer } => {
-                if let Some(cell) = self.actors.get_mut(&actor) {
+                if let Some(cell) = self.shelves.actor_mut(actor) {
                     cell.record.duties.timers.remove(&timer);
                 }
                 Ok(())
@@ -64,7 +64,7 @@ impl Shard {
             // The end of the step closes: first all its answers and messages.
             Command::Close => Ok(()),
             Command::Abandon { why } => {
-                if let Some(cell) = self.actors.get_mut(&actor) {
+                if let Some(cell) = self.shelves.actor_mut(actor) {
                     // The application gave up itself; nothing needs to tell it.
                     cell.gone = true;
                 }
@@ -104,7 +104,7 @@ impl Shard {
                 self.send_answer(txn, own, message.seq, MessageKind::NoAnswer, sizes)
             }
             Replied::Later { fallible } => {
-                if let Some(cell) = self.endpoints.get_mut(&own) {
+                if let Some(cell) = self.shelves.endpoint_mut(own) {
                     cell.record.promised.insert(message.seq, fallible);
                     txn.dirty.insert(own);
                 }
@@ -121,7 +121,7 @@ impl Shard {
         value: Result<Vec<u8>, codec::CodecError>,
     ) -> Result<(), StoreFault> {
         self.touch_endpoint(txn, own);
-        let Some(cell) = self.endpoints.get_mut(&own) else {
+        let Some(cell) = self.shelves.endpoint_mut(own) else {
             return Ok(());
         };
         // The dialog, or this request, may have ended since: an answer nobody waits for is ignored.
@@ -170,7 +170,7 @@ impl Shard {
             (kind, body)
         };
         self.touch_endpoint(txn, own);
-        if let Some(cell) = self.endpoints.get_mut(&own) {
+        if let Some(cell) = self.shelves.endpoint_mut(own) {
             cell.record.take_promise(request);
         }
         let outgoing = Outgoing {
@@ -194,7 +194,7 @@ impl Shard {
     ) {
         let due = txn.now.saturating_add(millis(delay));
         txn.bytes += context.len();
-        if let Some(cell) = self.actors.get_mut(&actor) {
+        if let Some(cell) = self.shelves.actor_mut(actor) {
             cell.record
                 .duties
                 .timers
@@ -340,7 +340,7 @@ impl Shard {
         if let Err(outcome) = self.open_initiator(txn, address, &spec, owner, within)? {
             return Ok(Some(outcome));
         }
-        if let Some(cell) = self.actors.get_mut(&actor) {
+        if let Some(cell) = self.shelves.actor_mut(actor) {
             cell.record.duties.children.insert(address.key.dialog, ());
         }
         Ok(None)
@@ -367,9 +367,9 @@ impl Shard {
         // What a volatile dialog opens dies with it.
         let volatile = match &owner {
             Owner::Child(parent) => self
-                .actors
-                .get(parent)
-                .is_some_and(|cell| cell.is_volatile()),
+                .shelves
+                .actor(*parent)
+                .is_some_and(ActorCell::is_volatile),
             owner => *owner == Owner::Volatile,
         };
         let token = self.shared.mint(address.slot);
@@ -395,7 +395,7 @@ impl Shard {
         let mut cell = EndpointCell::new(record, used);
         cell.memory_only = volatile;
         self.touch_endpoint(txn, address);
-        self.endpoints.insert(address, Box::new(cell));
+        self.shelves.insert_endpoint(address, Box::new(cell));
         self.absorb(txn, address, effects)?;
         Ok(Ok(()))
     }
@@ -410,7 +410,7 @@ impl Shard {
         now: u64,
     ) -> Timeouts {
         let parent = match owner {
-            Owner::Child(parent) => self.endpoints.get(&Address::target(*parent)),
+            Owner::Child(parent) => self.shelves.endpoint(Address::target(*parent)),
             _ => None,
         };
         let until = parent.and_then(|cell| cell.record.deadlines.get(TimerKind::Lifetime));
@@ -429,7 +429,7 @@ impl Shard {
     /// A subcontracted dialog belongs to the work of the one that opened it; any other begins its own.
     fn trace_of(&self, owner: &Owner, dialog: DialogId) -> DialogId {
         let parent = match owner {
-            Owner::Child(parent) => self.endpoints.get(&Address::target(*parent)),
+            Owner::Child(parent) => self.shelves.endpoint(Address::target(*parent)),
             _ => None,
         };
         parent.map_or(dialog, |cell| cell.record.trace)
@@ -444,7 +444,7 @@ impl Shard {
         closing: bool,
         ask: Ask,
     ) -> Result<Result<u64, Outcome>, StoreFault> {
-        let Some(cell) = self.endpoints.get_mut(&address) else {
+        let Some(cell) = self.shelves.endpoint_mut(address) else {
             return Ok(Err(Outcome::Closed));
         };
         let endpoint = &cell.record.endpoint;
@@ -463,12 +463,13 @@ impl Shard {
         txn.bytes += then.map_or(0, |then| then.context.len());
         let wants_answer = outgoing.kind == MessageKind::Ask;
         self.input(txn, address, Input::Send(outgoing))?;
-        if wants_answer && let Some(cell) = self.endpoints.get_mut(&address) {
+        if wants_answer && let Some(cell) = self.shelves.endpoint_mut(address) {
             let ask = Ask {
                 since_ms: txn.now,
                 rounds_before: cell.rounds,
                 ..ask
             };
+            cell.record.asks.borrow_box(&mut self.spare_asks);
             cell.record.asks.insert(request, ask);
         }
         if closing {

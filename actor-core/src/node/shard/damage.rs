@@ -115,7 +115,7 @@ impl Shard {
             txn.delete(Table::Endpoints, address.to_bytes().to_vec());
             if shard.ensure_actor(actor)? {
                 shard.bury_held(txn, actor)?;
-                if let Some(cell) = shard.actors.get_mut(&actor) {
+                if let Some(cell) = shard.shelves.actor_mut(actor) {
                     // What waits cannot be answered any more.
                     cell.record.duties.work.clear();
                 }
@@ -167,7 +167,7 @@ impl Shard {
         }
         self.transact(|shard, txn| {
             shard.ensure_endpoint(address)?;
-            let Some(cell) = shard.endpoints.get(&address) else {
+            let Some(cell) = shard.shelves.endpoint(address) else {
                 return Ok(());
             };
             let endpoint = &cell.record.endpoint;

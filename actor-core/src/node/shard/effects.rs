@@ -14,6 +14,7 @@ use crate::{
         address::Address,
         record::{Named, Owner, Work},
         stats::add,
+        when::When,
     },
     protocol::{
         Carrier, Durability, Effects, EndpointKey, Input, LocalItem, Message, MessageKind, Notice,
@@ -37,15 +38,15 @@ impl Shard {
             txn.bytes += outgoing.body.len();
         }
         if self
-            .endpoints
-            .get(&address)
+            .shelves
+            .endpoint(address)
             .is_some_and(|cell| cell.is_lent)
         {
             self.take_back(address.key.dialog);
         }
         self.touch_endpoint(txn, address);
         let env = self.shared.env();
-        let Some(cell) = self.endpoints.get_mut(&address) else {
+        let Some(cell) = self.shelves.endpoint_mut(address) else {
             return Ok(());
         };
         let before = cell.record.endpoint.recv_next();
@@ -78,7 +79,7 @@ impl Shard {
         effects: Effects,
     ) -> Result<(), StoreFault> {
         self.touch_endpoint(txn, address);
-        let Some(cell) = self.endpoints.get_mut(&address) else {
+        let Some(cell) = self.shelves.endpoint_mut(address) else {
             return Ok(());
         };
         match effects.durability {
@@ -113,7 +114,7 @@ impl Shard {
         }
         if !effects.timers.is_empty() {
             self.apply_timers(address, &effects.timers);
-            if let Some(cell) = self.endpoints.get_mut(&address) {
+            if let Some(cell) = self.shelves.endpoint_mut(address) {
                 cell.unwritten = true;
             }
             // What is written with this transaction is armed then.
@@ -143,8 +144,8 @@ impl Shard {
 
     fn locate(&mut self, txn: &mut Txn<'_>, address: Address) -> Result<(), StoreFault> {
         let peer = self
-            .endpoints
-            .get(&address)
+            .shelves
+            .endpoint(address)
             .and_then(|cell| cell.record.endpoint.peer());
         let Some(location) = peer.map(|peer| self.shared.transport.locate(peer.store, &peer.node))
         else {
@@ -156,15 +157,15 @@ impl Shard {
     pub(super) fn apply_timers(&mut self, address: Address, timers: &[TimerOp]) {
         let now = self.shared.clock.now_ms();
         let shared = &self.shared;
-        let Some(cell) = self.endpoints.get_mut(&address) else {
+        let Some(cell) = self.shelves.endpoint_mut(address) else {
             return;
         };
         for timer in timers {
             match *timer {
                 TimerOp::Arm(TimerKind::Retransmit, after) => {
-                    cell.retry_at = Some(now + jitter(after, shared.ids.random()[0]));
+                    cell.retry_at = When::at(now + jitter(after, shared.ids.random()[0]));
                 }
-                TimerOp::Cancel(TimerKind::Retransmit) => cell.retry_at = None,
+                TimerOp::Cancel(TimerKind::Retransmit) => cell.retry_at = When::NEVER,
                 TimerOp::Arm(kind, after) => {
                     let at = now.saturating_add(millis(after));
                     cell.record.deadlines.set(kind, at);
@@ -182,7 +183,7 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         if address.key.role == Role::Target {
             if message.kind != MessageKind::Empty {
-                if let Some(cell) = self.endpoints.get(&address) {
+                if let Some(cell) = self.shelves.endpoint(address) {
                     let token = cell.record.endpoint.token();
                     txn.output
                         .notes
@@ -209,7 +210,7 @@ impl Shard {
     /// To those who listen, with this commit. Without a listener it is dropped here: it was consumed like any message,
     /// so it holds up neither what comes after it nor its sender (M11).
     fn hear_event(&mut self, txn: &mut Txn<'_>, address: Address, message: Message) {
-        let Some(cell) = self.endpoints.get(&address) else {
+        let Some(cell) = self.shelves.endpoint(address) else {
             return;
         };
         if let (Some(then), Owner::Child(parent)) = (&cell.record.events, &cell.record.owner) {
@@ -236,11 +237,15 @@ impl Shard {
         request: u64,
         outcome: Outcome,
     ) -> Result<(), StoreFault> {
-        let Some(cell) = self.endpoints.get_mut(&address) else {
+        let Some(cell) = self.shelves.endpoint_mut(address) else {
             return Ok(());
         };
         txn.dirty.insert(address);
-        let ask = cell.record.asks.remove(&request).unwrap_or_default();
+        let ask = cell.record.asks.stored();
+        let ask = ask
+            .and_then(|asks| asks.remove(&request))
+            .unwrap_or_default();
+        cell.record.asks.rest_in(&mut self.spare_asks);
         let is_answer = matches!(outcome, Outcome::Ok(_) | Outcome::Err(_));
         if is_answer {
             let learned = cell.lines().map(|line| (line, Learned::Answered(request)));
@@ -315,7 +320,7 @@ impl Shard {
             Notice::Retransmit { messages, attempt } => {
                 add(&counters.retransmitted, messages as u64);
                 debug!(target: "actor_core::dialog", %dialog, messages, attempt, "retransmit");
-                if let Some(cell) = self.endpoints.get_mut(&address) {
+                if let Some(cell) = self.shelves.endpoint_mut(address) {
                     cell.rounds = cell.rounds.saturating_add(1);
                     let learned = cell.lines().map(|line| (line, Learned::SaidAgain));
                     txn.output.learned.extend(learned);
@@ -357,14 +362,15 @@ fn no_answer(body: &[u8]) -> Outcome {
 /// The other side, if it lives in this store.
 fn partner_address(cell: &super::cells::EndpointCell) -> Option<Address> {
     let endpoint = &cell.record.endpoint;
-    if endpoint.carrier() != Carrier::Local {
-        return None;
-    }
+    let slot = endpoint.partner_slot()?;
     let EndpointKey { dialog, role } = endpoint.key();
-    match role {
-        Role::Initiator => Some(Address::target(dialog)),
-        Role::Target => Some(Address::initiator(dialog, endpoint.peer()?.token.slot())),
-    }
+    Some(Address {
+        slot,
+        key: EndpointKey {
+            dialog,
+            role: role.other(),
+        },
+    })
 }
 
 /// Retries of many dialogs must not march in step: 20 per cent either way.

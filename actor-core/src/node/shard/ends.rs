@@ -24,7 +24,7 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         let dialog = address.key.dialog;
         txn.dirty.insert(address);
-        if let Some(cell) = self.endpoints.get(&address) {
+        if let Some(cell) = self.shelves.endpoint(address) {
             let service = cell.record.endpoint.service();
             let notes = &mut txn.output.notes;
             notes.ended(dialog, address.key.role, service, ending);
@@ -52,7 +52,7 @@ impl Shard {
 
     /// A partner's store is alive twice, or ours is said to be.
     fn note_copy(&self, address: Address) {
-        let cell = self.endpoints.get(&address);
+        let cell = self.shelves.endpoint(address);
         if let Some(peer) = cell.and_then(|cell| cell.record.endpoint.peer()) {
             error!(
                 target: "actor_core::node", store = %peer.store, node = %peer.node, dialog = %address.key.dialog,
@@ -69,7 +69,7 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         let outcome = self.ending_outcome(address, ending);
         self.fail_unanswered(txn, address, &outcome)?;
-        let Some(cell) = self.endpoints.get_mut(&address) else {
+        let Some(cell) = self.shelves.endpoint_mut(address) else {
             return Ok(());
         };
         let learned = cell
@@ -85,7 +85,7 @@ impl Shard {
         }
         // The parent may have been dropped from memory long ago; it must not remember this child for ever.
         if self.ensure_actor(parent)?
-            && let Some(parent_cell) = self.actors.get(&parent)
+            && let Some(parent_cell) = self.shelves.actor(parent)
             && parent_cell
                 .record
                 .duties
@@ -94,7 +94,7 @@ impl Shard {
         {
             self.touch_actor(txn, parent);
             txn.dirty_actors.insert(parent);
-            if let Some(parent_cell) = self.actors.get_mut(&parent) {
+            if let Some(parent_cell) = self.shelves.actor_mut(parent) {
                 parent_cell
                     .record
                     .duties
@@ -108,7 +108,7 @@ impl Shard {
     /// The end of a dialog, as one who waits at its initiator hears it.
     pub(super) fn ending_outcome(&self, address: Address, ending: &Ending) -> Outcome {
         // Before anything was established nothing permanent can have happened, however it ended.
-        let cell = self.endpoints.get(&address);
+        let cell = self.shelves.endpoint(address);
         let in_doubt = cell.is_some_and(|cell| cell.record.endpoint.was_established());
         match ending {
             Ending::Abandoned(Abandoned::NeverReached) => Outcome::NeverReached,
@@ -127,7 +127,7 @@ impl Shard {
         address: Address,
         outcome: &Outcome,
     ) -> Result<(), StoreFault> {
-        let Some(cell) = self.endpoints.get(&address) else {
+        let Some(cell) = self.shelves.endpoint(address) else {
             return Ok(());
         };
         let open: Vec<u64> = cell.record.asks.keys().copied().collect();
@@ -144,7 +144,7 @@ impl Shard {
         if !self.ensure_actor(actor)? {
             return Ok(());
         }
-        let Some(cell) = self.actors.get(&actor) else {
+        let Some(cell) = self.shelves.actor(actor) else {
             return Ok(());
         };
         let held = cell.record.is_held();
@@ -163,7 +163,7 @@ impl Shard {
             _ if !cell.record.duties.work.is_empty() && !held => {
                 self.touch_actor(txn, actor);
                 txn.dirty_actors.insert(actor);
-                if let Some(cell) = self.actors.get_mut(&actor) {
+                if let Some(cell) = self.shelves.actor_mut(actor) {
                     cell.record.ended = true;
                 }
                 Ok(())
@@ -179,7 +179,7 @@ impl Shard {
         actor: DialogId,
     ) -> Result<(), StoreFault> {
         self.touch_actor(txn, actor);
-        let Some(cell) = self.actors.get_mut(&actor) else {
+        let Some(cell) = self.shelves.actor_mut(actor) else {
             return Ok(());
         };
         txn.dirty_actors.insert(actor);
@@ -193,8 +193,8 @@ impl Shard {
                 continue;
             }
             let waits = self
-                .endpoints
-                .get(&address)
+                .shelves
+                .endpoint(address)
                 .is_some_and(|cell| !cell.record.endpoint.unanswered().is_empty());
             let input = if waits {
                 Input::Abandon(

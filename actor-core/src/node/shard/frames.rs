@@ -52,7 +52,7 @@ impl Shard {
     /// Its actor is of a service that this program does not serve: messages and answers for it are left to be said
     /// again, to a program that does, and its deadlines wait as well.
     pub(super) fn is_orphan(&mut self, address: Address) -> Result<bool, StoreFault> {
-        let Some(cell) = self.endpoints.get(&address) else {
+        let Some(cell) = self.shelves.endpoint(address) else {
             return Ok(false);
         };
         if cell.record.endpoint.ending().is_some() {
@@ -69,7 +69,7 @@ impl Shard {
             }
         };
         // Where the actor is at home here, it is served; otherwise it may be gone or waiting for its service.
-        if self.ensure_actor(actor)? || self.actors.contains_key(&actor) {
+        if self.ensure_actor(actor)? || self.shelves.actor(actor).is_some() {
             return Ok(false);
         }
         let key = crate::node::address::actor_key(actor);
@@ -91,15 +91,15 @@ impl Shard {
         address: Address,
     ) -> Result<(), StoreFault> {
         loop {
-            let Some(cell) = self.endpoints.get(&address) else {
+            let Some(cell) = self.shelves.endpoint(address) else {
                 return Ok(());
             };
             let batch = cell.record.endpoint.stage() == Stage::Accumulating;
             let before = cell.record.endpoint.recv_next();
             self.input(txn, address, Input::Consume)?;
             let moved = self
-                .endpoints
-                .get(&address)
+                .shelves
+                .endpoint(address)
                 .is_some_and(|cell| cell.record.endpoint.recv_next() != before);
             if !batch || !moved {
                 return Ok(());
@@ -109,7 +109,7 @@ impl Shard {
 
     fn consume_rest(&mut self, address: Address) -> Result<(), StoreFault> {
         let has_next = |shard: &Self| {
-            let cell = shard.endpoints.get(&address);
+            let cell = shard.shelves.endpoint(address);
             cell.is_some_and(|cell| cell.record.endpoint.has_next())
         };
         while has_next(self)
@@ -213,7 +213,7 @@ impl Shard {
         self.terms.share(&mut record.endpoint);
         let mut cell = EndpointCell::new(record, used);
         cell.memory_only = service.spec.is_volatile();
-        self.endpoints.insert(address, Box::new(cell));
+        self.shelves.insert_endpoint(address, Box::new(cell));
         self.new_actor(txn, address.key.dialog, service);
     }
 

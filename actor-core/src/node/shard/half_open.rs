@@ -46,8 +46,8 @@ impl Shard {
             return;
         }
         let now = written.and_then(|bytes| {
-            let cell = self.endpoints.get(&address)?;
-            let pending = self.actors.get(&address.key.dialog);
+            let cell = self.shelves.endpoint(address)?;
+            let pending = self.shelves.actor(address.key.dialog);
             let state = pending.map_or(0, |actor| actor.state_len() as u64);
             half_open(cell, bytes + state)
         });
@@ -82,7 +82,7 @@ impl Shard {
             return Ok(());
         }
         self.settle()?;
-        let Some(cell) = self.endpoints.get(&address) else {
+        let Some(cell) = self.shelves.endpoint(address) else {
             return Ok(());
         };
         // One in memory only has no index of deadlines that would bring it back.
@@ -95,7 +95,7 @@ impl Shard {
             self.arm(deadline, Who::Endpoint(address));
         }
         // The entry of an actor that tries something again stays.
-        self.actors.remove(&address.key.dialog);
+        self.shelves.remove_actor(address.key.dialog);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@ use actor_store::StoreFault;
 use tracing::{debug_span, error, warn};
 
 use super::{
-    cells::ActorCell,
+    cells::{ActorCell, Away},
     trouble::{MAX_HELD_BYTES, MAX_HELD_WORK},
     txn::Txn,
 };
@@ -72,7 +72,7 @@ pub(super) struct Done {
 /// What a handler overwrote.
 pub(super) struct StateBefore {
     pub(super) state: Vec<u8>,
-    pub(super) away: Option<u32>,
+    pub(super) away: Option<Away>,
     pub(super) pending: bool,
     pub(super) version: u32,
 }

@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::{LineState, Shard, commands::millis};
+use super::{LineState, Shard, commands::millis, dossier::Dossier};
 use crate::{
     coverage::{self, Rare},
     dialog::Half,
@@ -35,8 +35,8 @@ impl Shard {
             return;
         }
         let (Some(cell), Some(actor)) = (
-            self.endpoints.get(&address),
-            self.actors.get(&address.key.dialog),
+            self.shelves.endpoint(address),
+            self.shelves.actor(address.key.dialog),
         ) else {
             return;
         };
@@ -96,11 +96,8 @@ impl Shard {
         if !self.rests(address, target, used) {
             return;
         }
-        let (Some(initiator), Some(own), Some(cell)) = (
-            self.endpoints.get(&address),
-            self.endpoints.get(&target),
-            self.actors.get_mut(&dialog),
-        ) else {
+        let dossier = self.shelves.dossier_mut(dialog);
+        let Some((initiator, own, cell)) = dossier.and_then(Dossier::all_mut) else {
             return;
         };
         let (from, to) = (&initiator.record.endpoint, &own.record.endpoint);
@@ -123,19 +120,16 @@ impl Shard {
         }
         coverage::sometimes(Rare::ActorLent);
         cell.lent = Some(line);
-        for side in [address, target] {
-            if let Some(cell) = self.endpoints.get_mut(&side) {
-                cell.is_lent = true;
-            }
-        }
+        initiator.is_lent = true;
+        own.is_lent = true;
     }
 
     /// Has this dialog nothing left to do, on either side?
     fn rests(&self, address: Address, target: Address, used: u64) -> bool {
         let (Some(initiator), Some(own), Some(cell)) = (
-            self.endpoints.get(&address),
-            self.endpoints.get(&target),
-            self.actors.get(&target.key.dialog),
+            self.shelves.endpoint(address),
+            self.shelves.endpoint(target),
+            self.shelves.actor(target.key.dialog),
         ) else {
             return false;
         };
@@ -173,7 +167,7 @@ impl Shard {
 
     /// What belongs to a dialog is wanted here: its actor comes back, as its callers have left it.
     pub(super) fn take_back(&mut self, dialog: DialogId) {
-        let Some(cell) = self.actors.get_mut(&dialog) else {
+        let Some(cell) = self.shelves.actor_mut(dialog) else {
             return;
         };
         let Some(line) = cell.lent.take() else {
@@ -184,7 +178,7 @@ impl Shard {
         };
         (cell.live, cell.record.state) = (lent.live, lent.state);
         for side in [line.address(), Address::target(dialog)] {
-            let Some(cell) = self.endpoints.get_mut(&side) else {
+            let Some(cell) = self.shelves.endpoint_mut(side) else {
                 continue;
             };
             cell.is_lent = false;
@@ -212,7 +206,7 @@ impl Shard {
 impl Drop for Shard {
     /// No handler runs on anybody's thread when the node is gone, and no handle holds its store open.
     fn drop(&mut self) {
-        for cell in self.actors.values_mut() {
+        for cell in self.shelves.actors_mut() {
             if let Some(line) = cell.lent.take() {
                 drop(line.hatch().close());
             }

@@ -94,8 +94,8 @@ impl Shard {
             _ => {
                 exists
                     && self
-                        .endpoints
-                        .get(&to)
+                        .shelves
+                        .endpoint(to)
                         .is_some_and(|cell| cell.record.endpoint.stage() == Stage::Accumulating)
             }
         }
@@ -118,7 +118,7 @@ impl Shard {
                 self.open_target(txn, to, open, stored)
             }
             item @ (LocalItem::Message(_) | LocalItem::Fault { .. }) if exists => {
-                let past = self.endpoints.get(&to).is_some_and(|cell| {
+                let past = self.shelves.endpoint(to).is_some_and(|cell| {
                     let endpoint = &cell.record.endpoint;
                     endpoint.ending().is_some() || seq < endpoint.recv_next()
                 });

@@ -233,7 +233,7 @@ impl Shard {
         endpoints: Touched<Address>,
     ) -> Result<(), StoreFault> {
         for address in endpoints {
-            let Some(cell) = self.endpoints.get_mut(&address) else {
+            let Some(cell) = self.shelves.endpoint_mut(address) else {
                 continue;
             };
             let over = is_over(cell);
@@ -271,11 +271,11 @@ impl Shard {
         actors: Touched<DialogId>,
     ) -> Result<(), StoreFault> {
         for actor in actors {
-            let goes = self.actors.get(&actor).is_none_or(|cell| cell.gone);
+            let goes = self.shelves.actor(actor).is_none_or(|cell| cell.gone);
             if !goes && !self.ensure_state(actor)? {
                 continue;
             }
-            let Some(cell) = self.actors.get_mut(&actor) else {
+            let Some(cell) = self.shelves.actor_mut(actor) else {
                 continue;
             };
             cell.record.duties.rest();
@@ -322,9 +322,9 @@ impl Shard {
         endpoints: &Touched<Address>,
         actors: &Touched<DialogId>,
     ) -> bool {
-        let mut endpoints = endpoints.iter().filter_map(|it| self.endpoints.get(&it));
-        let mut actors = actors.iter().filter_map(|it| self.actors.get(&it));
-        endpoints.any(|cell| is_over(cell)) || actors.any(|cell| cell.gone)
+        let mut endpoints = endpoints.iter().filter_map(|it| self.shelves.endpoint(it));
+        let mut actors = actors.iter().filter_map(|it| self.shelves.actor(it));
+        endpoints.any(is_over) || actors.any(|cell| cell.gone)
     }
 }
 

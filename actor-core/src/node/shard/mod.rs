@@ -7,6 +7,7 @@ mod calls;
 mod cells;
 mod commands;
 mod damage;
+mod dossier;
 mod effects;
 mod ends;
 mod frames;
@@ -46,7 +47,7 @@ use super::{
     deaths::Deaths,
     gate::{Cut, Output},
     half_open::Opening,
-    record::Work,
+    record::{Asks, Work},
     shared::Shared,
 };
 use crate::{
@@ -54,7 +55,7 @@ use crate::{
     protocol::{DialogId, Frame, LocalItem, Mutant, SharedTerms, Spare},
 };
 
-use cells::{ActorCell, EndpointCell, MAX_CELLS};
+use cells::MAX_CELLS;
 pub(crate) use handler::LARGE_STATE_BYTES;
 use lending::AtRest;
 pub(crate) use lines::{Learned, LineState, PlainCall, PlainSpec};
@@ -152,10 +153,11 @@ struct Arrived {
 pub(crate) struct Shard {
     shared: Arc<Shared>,
     index: usize,
-    endpoints: Shelves<Address, Box<EndpointCell>>,
-    actors: Shelves<DialogId, Box<ActorCell>>,
+    shelves: Shelves,
     terms: SharedTerms,
     spare: Spare,
+    /// Room for the requests of an endpoint that has none yet.
+    spare_asks: Option<Box<Asks>>,
     /// Dialogs that handles in plain code were attached to last.
     attached: VecDeque<Address>,
     /// Who wants to be looked at when: at most one entry for each cell, and one for each row of the index.
@@ -203,10 +205,10 @@ impl Shard {
         Self {
             shared,
             index,
-            endpoints: Shelves::new(),
-            actors: Shelves::new(),
+            shelves: Shelves::new(),
             terms: SharedTerms::default(),
             spare: Spare::default(),
+            spare_asks: None,
             attached: VecDeque::new(),
             near: VecDeque::new(),
             spare_work: VecDeque::new(),
@@ -452,8 +454,7 @@ impl fmt::Debug for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shard")
             .field("index", &self.index)
-            .field("endpoints", &self.endpoints.len())
-            .field("actors", &self.actors.len())
+            .field("cells", &self.shelves.len())
             .finish_non_exhaustive()
     }
 }

@@ -70,7 +70,7 @@ impl Shard {
         name: &str,
         digest: u64,
     ) -> Result<Recorded, StoreFault> {
-        let Some(cell) = self.endpoints.get(&address) else {
+        let Some(cell) = self.shelves.endpoint(address) else {
             return Ok(Recorded::New);
         };
         let named = if cell.is_volatile() {
@@ -98,7 +98,7 @@ impl Shard {
         address: Address,
         name: &str,
     ) -> Result<Knowledge, StoreFault> {
-        let cell = self.endpoints.get(&address);
+        let cell = self.shelves.endpoint(address);
         let named = match cell.filter(|cell| cell.is_volatile()) {
             Some(cell) => cell.aside.named.get(name).cloned(),
             None => self.stored_name(address, name)?,
@@ -138,7 +138,7 @@ impl Shard {
         name: String,
         named: Named,
     ) -> Result<(), StoreFault> {
-        let Some(cell) = self.endpoints.get_mut(&address) else {
+        let Some(cell) = self.shelves.endpoint_mut(address) else {
             return Ok(());
         };
         if cell.is_volatile() {

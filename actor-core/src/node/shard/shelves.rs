@@ -1,44 +1,34 @@
 //! Cells on shelves: what a shard has in memory, in parts that are gone through one at a time.
 //!
-//! Owns which part a cell lies in. One table of tens of thousands of cells is swept, and grows, in one go, and every
-//! message waits meanwhile; a part of it is done with between two messages. Both ends of a dialog and its actor lie on
-//! shelves of the same number.
-
-use std::{collections::hash_map, hash::Hash};
+//! Owns where a dialog's dossier lies, and that there is none without a cell. One table of tens of thousands of cells is
+//! swept, and grows, in one go, and every message waits meanwhile; a part of it is done with between two messages. Both
+//! ends of a dialog and its actor are one entry: what is said from one to the other finds them in the same place, and
+//! they share the key and the room that a table keeps free.
 
 use foldhash::{HashMap, HashMapExt};
 
+use super::{
+    cells::{ActorCell, EndpointCell},
+    dossier::Dossier,
+};
 use crate::{node::address::Address, protocol::DialogId};
 
 /// Shelves, a power of two.
 pub(super) const SHELVES: usize = 64;
 
-/// A key that tells its shelf.
-pub(super) trait Shelved: Copy + Eq + Hash {
-    fn shelf(self) -> usize;
-}
-
-impl Shelved for DialogId {
-    fn shelf(self) -> usize {
-        let [.., last] = self.0;
-        usize::from(last) % SHELVES
-    }
-}
-
-impl Shelved for Address {
-    fn shelf(self) -> usize {
-        self.key.dialog.shelf()
-    }
-}
-
-/// Cells by key.
-#[derive(Debug)]
-pub(super) struct Shelves<K, V> {
-    shelves: Box<[HashMap<K, V>]>,
+/// Cells by dialog.
+pub(super) struct Shelves {
+    shelves: Box<[HashMap<DialogId, Dossier>]>,
+    /// Cells, not dossiers.
     len: usize,
 }
 
-impl<K: Shelved, V> Shelves<K, V> {
+fn shelf_of(dialog: DialogId) -> usize {
+    let [.., last] = dialog.0;
+    usize::from(last) % SHELVES
+}
+
+impl Shelves {
     pub(super) fn new() -> Self {
         Self {
             shelves: (0..SHELVES).map(|_| HashMap::new()).collect(),
@@ -46,56 +36,116 @@ impl<K: Shelved, V> Shelves<K, V> {
         }
     }
 
+    /// How many cells there are.
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn get(&self, key: &K) -> Option<&V> {
-        self.shelves[key.shelf()].get(key)
+    pub(super) fn dossier(&self, dialog: DialogId) -> Option<&Dossier> {
+        self.shelves[shelf_of(dialog)].get(&dialog)
     }
 
-    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        self.shelves[key.shelf()].get_mut(key)
+    pub(super) fn dossier_mut(&mut self, dialog: DialogId) -> Option<&mut Dossier> {
+        self.shelves[shelf_of(dialog)].get_mut(&dialog)
     }
 
-    pub(super) fn contains_key(&self, key: &K) -> bool {
-        self.shelves[key.shelf()].contains_key(key)
+    pub(super) fn endpoint(&self, address: Address) -> Option<&EndpointCell> {
+        self.dossier(address.key.dialog)?.endpoint(address)
     }
 
-    pub(super) fn insert(&mut self, key: K, cell: V) -> Option<V> {
-        let old = self.shelves[key.shelf()].insert(key, cell);
+    pub(super) fn endpoint_mut(&mut self, address: Address) -> Option<&mut EndpointCell> {
+        self.dossier_mut(address.key.dialog)?.endpoint_mut(address)
+    }
+
+    pub(super) fn actor(&self, dialog: DialogId) -> Option<&ActorCell> {
+        self.dossier(dialog)?.actor.as_deref()
+    }
+
+    pub(super) fn actor_mut(&mut self, dialog: DialogId) -> Option<&mut ActorCell> {
+        self.dossier_mut(dialog)?.actor.as_deref_mut()
+    }
+
+    pub(super) fn insert_endpoint(&mut self, address: Address, cell: Box<EndpointCell>) {
+        let old = self
+            .dossier_of(address.key.dialog)
+            .put_endpoint(address, cell);
         self.len += usize::from(old.is_none());
-        old
     }
 
-    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
-        let old = self.shelves[key.shelf()].remove(key);
-        self.len -= usize::from(old.is_some());
-        old
+    pub(super) fn insert_actor(&mut self, dialog: DialogId, cell: Box<ActorCell>) {
+        let old = self.dossier_of(dialog).actor.replace(cell);
+        self.len += usize::from(old.is_none());
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.shelves.iter().flatten()
+    pub(super) fn remove_endpoint(&mut self, address: Address) -> Option<Box<EndpointCell>> {
+        let dossier = self.dossier_mut(address.key.dialog)?;
+        let old = dossier.take_endpoint(address);
+        self.removed(address.key.dialog, old)
     }
 
-    pub(super) fn keys(&self) -> impl Iterator<Item = &K> {
-        self.shelves.iter().flat_map(HashMap::keys)
+    pub(super) fn remove_actor(&mut self, dialog: DialogId) -> Option<Box<ActorCell>> {
+        let old = self.dossier_mut(dialog)?.actor.take();
+        self.removed(dialog, old)
     }
 
-    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.shelves.iter_mut().flat_map(HashMap::values_mut)
+    fn dossier_of(&mut self, dialog: DialogId) -> &mut Dossier {
+        self.shelves[shelf_of(dialog)].entry(dialog).or_default()
     }
 
-    /// The cells of one shelf.
-    pub(super) fn on(&self, shelf: usize) -> hash_map::Iter<'_, K, V> {
-        self.shelves[shelf].iter()
+    /// A cell was taken out; its dossier goes with the last one.
+    fn removed<T>(&mut self, dialog: DialogId, old: Option<T>) -> Option<T> {
+        let old = old?;
+        self.len -= 1;
+        if self.dossier(dialog).is_some_and(Dossier::is_empty) {
+            self.shelves[shelf_of(dialog)].remove(&dialog);
+        }
+        Some(old)
     }
 
-    /// Keeps what `is_kept` says of one shelf.
-    pub(super) fn retain_on(&mut self, shelf: usize, is_kept: impl FnMut(&K, &mut V) -> bool) {
-        let cells = &mut self.shelves[shelf];
-        let before = cells.len();
-        cells.retain(is_kept);
-        self.len -= before - cells.len();
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = (Address, &EndpointCell)> {
+        (0..SHELVES).flat_map(|shelf| self.endpoints_on(shelf))
+    }
+
+    /// The endpoints of one shelf.
+    pub(super) fn endpoints_on(
+        &self,
+        shelf: usize,
+    ) -> impl Iterator<Item = (Address, &EndpointCell)> {
+        let sides = self.shelves[shelf].values().flat_map(Dossier::sides);
+        sides.map(|cell| (cell.address(), cell))
+    }
+
+    pub(super) fn actors_mut(&mut self) -> impl Iterator<Item = &mut ActorCell> {
+        let dossiers = self.shelves.iter_mut().flat_map(HashMap::values_mut);
+        dossiers.filter_map(|dossier| dossier.actor.as_deref_mut())
+    }
+
+    /// Keeps the endpoints of one shelf of which `is_kept` says so.
+    pub(super) fn retain_endpoints_on(
+        &mut self,
+        shelf: usize,
+        mut is_kept: impl FnMut(Address, &mut EndpointCell) -> bool,
+    ) {
+        let mut gone = 0;
+        self.shelves[shelf].retain(|_, dossier| {
+            gone += dossier.retain_sides(&mut is_kept);
+            !dossier.is_empty()
+        });
+        self.len -= gone;
+    }
+
+    /// The same of its actors.
+    pub(super) fn retain_actors_on(
+        &mut self,
+        shelf: usize,
+        mut is_kept: impl FnMut(DialogId, &mut ActorCell) -> bool,
+    ) {
+        let mut gone = 0;
+        self.shelves[shelf].retain(|dialog, dossier| {
+            let actor = dossier.actor.take_if(|cell| !is_kept(*dialog, cell));
+            gone += usize::from(actor.is_some());
+            !dossier.is_empty()
+        });
+        self.len -= gone;
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         address::Address,
         record::{Ask, Work},
         shared::GRACE,
+        when::When,
     },
     protocol::{Carrier, DialogId, Input, Mutant, Role, TimerKind},
 };
@@ -26,14 +27,18 @@ impl Shard {
     /// Notes that `who` wants to be looked at.
     pub(super) fn arm(&mut self, due: u64, who: Who) {
         let armed = match who {
-            Who::Endpoint(address) => self.endpoints.get_mut(&address).map(|cell| &mut cell.armed),
-            Who::Actor(actor) => self.actors.get_mut(&actor).map(|cell| &mut cell.armed),
+            Who::Endpoint(address) => self
+                .shelves
+                .endpoint_mut(address)
+                .map(|cell| &mut cell.armed),
+            Who::Actor(actor) => self.shelves.actor_mut(actor).map(|cell| &mut cell.armed),
         };
+        let due = due.min(When::LAST_MS);
         if let Some(armed) = armed {
-            if armed.is_some_and(|earlier| earlier <= due) {
+            if armed.is_by(due) {
                 return;
             }
-            if let Some(later) = armed.replace(due) {
+            if let Some(later) = std::mem::replace(armed, When::at(due)).ms() {
                 self.due.remove(&(later, who));
             }
         }
@@ -42,7 +47,7 @@ impl Shard {
 
     /// Nobody need look at this endpoint before somebody says so.
     pub(super) fn disarm(&mut self, address: Address) {
-        let cell = self.endpoints.get_mut(&address);
+        let cell = self.shelves.endpoint_mut(address);
         if let Some(due) = cell.and_then(|cell| cell.armed.take()) {
             self.due.remove(&(due, Who::Endpoint(address)));
         }
@@ -69,7 +74,7 @@ impl Shard {
 
     /// Deadlines count again: everything in memory is looked at anew.
     pub(super) fn rearm(&mut self) {
-        let endpoints: Vec<Address> = self.endpoints.keys().copied().collect();
+        let endpoints: Vec<Address> = self.shelves.endpoints().map(|(it, _)| it).collect();
         endpoints
             .into_iter()
             .for_each(|address| self.arm_endpoint(address));
@@ -106,15 +111,15 @@ impl Shard {
                 shard.consume(txn, address)
             })?;
         }
-        let Some(cell) = self.endpoints.get_mut(&address) else {
+        let Some(cell) = self.shelves.endpoint_mut(address) else {
             return Ok(());
         };
-        if cell.armed == Some(due) {
-            cell.armed = None;
+        if cell.armed == When::at(due) {
+            cell.armed = When::NEVER;
         }
-        let again = cell.retry_at.is_some_and(|at| at <= now);
+        let again = cell.retry_at.is_by(now);
         if again {
-            cell.retry_at = None;
+            cell.retry_at = When::NEVER;
         }
         let opened_ms = cell.record.opened_ms;
         let endpoint = &cell.record.endpoint;
@@ -146,7 +151,7 @@ impl Shard {
                 if !shard.ensure_endpoint(address)? {
                     return Ok(());
                 }
-                if let Some(cell) = shard.endpoints.get_mut(&address)
+                if let Some(cell) = shard.shelves.endpoint_mut(address)
                     && cell.record.deadlines.cancel(kind)
                 {
                     txn.dirty.insert(address);
@@ -166,7 +171,7 @@ impl Shard {
 
     /// Requests whose time has passed: callers and continuations hear it, the dialog goes on.
     fn overdue(&mut self, address: Address, now: u64) -> Result<(), StoreFault> {
-        let Some(cell) = self.endpoints.get_mut(&address) else {
+        let Some(cell) = self.shelves.endpoint_mut(address) else {
             return Ok(());
         };
         let mut answers = Vec::new();
@@ -191,7 +196,7 @@ impl Shard {
             txn.output.answers.extend(answers);
             self.commit(txn)?;
         }
-        let Some(cell) = self.endpoints.get(&address) else {
+        let Some(cell) = self.shelves.endpoint(address) else {
             return Ok(());
         };
         let opened_ms = cell.record.opened_ms;
@@ -206,7 +211,7 @@ impl Shard {
         for request in late {
             self.transact(|shard, txn| {
                 shard.ensure_endpoint(address)?;
-                let Some(cell) = shard.endpoints.get(&address) else {
+                let Some(cell) = shard.shelves.endpoint(address) else {
                     return Ok(());
                 };
                 let outcome = cell.overdue_outcome(request);
@@ -218,7 +223,7 @@ impl Shard {
 
     /// Keeps a deadline that is not ours to decide from firing again and again.
     fn ignore_deadline(&mut self, address: Address, kind: TimerKind, now: u64) {
-        if let Some(cell) = self.endpoints.get_mut(&address)
+        if let Some(cell) = self.shelves.endpoint_mut(address)
             && cell.record.deadlines.get(kind).is_some_and(|at| at <= now)
         {
             cell.record.deadlines.cancel(kind);
@@ -235,16 +240,16 @@ impl Shard {
             );
             return Ok(());
         }
-        let Some(cell) = self.actors.get_mut(&actor) else {
+        let Some(cell) = self.shelves.actor_mut(actor) else {
             return Ok(());
         };
-        if cell.armed == Some(due) {
-            cell.armed = None;
+        if cell.armed == When::at(due) {
+            cell.armed = When::NEVER;
         }
         if !cell.record.duties.work.is_empty() && cell.record.duties.retry_at <= now {
             self.retry(actor)?;
         }
-        let cell = self.actors.get(&actor);
+        let cell = self.shelves.actor(actor);
         let timers = cell.map(|cell| cell.record.duties.timers.iter());
         let lapsed: Vec<u32> = timers
             .into_iter()
@@ -256,7 +261,7 @@ impl Shard {
                 if !shard.ensure_actor(actor)? {
                     return Ok(());
                 }
-                let Some(cell) = shard.actors.get_mut(&actor) else {
+                let Some(cell) = shard.shelves.actor_mut(actor) else {
                     return Ok(());
                 };
                 if let Some(set) = cell.record.duties.timers.remove(&timer) {

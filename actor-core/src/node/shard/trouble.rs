@@ -59,7 +59,7 @@ impl Shard {
         }
         self.touch_actor(txn, actor);
         txn.dirty_actors.insert(actor);
-        let Some(cell) = self.actors.get_mut(&actor) else {
+        let Some(cell) = self.shelves.actor_mut(actor) else {
             return Ok(());
         };
         coverage::sometimes(Rare::StepPlayedTwice);
@@ -126,7 +126,7 @@ impl Shard {
     pub(super) fn retry(&mut self, actor: DialogId) -> Result<(), StoreFault> {
         if self.is_of_another_version(actor) {
             // In memory only: another program looks again at its start.
-            if let Some(cell) = self.actors.get_mut(&actor) {
+            if let Some(cell) = self.shelves.actor_mut(actor) {
                 cell.record.duties.retry_at =
                     self.shared.clock.now_ms() + OTHER_VERSION_PATIENCE_MS;
             }
@@ -137,7 +137,7 @@ impl Shard {
             if !shard.ensure_actor(actor)? {
                 return Ok(());
             }
-            let Some(cell) = shard.actors.get_mut(&actor) else {
+            let Some(cell) = shard.shelves.actor_mut(actor) else {
                 return Ok(());
             };
             let Some(work) = cell.record.duties.work.pop_front() else {
@@ -151,7 +151,7 @@ impl Shard {
         })?;
         self.end_if_done(actor)?;
         // Done if it is still there with nothing counted against it: its successor is due now.
-        if let Some(cell) = self.actors.get_mut(&actor)
+        if let Some(cell) = self.shelves.actor_mut(actor)
             && !cell.record.duties.work.is_empty()
             && cell.record.duties.retry_at <= self.shared.clock.now_ms()
         {
@@ -163,7 +163,7 @@ impl Shard {
     /// An actor whose dialog ended while work waited goes with the last of it.
     fn end_if_done(&mut self, actor: DialogId) -> Result<(), StoreFault> {
         let done = |cell: &ActorCell| cell.record.ended && cell.record.duties.work.is_empty();
-        if !self.actors.get(&actor).is_some_and(|cell| done(cell)) {
+        if !self.shelves.actor(actor).is_some_and(done) {
             return Ok(());
         }
         coverage::sometimes(Rare::WorkOutlivedItsDialog);
@@ -174,7 +174,7 @@ impl Shard {
 
     /// The dialog stands, and nothing of it is handled until somebody says so, or a deadline ends it.
     fn hold(&mut self, txn: &mut Txn<'_>, letter: &DeadLetter) -> Result<(), StoreFault> {
-        let Some(cell) = self.actors.get_mut(&letter.dialog) else {
+        let Some(cell) = self.shelves.actor_mut(letter.dialog) else {
             return Ok(());
         };
         error!(
@@ -196,10 +196,10 @@ impl Shard {
         let mut txn = self.begin(self.shared.clock.now_ms());
         let held = self.ensure_actor(actor)?
             && self
-                .actors
-                .get(&actor)
+                .shelves
+                .actor(actor)
                 .is_some_and(|cell| cell.record.is_held());
-        if held && let Some(cell) = self.actors.get_mut(&actor) {
+        if held && let Some(cell) = self.shelves.actor_mut(actor) {
             cell.record.duties.attempts = 0;
             cell.record.duties.retry_at = txn.now;
             txn.actors.insert(actor);
@@ -255,7 +255,7 @@ impl Shard {
         code: FaultCode,
     ) -> Result<(), StoreFault> {
         let actor = letter.dialog;
-        let Some(cell) = self.actors.get_mut(&actor) else {
+        let Some(cell) = self.shelves.actor_mut(actor) else {
             return Ok(());
         };
         if cell.record.is_held() {

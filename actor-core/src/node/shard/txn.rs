@@ -11,8 +11,8 @@ use actor_store::{StoreFault, Table, Write};
 use smallvec::{SmallVec, smallvec};
 
 use super::{
-    Delivery, Shard, handler::Failed, local::row_of, lot::consumed_row, touched::Touched,
-    undo::Undo,
+    Delivery, Shard, cells::ActorCell, handler::Failed, local::row_of, lot::consumed_row,
+    touched::Touched, undo::Undo,
 };
 use crate::{
     dialog::{OpenSpec, Outcome},
@@ -154,8 +154,8 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         let (Role::Target, Some(actor), Some(cell)) = (
             address.key.role,
-            self.actors.get(&address.key.dialog),
-            self.endpoints.get(&address),
+            self.shelves.actor(address.key.dialog),
+            self.shelves.endpoint(address),
         ) else {
             return Ok(());
         };
@@ -244,8 +244,8 @@ impl Shard {
         self.estimate_half_open(&dirty);
         // What goes must not be found by the next message.
         let goes = self.any_goes(&dirty, &dirty_actors) || writes.iter().any(ends_a_record);
-        let states = dirty_actors.iter().filter_map(|it| self.actors.get(&it));
-        let states: usize = states.map(|cell| cell.state_len()).sum();
+        let states = dirty_actors.iter().filter_map(|it| self.shelves.actor(it));
+        let states: usize = states.map(ActorCell::state_len).sum();
         self.lot.add(dirty, dirty_actors, writes, bytes + states);
         // While the table lock is held: the order of execution is the order of tickets.
         if goes || tables.is_locked() || self.lot.is_full() {

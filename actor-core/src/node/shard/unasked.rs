@@ -41,7 +41,7 @@ impl Shard {
             body,
         };
         let own = Address::target(actor);
-        let Some(cell) = self.endpoints.get(&own) else {
+        let Some(cell) = self.shelves.endpoint(own) else {
             return Ok(());
         };
         let bytes = outgoing.body.len();
@@ -98,12 +98,12 @@ impl Shard {
             None => self.open_child(txn, actor, address, None)?,
         };
         let ending = self
-            .endpoints
-            .get(&address)
+            .shelves
+            .endpoint(address)
             .and_then(|cell| cell.record.endpoint.ending().cloned());
         let refused = refused.or_else(|| Some(self.ending_outcome(address, &ending?)));
         self.touch_endpoint(txn, address);
-        match (refused, self.endpoints.get_mut(&address)) {
+        match (refused, self.shelves.endpoint_mut(address)) {
             (None, Some(cell)) => {
                 cell.record.events = Some(Box::new(then));
                 txn.dirty.insert(address);

@@ -5,12 +5,18 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{Shard, cells::EndpointCell, touched::Touched, txn::Txn};
+use super::{
+    Shard,
+    cells::{Away, EndpointCell},
+    touched::Touched,
+    txn::Txn,
+};
 use crate::{
     node::{
         address::Address,
         gate::OutputMark,
         record::{ActorRecord, EndpointRecord, Named, Work},
+        when::When,
     },
     protocol::DialogId,
 };
@@ -39,14 +45,14 @@ struct KeptEndpoint {
     record: EndpointRecord,
     rounds: u32,
     named: BTreeMap<String, Named>,
-    retry_at: Option<u64>,
+    retry_at: When,
     unwritten: bool,
 }
 
 #[derive(Debug)]
 struct KeptActor {
     record: ActorRecord,
-    away: Option<u32>,
+    away: Option<Away>,
     gone: bool,
 }
 
@@ -121,17 +127,14 @@ impl Shard {
 
     fn keep_endpoint(&self, txn: &mut Txn<'_>, address: Address) {
         if let Some(undo) = &mut txn.undo {
-            let kept = self
-                .endpoints
-                .get(&address)
-                .map(|cell| KeptEndpoint::of(cell));
+            let kept = self.shelves.endpoint(address).map(KeptEndpoint::of);
             undo.endpoints.push((address, kept));
         }
     }
 
     fn keep_actor(&self, txn: &mut Txn<'_>, actor: DialogId) {
         if let Some(undo) = &mut txn.undo {
-            let kept = self.actors.get(&actor).map(|cell| {
+            let kept = self.shelves.actor(actor).map(|cell| {
                 Box::new(KeptActor {
                     record: cell.record.clone(),
                     away: cell.away,
@@ -150,7 +153,7 @@ impl Shard {
         };
         let undo = *undo;
         for (address, kept) in undo.endpoints {
-            match (kept, self.endpoints.get_mut(&address)) {
+            match (kept, self.shelves.endpoint_mut(address)) {
                 (Some(kept), Some(cell)) => {
                     kept.put_back(cell);
                     self.arm_endpoint(address);
@@ -160,7 +163,7 @@ impl Shard {
             }
         }
         for (actor, kept) in undo.actors {
-            match (kept, self.actors.get_mut(&actor)) {
+            match (kept, self.shelves.actor_mut(actor)) {
                 (Some(kept), Some(cell)) => {
                     cell.record = kept.record;
                     cell.away = kept.away;

@@ -32,7 +32,7 @@ pub(super) fn is_understood(service: &Service, work: &Work) -> bool {
 impl Shard {
     /// The next message of this endpoint is not to be consumed by this program.
     pub(super) fn holds_back(&mut self, address: Address) -> Result<bool, StoreFault> {
-        let Some(cell) = self.endpoints.get(&address) else {
+        let Some(cell) = self.shelves.endpoint(address) else {
             return Ok(false);
         };
         let Some(next) = cell.record.endpoint.next_message() else {
@@ -46,7 +46,7 @@ impl Shard {
                 if !self.ensure_actor(actor)? {
                     return Ok(false);
                 }
-                self.actors.get(&actor).is_some_and(|cell| {
+                self.shelves.actor(actor).is_some_and(|cell| {
                     let first = cell.record.duties.work.front();
                     // Behind work that is held nothing is taken: it would only be put aside as well.
                     first.is_some_and(|work| !is_understood(&cell.service, work))
@@ -72,7 +72,7 @@ impl Shard {
                 if !self.ensure_actor(parent)? {
                     return Ok(false);
                 }
-                let listener = self.actors.get(&parent);
+                let listener = self.shelves.actor(parent);
                 if waits && listener.is_some_and(|cell| is_half_full(&cell.record)) {
                     return Ok(true);
                 }
@@ -81,7 +81,7 @@ impl Shard {
             _ => false,
         };
         if held
-            && let Some(cell) = self.endpoints.get_mut(&address)
+            && let Some(cell) = self.shelves.endpoint_mut(address)
             && cell.record.endpoint.is_doomed()
         {
             cell.record.endpoint.give_up_held();
@@ -99,7 +99,7 @@ impl Shard {
 
     /// The first work of this actor is not for this program.
     pub(super) fn is_of_another_version(&self, actor: DialogId) -> bool {
-        self.actors.get(&actor).is_some_and(|cell| {
+        self.shelves.actor(actor).is_some_and(|cell| {
             let first = cell.record.duties.work.front();
             first.is_some_and(|work| !is_understood(&cell.service, work))
         })

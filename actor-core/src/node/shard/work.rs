@@ -80,11 +80,11 @@ impl Shard {
             return Ok(None);
         }
         self.touch_actor(txn, actor);
-        txn.trace = self
-            .endpoints
-            .get(&Address::target(actor))
-            .map_or(actor, |own| own.record.trace);
-        let Some(cell) = self.actors.get_mut(&actor) else {
+        let own = self.shelves.endpoint(Address::target(actor));
+        txn.trace = own.map_or(actor, |own| own.record.trace);
+        #[cfg(feature = "test-util")]
+        let token = own.map(|own| own.record.endpoint.token());
+        let Some(cell) = self.shelves.actor_mut(actor) else {
             return Ok(None);
         };
         // Nothing overtakes work that waits for another attempt; only the end does.
@@ -112,8 +112,6 @@ impl Shard {
         }
         #[cfg(feature = "test-util")]
         let mut noted = {
-            let token = self.endpoints.get(&Address::target(actor));
-            let token = token.map(|own| own.record.endpoint.token());
             let name_of = |handler| cell.service.handler_name(handler);
             crate::node::Ran::new(actor, token, &work, cell.record.pending, name_of)
         };
@@ -152,7 +150,7 @@ impl Shard {
             // Taken back with everything else that the handler did.
             txn.survived.extend(running);
         }
-        let Some(cell) = self.actors.get_mut(&actor) else {
+        let Some(cell) = self.shelves.actor_mut(actor) else {
             return Ok(None);
         };
         #[cfg(feature = "test-util")]
@@ -194,7 +192,7 @@ impl Shard {
 
     /// Nothing that can fail follows: the handler only answered, and the dialog goes on.
     fn is_final(&self, txn: &Txn<'_>, actor: DialogId, done: &Done) -> bool {
-        let own = self.endpoints.get(&Address::target(actor));
+        let own = self.shelves.endpoint(Address::target(actor));
         done.commands.is_empty()
             && !done.gone
             && txn.endpoints.len() == 1
@@ -217,7 +215,7 @@ impl Shard {
     }
 
     fn swap_state(&mut self, actor: DialogId, done: &mut Done) {
-        if let (Some(cell), Some(before)) = (self.actors.get_mut(&actor), &mut done.before) {
+        if let (Some(cell), Some(before)) = (self.shelves.actor_mut(actor), &mut done.before) {
             std::mem::swap(&mut cell.record.state, &mut before.state);
             std::mem::swap(&mut cell.away, &mut before.away);
             std::mem::swap(&mut cell.record.pending, &mut before.pending);
@@ -265,7 +263,7 @@ impl Shard {
         notes: &StateNotes,
     ) -> Result<(), StoreFault> {
         let own = Address::target(actor);
-        let (Some(endpoint), Some(cell)) = (self.endpoints.get(&own), self.actors.get(&actor))
+        let (Some(endpoint), Some(cell)) = (self.shelves.endpoint(own), self.shelves.actor(actor))
         else {
             return Ok(());
         };
@@ -290,7 +288,7 @@ impl Shard {
             .collect();
         for request in lost {
             warn!(
-                target: "actor_core::dialog", %actor, request, service = cell_service(&self.actors, actor),
+                target: "actor_core::dialog", %actor, request, service = cell_service(&self.shelves, actor),
                 "a `ReplyTo` was lost: keep it in the state until `cx.reply(..)`; its caller hears `NoAnswer`"
             );
             self.send_answer(txn, own, request, MessageKind::NoAnswer, Vec::new())?;
@@ -312,11 +310,11 @@ impl Shard {
         let mut cell = ActorCell::new(Arc::clone(service), record, used);
         cell.memory_only = service.spec.is_volatile();
         self.touch_actor(txn, actor);
-        self.actors.insert(actor, Box::new(cell));
+        self.shelves.insert_actor(actor, Box::new(cell));
         txn.dirty_actors.insert(actor);
     }
 }
 
-fn cell_service(actors: &Shelves<DialogId, Box<ActorCell>>, actor: DialogId) -> &'static str {
-    actors.get(&actor).map_or("?", |cell| cell.service.name())
+fn cell_service(shelves: &Shelves, actor: DialogId) -> &'static str {
+    shelves.actor(actor).map_or("?", |cell| cell.service.name())
 }

@@ -1,5 +1,6 @@
 //! What the application hears: one message in order per transaction (rows 7 and 15).
 
+use super::facts::Fact;
 use super::{Endpoint, Mode, Stage};
 use crate::coverage::{self, Rare};
 use crate::protocol::effects::{Effects, Notice, TimerKind};
@@ -97,7 +98,7 @@ impl Endpoint {
     pub(super) fn establish(&mut self, eff: &mut Effects) {
         coverage::row(7);
         self.stage = Stage::Established;
-        self.was_established = true;
+        self.note(Fact::WasEstablished, true);
         // The limit of first messages counts no more.
         self.flight.initiation_bytes = 0;
         eff.notices.push(Notice::Established);

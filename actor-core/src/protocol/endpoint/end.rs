@@ -2,6 +2,7 @@
 //!
 //! The ended record *is* the tombstone: it keeps what is needed to answer late frames politely, and nothing else.
 
+use super::facts::Fact;
 use super::now::{Fault, Now};
 use super::{Carrier, Endpoint, Stage};
 use crate::coverage::{self, Rare};
@@ -134,8 +135,8 @@ impl Endpoint {
             (Role::Target, Stage::Accumulating) => eff.cancel(TimerKind::Accumulate),
             _ => {}
         }
-        if self.silence_armed {
-            self.silence_armed = false;
+        if self.is(Fact::SilenceArmed) {
+            self.note(Fact::SilenceArmed, false);
             eff.cancel(TimerKind::Silence);
         }
         self.cancel_retry(eff);

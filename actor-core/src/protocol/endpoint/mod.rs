@@ -6,6 +6,7 @@
 mod consume;
 mod currency;
 mod end;
+mod facts;
 mod flow;
 mod flush;
 mod local;
@@ -15,6 +16,7 @@ mod parts;
 mod receive;
 mod reset;
 mod send;
+mod stored;
 mod stow;
 mod terms;
 mod timer;
@@ -32,6 +34,7 @@ use super::input::Input;
 use super::limits::{Env, Timeouts};
 use super::message::Message;
 use super::seldom::Seldom;
+use facts::{Fact, Facts};
 use now::{Flight, Now, Parting};
 pub use terms::SharedTerms;
 use terms::Terms;
@@ -132,11 +135,8 @@ pub struct Spare(Option<Box<Flight>>);
 /// - Births: [`Self::initiate`], [`Self::accept`], [`Self::accept_local`].
 /// - Inputs: [`Self::step`], ending each transaction with [`Input::Flush`].
 /// - Questions: everything else; they change nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "independent durable facts; a combined enum would have all their combinations"
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(from = "stored::Stored")]
 pub struct Endpoint {
     dialog: DialogId,
     role: Role,
@@ -145,14 +145,13 @@ pub struct Endpoint {
     /// Never `Closing`: that is `Established` (or `Bound` after a handshake) with a `fin_sent`.
     stage: Stage,
     token: Token,
-    #[serde(with = "terms")]
     terms: Arc<Terms>,
-    /// The initiator, whichever side it is, lives in memory only.
-    volatile: bool,
-    /// Set once, durably before any frame names it (S3). At a target: the initiator.
+    facts: Facts,
+    /// Local carrier, target: where in this store the initiator is at home.
+    partner_slot: u16,
+    /// Set once, durably before any frame names it (S3). At a target: the initiator. Local carrier: nothing, unless the
+    /// partner lives in memory only.
     peer: Option<Box<Peer>>,
-    /// Initiator: a frame of the bound target said it is established.
-    partner_established: bool,
     /// Next message to consume.
     recv_next: u64,
     /// Number of the next message to be said.
@@ -161,9 +160,6 @@ pub struct Endpoint {
     acked: u64,
     /// Requests that are not answered. Target: those consumed here; initiator: those said here.
     requests: Few<u64>,
-    silence_armed: bool,
-    /// A frame that could confirm the target may have left, or did arrive.
-    was_established: bool,
     parting: Seldom<Parting>,
     flight: Seldom<Flight>,
 }
@@ -242,6 +238,15 @@ impl Endpoint {
         self.peer.as_deref()
     }
 
+    /// The other side, if it lives in this store: where it is at home. A target's home follows from the dialog's id.
+    pub fn partner_slot(&self) -> Option<u16> {
+        let is_local = self.carrier == Carrier::Local;
+        is_local.then(|| match self.role {
+            Role::Initiator => self.dialog.slot(),
+            Role::Target => self.partner_slot,
+        })
+    }
+
     /// The service that was asked for.
     pub fn service(&self) -> &str {
         &self.terms.service
@@ -259,7 +264,7 @@ impl Endpoint {
 
     /// Is this the initiator, in memory only (H4)?
     pub fn is_volatile(&self) -> bool {
-        self.volatile && self.role == Role::Initiator
+        self.is(Fact::Volatile) && self.role == Role::Initiator
     }
 
     /// The partner lives in memory only, in this life of its store (H4): a target's initiator, or in one store an
@@ -267,7 +272,7 @@ impl Endpoint {
     pub fn volatile_partner(&self) -> Option<u64> {
         let peer = self.peer.as_ref()?;
         let is_volatile = match self.role {
-            Role::Target => self.volatile,
+            Role::Target => self.is(Fact::Volatile),
             Role::Initiator => self.carrier == Carrier::Local,
         };
         is_volatile.then_some(peer.incarnation)
@@ -405,7 +410,7 @@ impl Endpoint {
     /// Did the dialog ever get past the point where pending work could become permanent? An initiator's dialog that
     /// ended without it has certainly had no permanent effect, now or ever (S8).
     pub fn was_established(&self) -> bool {
-        self.was_established
+        self.is(Fact::WasEstablished)
     }
 
     /// For a checker to which all delays are the same: forgets what only decides how long they are, so that an endpoint

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::facts::{Fact, Facts};
 use super::terms::Terms;
 use super::{Carrier, Endpoint, Mode, Peer, Stage};
 use crate::coverage;
@@ -37,7 +38,7 @@ impl Endpoint {
         };
         let mut new = Self::blank(dialog, Role::Initiator, token, mode, terms);
         new.carrier = carrier;
-        new.volatile = volatile;
+        new.note(Fact::Volatile, volatile);
         new.stage = Stage::Initiating;
         new.flight.now.due = true;
         let mut eff = Effects {
@@ -47,7 +48,7 @@ impl Endpoint {
         eff.arm(TimerKind::Lifetime, timeouts.lifetime);
         if carrier == Carrier::Local {
             new.stage = Stage::Bound;
-            new.was_established = mode == Mode::Handshake;
+            new.note(Fact::WasEstablished, mode == Mode::Handshake);
             eff.notices.push(Notice::Bound);
             eff.local.push(LocalItem::Open(LocalOpen {
                 ttl_ms: 0,
@@ -83,7 +84,7 @@ impl Endpoint {
             timeouts,
         };
         let mut new = Self::blank(frame.dialog, Role::Target, token, mode, terms);
-        new.volatile = frame.flags.volatile_initiator;
+        new.note(Fact::Volatile, frame.flags.volatile_initiator);
         new.peer = Some(Box::new(Peer {
             token: frame.src_token,
             store: frame.src_store,
@@ -118,13 +119,16 @@ impl Endpoint {
         };
         let mut new = Self::blank(open.dialog, Role::Target, token, open.mode, terms);
         new.carrier = Carrier::Local;
-        new.volatile = open.volatile;
-        new.peer = Some(Box::new(Peer {
-            token: open.token,
-            store: env.store,
-            node: String::new(),
-            incarnation: open.incarnation,
-        }));
+        new.note(Fact::Volatile, open.volatile);
+        new.partner_slot = open.token.slot();
+        new.peer = open.volatile.then(|| {
+            Box::new(Peer {
+                token: open.token,
+                store: env.store,
+                node: String::new(),
+                incarnation: open.incarnation,
+            })
+        });
         let mut eff = Effects {
             durability: Durability::Durable,
             ..Effects::default()
@@ -146,15 +150,13 @@ impl Endpoint {
             stage: Stage::Accumulating,
             token,
             terms: Arc::new(terms),
-            volatile: false,
+            facts: Facts::default(),
+            partner_slot: 0,
             peer: None,
-            partner_established: false,
             recv_next: 1,
             send_next: 1,
             acked: 0,
             requests: Few::new(),
-            silence_armed: false,
-            was_established: false,
             parting: Seldom::default(),
             flight: Seldom::default(),
         }
@@ -163,7 +165,7 @@ impl Endpoint {
     /// Row 13: the target learns that it was chosen.
     pub(super) fn confirmed(&mut self, eff: &mut Effects) {
         self.stage = Stage::Established;
-        self.was_established = true;
+        self.note(Fact::WasEstablished, true);
         eff.cancel(TimerKind::Accumulate);
         eff.notices.push(Notice::Confirmed);
         Self::wrote(eff);

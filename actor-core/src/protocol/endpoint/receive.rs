@@ -2,6 +2,7 @@
 //!
 //! Messages go to the backlog; nothing is consumed here.
 
+use super::facts::Fact;
 use super::now::{Doom, TurnedAway};
 use super::{Carrier, Endpoint, Mode, Peer, Stage};
 use crate::coverage::{self, Rare};
@@ -124,7 +125,7 @@ impl Endpoint {
         self.flight.now.turned_away = None;
         self.progress();
         if self.mode == Mode::Handshake {
-            self.was_established = true;
+            self.note(Fact::WasEstablished, true);
             eff.cancel(TimerKind::Initiation);
         }
         eff.notices.push(Notice::Bound);
@@ -267,7 +268,7 @@ impl Endpoint {
             return;
         }
         if frame.flags.established && self.must_say_bound() {
-            self.partner_established = true;
+            self.note(Fact::PartnerEstablished, true);
             eff.at_least(Durability::Lazy);
         }
         if !matches!(frame.kind, FrameKind::Ack) && frame.messages.is_empty() {

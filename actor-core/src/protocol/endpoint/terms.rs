@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::Endpoint;
 use crate::protocol::limits::Timeouts;
@@ -36,12 +36,4 @@ impl SharedTerms {
             self.0.push(Arc::clone(&endpoint.terms));
         }
     }
-}
-
-pub(super) fn serialize<S: Serializer>(terms: &Arc<Terms>, to: S) -> Result<S::Ok, S::Error> {
-    terms.as_ref().serialize(to)
-}
-
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<Terms>, D::Error> {
-    Terms::deserialize(from).map(Arc::new)
 }

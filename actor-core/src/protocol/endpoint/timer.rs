@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::facts::Fact;
 use super::now::{ClosingWait, Now, RetryTimer};
 use super::{Carrier, Endpoint, Mode, Stage};
 use crate::coverage::{self, Rare};
@@ -83,7 +84,7 @@ impl Endpoint {
 
     /// Row 27. Not over a message that is already here (S13).
     fn silence_over(&mut self, env: &Env<'_>, eff: &mut Effects) {
-        if !self.silence_armed {
+        if !self.is(Fact::SilenceArmed) {
             return;
         }
         if self.has_next() || self.flight.now.backlog.from_partner > 0 {
@@ -92,7 +93,7 @@ impl Endpoint {
             return;
         }
         coverage::row(27);
-        self.silence_armed = false;
+        self.note(Fact::SilenceArmed, false);
         let fault = Some((FaultCode::TimedOut, String::new()));
         self.end(Ending::Abandoned(Abandoned::Silence), fault, env, eff);
     }
@@ -145,7 +146,7 @@ impl Endpoint {
 
     /// BOUND, or any frame in its place, is due until the target says it is established.
     pub(super) fn must_say_bound(&self) -> bool {
-        self.role == Role::Initiator && self.is_settled() && !self.partner_established
+        self.role == Role::Initiator && self.is_settled() && !self.is(Fact::PartnerEstablished)
     }
 
     /// Arms the retry timer if something is outstanding, without moving one that runs.
@@ -187,13 +188,13 @@ impl Endpoint {
         let flight = self.flight.stored();
         let heard = flight.is_some_and(|flight| std::mem::take(&mut flight.now.heard));
         if self.waits_for_partner() {
-            if heard || !self.silence_armed {
-                self.silence_armed = true;
+            if heard || !self.is(Fact::SilenceArmed) {
+                self.note(Fact::SilenceArmed, true);
                 eff.arm(TimerKind::Silence, self.terms.timeouts.silence);
                 eff.at_least(Durability::Lazy);
             }
-        } else if self.silence_armed {
-            self.silence_armed = false;
+        } else if self.is(Fact::SilenceArmed) {
+            self.note(Fact::SilenceArmed, false);
             eff.cancel(TimerKind::Silence);
             eff.at_least(Durability::Lazy);
         }

@@ -2,9 +2,9 @@
 
 use super::kit::{Side, dialog};
 use crate::protocol::{
-    Abandoned, Carrier, Ending, EndpointKey, FaultCode, Frame, FrameFlags, FrameKind, Input,
-    LocalItem, Message, MessageKind, Mode, Notice, Role, SendRefusal, Stage, StoreId, TimerKind,
-    Token,
+    Abandoned, Carrier, Ending, Endpoint, EndpointKey, FaultCode, Frame, FrameFlags, FrameKind,
+    Input, LocalItem, Message, MessageKind, Mode, Notice, Role, SendRefusal, Stage, StoreId,
+    TimerKind, Token,
 };
 
 /// Both sides, born; what was said at once is in the target's inbox.
@@ -13,7 +13,7 @@ fn open(mode: Mode, texts: &[&str]) -> (Side, Side) {
     let opening = {
         let limits = initiator.limits.clone();
         let env = crate::protocol::Env::new(&limits, initiator.store, 1);
-        let (_, effects) = crate::protocol::Endpoint::initiate(
+        let (_, effects) = Endpoint::initiate(
             dialog(),
             initiator.endpoint.token(),
             "foo",
@@ -217,4 +217,26 @@ fn frames_for_a_local_endpoint_are_for_nobody() {
     let frames = initiator.take(&frame);
     assert!(matches!(frames[0].kind, FrameKind::Reset { .. }));
     assert!(initiator.delivered.is_empty());
+}
+
+#[test]
+fn a_local_target_is_written_with_a_whole_peer_and_needs_only_its_slot() {
+    let (initiator, target) = open(Mode::Handshake, &["one"]);
+    let token = initiator.endpoint.token();
+    let read = |bytes: &[u8]| actor_store::codec::decode::<Endpoint>(bytes).expect("an endpoint");
+    let bytes = actor_store::codec::encode(&target.endpoint).expect("plain data");
+    let back = read(&bytes);
+    assert_eq!(back.partner_slot(), Some(token.slot()));
+    assert_eq!(back.peer(), None);
+    assert_eq!(actor_store::codec::encode(&back), Ok(bytes.clone()));
+    // As it was written while all of the partner was known.
+    let [high, low] = token.slot().to_be_bytes();
+    let mut named = [0; 32];
+    named[..2].copy_from_slice(&[high, low]);
+    let mut places = bytes.windows(32).enumerate();
+    let (at, _) = places.find(|(_, some)| *some == named).expect("a peer");
+    let mut before = bytes;
+    before[at..at + 16].copy_from_slice(&token.0);
+    before[at + 16..at + 32].copy_from_slice(&target.store.0);
+    assert_eq!(read(&before), back);
 }

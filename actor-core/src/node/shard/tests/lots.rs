@@ -156,7 +156,7 @@ fn what_a_lot_has_ended_is_not_found_by_the_next_step_of_the_lot() {
     two.dialog().close();
     rig.turns(2);
     assert_ne!(one.dialog().id(), first, "opened anew");
-    let old = |shard: &Shard| shard.endpoints.keys().any(|it| it.key.dialog == first);
+    let old = |shard: &Shard| shard.shelves.dossier(first).is_some();
     assert!(!old(&rig.shard), "it came back");
     rig.pass(2 * SCAN_EVERY_MS + 3_600_000);
     assert!(!old(&rig.shard));
@@ -182,7 +182,7 @@ fn what_a_lot_has_changed_is_not_swept_away_before_the_store_has_it() {
         while rig.shard.turn().unwrap() {
             assert!(rig.shard.lot.steps() > 0, "it was handed over");
         }
-        let cells = rig.shard.endpoints.len() + rig.shard.actors.len();
+        let cells = rig.shard.shelves.len();
         for (n, asked) in (0..).zip(asked) {
             let notes = 2 + 2 * round + n / CLERKS;
             assert_eq!(rig.answer(asked), Ok(notes));
@@ -194,7 +194,7 @@ fn what_a_lot_has_changed_is_not_swept_away_before_the_store_has_it() {
             let asked = rig.ask(clerk.note());
             assert_eq!(rig.answer(asked), Ok(note));
         }
-        let cells = rig.shard.endpoints.len() + rig.shard.actors.len();
+        let cells = rig.shard.shelves.len();
         assert!(cells < CLERKS as usize, "{cells} were kept for ever");
     }
 }

@@ -345,11 +345,11 @@ fn a_shard_that_talks_to_itself_forgets_what_it_does_not_use() {
         rig.turns(1);
         // What is not handed over yet stays.
         rig.shard.settle().unwrap();
-        most = most.max(rig.shard.endpoints.len() + rig.shard.actors.len());
+        most = most.max(rig.shard.shelves.len());
     }
     // The initiators, of which there is one for each worker, were there before.
     assert!(most <= WORKERS as usize + 4 * CELLS, "{most}");
-    let left = rig.shard.endpoints.len() + rig.shard.actors.len();
+    let left = rig.shard.shelves.len();
     assert!(left <= 4 * CELLS, "{left}");
     rig.quiet();
     let asked = rig.ask(boss.counts());
