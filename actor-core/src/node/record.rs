@@ -31,36 +31,28 @@ pub(crate) struct EndpointRecord {
     pub(crate) trace: DialogId,
     /// Absolute, in milliseconds since the epoch.
     pub(crate) deadlines: Deadlines,
+    pub(crate) awaited: Seldom<Awaited>,
+}
+
+/// What is still to come, on either side: of most endpoints at rest, nothing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Awaited {
     /// Initiator: what becomes of the answers still awaited, by request.
-    pub(crate) asks: Seldom<Asks>,
+    pub(crate) asks: Few<u64, Ask>,
     /// Target: promised answers; true where the answer is a `Result`.
-    pub(crate) promised: Seldom<Few<u64, bool>>,
+    pub(crate) promised: Few<u64, bool>,
     /// Initiator of an actor: what hears the events of its partner, and its end.
     pub(crate) events: Option<Box<Continuation>>,
 }
 
-impl Part for Few<u64, bool> {
+impl Part for Awaited {
     fn empty() -> &'static Self {
-        static NONE: Few<u64, bool> = Few::new();
-        &NONE
+        static NOTHING: LazyLock<Awaited> = LazyLock::new(Awaited::default);
+        &NOTHING
     }
 
     fn is_empty(&self) -> bool {
-        Few::is_empty(self)
-    }
-}
-
-/// Requests that wait for their answers.
-pub(crate) type Asks = Few<u64, Ask>;
-
-impl Part for Asks {
-    fn empty() -> &'static Self {
-        static NONE: Asks = Few::new();
-        &NONE
-    }
-
-    fn is_empty(&self) -> bool {
-        Few::is_empty(self)
+        self.asks.is_empty() && self.promised.is_empty() && self.events.is_none()
     }
 }
 
@@ -220,22 +212,20 @@ impl EndpointRecord {
             opened_ms,
             trace,
             deadlines: Deadlines::default(),
-            asks: Seldom::default(),
-            promised: Seldom::default(),
-            events: None,
+            awaited: Seldom::default(),
         }
     }
 
     /// A promised answer is given, or is not owed any more: whether it is a `Result`, if it was promised.
     pub(crate) fn take_promise(&mut self, request: u64) -> Option<bool> {
-        let fallible = self.promised.stored()?.remove(&request);
-        self.promised.rest();
+        let fallible = self.awaited.stored()?.promised.remove(&request);
+        self.awaited.rest();
         fallible
     }
 
     /// The first deadline, which the index knows.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let overdue = self.asks.values().filter_map(Ask::until);
+        let overdue = self.awaited.asks.values().filter_map(Ask::until);
         self.deadlines.first().into_iter().chain(overdue).min()
     }
 
