@@ -4,7 +4,7 @@
 //! remember: absolute deadlines, who waits for which answer. An actor's record holds the application's state. Each
 //! starts with a version of its own layout.
 
-use std::{borrow::Cow, collections::VecDeque, sync::LazyLock};
+use std::{collections::VecDeque, sync::LazyLock};
 
 use actor_store::{Index, Value, codec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -107,11 +107,19 @@ pub(crate) struct Named {
     pub(crate) outcome: Option<Outcome>,
 }
 
+/// An actor's record, behind the name of who serves it: in memory the service itself is beside it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Served<N, R> {
+    pub(crate) service: N,
+    pub(crate) record: R,
+}
+
+/// What is read of an actor.
+pub(crate) type ActorRow = Served<String, ActorRecord>;
+
 /// An application's state and what belongs to it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ActorRecord {
-    /// Its own name for it while it is served.
-    pub(crate) service: Cow<'static, str>,
     pub(crate) version: u32,
     /// The state is pending work.
     pub(crate) pending: bool,
@@ -331,9 +339,13 @@ impl ActorRecord {
             .min()
     }
 
-    pub(crate) fn value(&self) -> Result<Value, codec::CodecError> {
+    pub(crate) fn value(&self, service: &str) -> Result<Value, codec::CodecError> {
+        let row = Served {
+            service,
+            record: self,
+        };
         Ok(Value {
-            bytes: encode(self)?.into(),
+            bytes: encode(&row)?.into(),
             index: Index {
                 deadline: self.deadline(),
                 busy: false,
