@@ -59,7 +59,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 225,
             writes: 2_348,
             bytes: 7_945_905,
-            allocations: 66_526,
+            allocations: 66_398,
         },
     ),
     (
@@ -68,7 +68,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 227,
             writes: 2_384,
             bytes: 8_089_276,
-            allocations: 67_412,
+            allocations: 67_284,
         },
     ),
     (
@@ -86,7 +86,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 0,
             writes: 0,
             bytes: 0,
-            allocations: 1_818,
+            allocations: 707,
         },
     ),
 ];

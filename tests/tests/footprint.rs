@@ -17,10 +17,10 @@ static COUNTING: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// Bytes of an account's state, about; the figure below does not count them.
 const STATE_BYTES: usize = 200;
 /// The most that a dialog may take beside its state.
-const MOST_BYTES: usize = 1024;
+const MOST_BYTES: usize = 670;
 /// Dialogs before those that are counted, so that what is there once is there. With as many again the shelves of the one
 /// shard, each of which doubles when it is full, are as full again: far enough from full that it is so each time.
-const DIALOGS: usize = 2_560;
+const DIALOGS: usize = 5_120;
 
 #[derive(Serialize, Deserialize)]
 struct Account {

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, ops::Bound};
 use actor_store::{OpenError, Store, Table, TypeKind, TypeRecord};
 
 use super::{
-    record::{self, ActorRecord},
+    record::{self, ActorRow},
     registry::Registry,
 };
 use crate::dialog::Half;
@@ -73,13 +73,13 @@ fn count(store: &Store) -> Result<BTreeMap<Kind, u64>, OpenError> {
     loop {
         let page = store.range(Table::Actors, &from, Bound::Unbounded, PAGE)?;
         for (_, value) in &page {
-            let actor: ActorRecord =
+            let actor: ActorRow =
                 record::decode(&value.bytes).map_err(|detail| OpenError::Damaged {
                     path: "table `actors`".to_owned(),
                     detail,
                 })?;
             *counts
-                .entry((actor.service.into_owned(), actor.pending, actor.version))
+                .entry((actor.service, actor.record.pending, actor.record.version))
                 .or_default() += 1;
         }
         match page.into_iter().last() {

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::{
     Shared,
     address::{Address, actor_key},
-    record::{ActorRecord, EndpointRecord, Work, decode, encode},
+    record::{ActorRow, EndpointRecord, Work, decode, encode},
 };
 use crate::{
     coverage::{self, Rare},
@@ -124,7 +124,7 @@ impl Running {
         let own = shared.store.get(Table::Endpoints, &key)?;
         let own = own.and_then(|value| decode::<EndpointRecord>(&value.bytes).ok());
         let actor = shared.store.get(Table::Actors, &actor_key(self.actor))?;
-        let actor = actor.and_then(|value| decode::<ActorRecord>(&value.bytes).ok());
+        let actor = actor.and_then(|value| decode::<ActorRow>(&value.bytes).ok());
         match self.kind {
             Kind::Message => {}
             // In one store it is in the same step as the first messages, before anything of the dialog is stored.
@@ -134,7 +134,7 @@ impl Running {
             Kind::Resume | Kind::Timer | Kind::Abandoned => return Ok(actor.is_some()),
         }
         let waits = actor.is_some_and(|actor| {
-            let mut work = actor.duties.work.iter();
+            let mut work = actor.record.duties.work.iter();
             work.any(|work| Self::of(self.actor, work) == self)
         });
         Ok(waits
@@ -207,10 +207,11 @@ fn forget_attempts(shared: &Shared) -> Result<(), StoreFault> {
         .range(Table::Actors, &[], Bound::Unbounded, usize::MAX)?;
     let mut writes = Vec::new();
     for (key, value) in all {
-        let mut record: ActorRecord = shared.decode(Table::Actors, &value)?;
+        let mut row: ActorRow = shared.decode(Table::Actors, &value)?;
+        let record = &mut row.record;
         if record.duties.attempts > 0 {
             record.duties.attempts = 0;
-            let value = record.value().map_err(super::shard::encoding)?;
+            let value = record.value(&row.service).map_err(super::shard::encoding)?;
             writes.push(Write {
                 table: Table::Actors,
                 key,

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{
     DeadLetter,
     address::{ADDRESS_BYTES, Address, actor_of},
-    record::{ActorRecord, EndpointRecord, KeyRow, Named, decode, encode},
+    record::{ActorRow, EndpointRecord, KeyRow, Named, decode, encode},
 };
 use crate::protocol::LocalItem;
 
@@ -20,7 +20,7 @@ pub fn record(table: Table, key: &[u8], bytes: &[u8]) -> Result<Vec<u8>, String>
         }
         Table::Actors => {
             actor_of(key).ok_or_else(no_address)?;
-            again::<ActorRecord>(bytes)
+            again::<ActorRow>(bytes)
         }
         Table::Inbox => {
             let address = key.get(..ADDRESS_BYTES).and_then(Address::from_bytes);

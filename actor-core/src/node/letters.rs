@@ -13,7 +13,7 @@ use tracing::warn;
 use super::{
     Shared,
     address::actor_key,
-    record::{ActorRecord, decode, encode},
+    record::{ActorRow, decode, encode},
 };
 use crate::{
     dialog::{Answer, IsAnswer, Outcome},
@@ -265,10 +265,10 @@ pub(super) fn list_held(shared: &Shared) -> Result<Vec<Held>, StoreFault> {
             Err(StoreFault::Corrupt { .. }) => None,
             record => record?,
         };
-        let record = record.and_then(|value| decode::<ActorRecord>(&value.bytes).ok());
+        let record = record.and_then(|value| decode::<ActorRow>(&value.bytes).ok());
         Ok(Held {
             // What lives in memory only is not counted.
-            waiting: record.map_or(1, |record| record.duties.work.len()),
+            waiting: record.map_or(1, |row| row.record.duties.work.len()),
             letter,
         })
     };

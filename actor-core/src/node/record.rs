@@ -4,7 +4,7 @@
 //! remember: absolute deadlines, who waits for which answer. An actor's record holds the application's state. Each
 //! starts with a version of its own layout.
 
-use std::{borrow::Cow, collections::VecDeque, sync::LazyLock};
+use std::{collections::VecDeque, sync::LazyLock};
 
 use actor_store::{Index, Value, codec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -31,36 +31,28 @@ pub(crate) struct EndpointRecord {
     pub(crate) trace: DialogId,
     /// Absolute, in milliseconds since the epoch.
     pub(crate) deadlines: Deadlines,
+    pub(crate) awaited: Seldom<Awaited>,
+}
+
+/// What is still to come, on either side: of most endpoints at rest, nothing.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Awaited {
     /// Initiator: what becomes of the answers still awaited, by request.
-    pub(crate) asks: Seldom<Asks>,
+    pub(crate) asks: Few<u64, Ask>,
     /// Target: promised answers; true where the answer is a `Result`.
-    pub(crate) promised: Seldom<Few<u64, bool>>,
+    pub(crate) promised: Few<u64, bool>,
     /// Initiator of an actor: what hears the events of its partner, and its end.
     pub(crate) events: Option<Box<Continuation>>,
 }
 
-impl Part for Few<u64, bool> {
+impl Part for Awaited {
     fn empty() -> &'static Self {
-        static NONE: Few<u64, bool> = Few::new();
-        &NONE
+        static NOTHING: LazyLock<Awaited> = LazyLock::new(Awaited::default);
+        &NOTHING
     }
 
     fn is_empty(&self) -> bool {
-        Few::is_empty(self)
-    }
-}
-
-/// Requests that wait for their answers.
-pub(crate) type Asks = Few<u64, Ask>;
-
-impl Part for Asks {
-    fn empty() -> &'static Self {
-        static NONE: Asks = Few::new();
-        &NONE
-    }
-
-    fn is_empty(&self) -> bool {
-        Few::is_empty(self)
+        self.asks.is_empty() && self.promised.is_empty() && self.events.is_none()
     }
 }
 
@@ -115,11 +107,19 @@ pub(crate) struct Named {
     pub(crate) outcome: Option<Outcome>,
 }
 
+/// An actor's record, behind the name of who serves it: in memory the service itself is beside it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Served<N, R> {
+    pub(crate) service: N,
+    pub(crate) record: R,
+}
+
+/// What is read of an actor.
+pub(crate) type ActorRow = Served<String, ActorRecord>;
+
 /// An application's state and what belongs to it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ActorRecord {
-    /// Its own name for it while it is served.
-    pub(crate) service: Cow<'static, str>,
     pub(crate) version: u32,
     /// The state is pending work.
     pub(crate) pending: bool,
@@ -220,22 +220,20 @@ impl EndpointRecord {
             opened_ms,
             trace,
             deadlines: Deadlines::default(),
-            asks: Seldom::default(),
-            promised: Seldom::default(),
-            events: None,
+            awaited: Seldom::default(),
         }
     }
 
     /// A promised answer is given, or is not owed any more: whether it is a `Result`, if it was promised.
     pub(crate) fn take_promise(&mut self, request: u64) -> Option<bool> {
-        let fallible = self.promised.stored()?.remove(&request);
-        self.promised.rest();
+        let fallible = self.awaited.stored()?.promised.remove(&request);
+        self.awaited.rest();
         fallible
     }
 
     /// The first deadline, which the index knows.
     pub(crate) fn deadline(&self) -> Option<u64> {
-        let overdue = self.asks.values().filter_map(Ask::until);
+        let overdue = self.awaited.asks.values().filter_map(Ask::until);
         self.deadlines.first().into_iter().chain(overdue).min()
     }
 
@@ -341,9 +339,13 @@ impl ActorRecord {
             .min()
     }
 
-    pub(crate) fn value(&self) -> Result<Value, codec::CodecError> {
+    pub(crate) fn value(&self, service: &str) -> Result<Value, codec::CodecError> {
+        let row = Served {
+            service,
+            record: self,
+        };
         Ok(Value {
-            bytes: encode(self)?.into(),
+            bytes: encode(&row)?.into(),
             index: Index {
                 deadline: self.deadline(),
                 busy: false,

@@ -19,7 +19,7 @@ use crate::{
     dialog::{Actor, Heard, Outcome, Service},
     node::{
         address::{Address, actor_key, outbox_key},
-        record::{ActorRecord, EndpointRecord, Named, Owner},
+        record::{ActorRecord, ActorRow, EndpointRecord, Named, Owner},
         shell::SCAN_EVERY_MS,
         when::When,
     },
@@ -126,8 +126,7 @@ pub(super) struct ActorCell {
 }
 
 impl ActorCell {
-    pub(super) fn new(service: Arc<Service>, mut record: ActorRecord, used: u64) -> Self {
-        record.service = service.name().into();
+    pub(super) fn new(service: Arc<Service>, record: ActorRecord, used: u64) -> Self {
         Self {
             service,
             record,
@@ -197,7 +196,7 @@ impl EndpointCell {
 
     /// What is known of a request that is not answered.
     pub(super) fn doubt(&self, request: u64) -> Option<(u64, u32)> {
-        let ask = self.record.asks.get(&request)?;
+        let ask = self.record.awaited.asks.get(&request)?;
         Some((
             ask.since_ms,
             1 + self.rounds - ask.rounds_before.min(self.rounds),
@@ -388,15 +387,15 @@ impl Shard {
         }
         let key = actor_key(actor);
         let who = Who::Actor(actor);
-        let Some((record, _)) = self.load::<ActorRecord>(Table::Actors, &key, who)? else {
+        let Some((row, _)) = self.load::<ActorRow>(Table::Actors, &key, who)? else {
             return Ok(false);
         };
-        let Some(service) = self.shared.registry.get(record.service.as_ref()).cloned() else {
+        let Some(service) = self.shared.registry.get(&row.service).cloned() else {
             // Served when it was written: it waits for a program that serves it again, or for its deadline.
-            tracing::warn!(target: "actor_core::node", service = %record.service, %actor, "no longer served; add `.serve::<..>()`");
+            tracing::warn!(target: "actor_core::node", service = %row.service, %actor, "no longer served; add `.serve::<..>()`");
             return Ok(false);
         };
-        let cell = ActorCell::new(service, record, used);
+        let cell = ActorCell::new(service, row.record, used);
         self.shelves.insert_actor(actor, Box::new(cell));
         self.arm_actor(actor);
         Ok(true)
@@ -418,12 +417,12 @@ impl Shard {
             return Ok(true);
         }
         let who = Who::Actor(actor);
-        let stored = self.load::<ActorRecord>(Table::Actors, &actor_key(actor), who)?;
-        let (Some((record, _)), Some(cell)) = (stored, self.shelves.actor_mut(actor)) else {
+        let stored = self.load::<ActorRow>(Table::Actors, &actor_key(actor), who)?;
+        let (Some((row, _)), Some(cell)) = (stored, self.shelves.actor_mut(actor)) else {
             self.remove_actor(actor);
             return Ok(false);
         };
-        cell.record.state = record.state;
+        cell.record.state = row.record.state;
         cell.away = None;
         Ok(true)
     }
@@ -495,7 +494,7 @@ mod tests {
     #[test]
     fn cells_fill_the_places_that_an_allocator_has_for_them() {
         // Places are multiples of sixteen bytes, of which it keeps eight: one byte more takes sixteen.
-        assert!(size_of::<EndpointCell>() <= 256 - 8);
-        assert!(size_of::<ActorCell>() <= 128 - 8);
+        assert!(size_of::<EndpointCell>() <= 240 - 8);
+        assert!(size_of::<ActorCell>() <= 112 - 8);
     }
 }

@@ -105,7 +105,7 @@ impl Shard {
             }
             Replied::Later { fallible } => {
                 if let Some(cell) = self.shelves.endpoint_mut(own) {
-                    cell.record.promised.insert(message.seq, fallible);
+                    cell.record.awaited.promised.insert(message.seq, fallible);
                     txn.dirty.insert(own);
                 }
                 Ok(())
@@ -469,8 +469,8 @@ impl Shard {
                 rounds_before: cell.rounds,
                 ..ask
             };
-            cell.record.asks.borrow_box(&mut self.spare_asks);
-            cell.record.asks.insert(request, ask);
+            cell.record.awaited.borrow_box(&mut self.spare_awaited);
+            cell.record.awaited.asks.insert(request, ask);
         }
         if closing {
             self.input(txn, address, Input::Close)?;

@@ -213,7 +213,9 @@ impl Shard {
         let Some(cell) = self.shelves.endpoint(address) else {
             return;
         };
-        if let (Some(then), Owner::Child(parent)) = (&cell.record.events, &cell.record.owner) {
+        if let (Some(then), Owner::Child(parent)) =
+            (&cell.record.awaited.events, &cell.record.owner)
+        {
             let resume = Continuation::clone(then).resumed(Outcome::Ok(message.body.to_vec()));
             txn.work.push_back((*parent, resume));
             return;
@@ -241,11 +243,11 @@ impl Shard {
             return Ok(());
         };
         txn.dirty.insert(address);
-        let ask = cell.record.asks.stored();
+        let ask = cell.record.awaited.stored();
         let ask = ask
-            .and_then(|asks| asks.remove(&request))
+            .and_then(|awaited| awaited.asks.remove(&request))
             .unwrap_or_default();
-        cell.record.asks.rest_in(&mut self.spare_asks);
+        cell.record.awaited.rest_in(&mut self.spare_awaited);
         let is_answer = matches!(outcome, Outcome::Ok(_) | Outcome::Err(_));
         if is_answer {
             let learned = cell.lines().map(|line| (line, Learned::Answered(request)));

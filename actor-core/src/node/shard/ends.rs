@@ -76,7 +76,9 @@ impl Shard {
             .lines()
             .map(|line| (line, Learned::Ended(ending.clone(), outcome.clone())));
         txn.output.learned.extend(learned);
-        let listener = cell.record.events.take();
+        let awaited = cell.record.awaited.stored();
+        let listener = awaited.and_then(|awaited| awaited.events.take());
+        cell.record.awaited.rest();
         let Owner::Child(parent) = cell.record.owner else {
             return Ok(());
         };
@@ -130,7 +132,7 @@ impl Shard {
         let Some(cell) = self.shelves.endpoint(address) else {
             return Ok(());
         };
-        let open: Vec<u64> = cell.record.asks.keys().copied().collect();
+        let open: Vec<u64> = cell.record.awaited.asks.keys().copied().collect();
         open.into_iter()
             .try_for_each(|request| self.answered(txn, address, request, outcome.clone()))
     }

@@ -153,8 +153,8 @@ impl Shard {
             && idle(to)
             && nothing_under_way
             && initiator.aside.waiters.is_empty()
-            && initiator.record.asks.is_empty()
-            && own.record.promised.is_empty()
+            && initiator.record.awaited.asks.is_empty()
+            && own.record.awaited.promised.is_empty()
             && record.duties.work.is_empty()
             && record.duties.children.is_empty()
             && !record.pending

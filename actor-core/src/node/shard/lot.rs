@@ -289,7 +289,7 @@ impl Shard {
                     self.arm_actor(actor);
                     continue;
                 }
-                (false, false) => match cell.record.value() {
+                (false, false) => match cell.record.value(cell.service.name()) {
                     Ok(value) => {
                         cell.state_is_written();
                         Some(value)

@@ -47,7 +47,7 @@ use super::{
     deaths::Deaths,
     gate::{Cut, Output},
     half_open::Opening,
-    record::{Asks, Work},
+    record::{Awaited, Work},
     shared::Shared,
 };
 use crate::{
@@ -156,8 +156,8 @@ pub(crate) struct Shard {
     shelves: Shelves,
     terms: SharedTerms,
     spare: Spare,
-    /// Room for the requests of an endpoint that has none yet.
-    spare_asks: Option<Box<Asks>>,
+    /// Room for what an endpoint awaits that awaits nothing yet.
+    spare_awaited: Option<Box<Awaited>>,
     /// Dialogs that handles in plain code were attached to last.
     attached: VecDeque<Address>,
     /// Who wants to be looked at when: at most one entry for each cell, and one for each row of the index.
@@ -208,7 +208,7 @@ impl Shard {
             shelves: Shelves::new(),
             terms: SharedTerms::default(),
             spare: Spare::default(),
-            spare_asks: None,
+            spare_awaited: None,
             attached: VecDeque::new(),
             near: VecDeque::new(),
             spare_work: VecDeque::new(),

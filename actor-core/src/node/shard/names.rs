@@ -85,7 +85,7 @@ impl Shard {
                 outcome: Some(outcome),
                 ..
             }) => Recorded::Answer(outcome),
-            Some(named) if cell.record.asks.contains(&named.request) => {
+            Some(named) if cell.record.awaited.asks.contains(&named.request) => {
                 Recorded::Running(named.request, named.since_ms)
             }
             Some(_) => Recorded::Answer(not_sent(cell.record.endpoint.ending())),

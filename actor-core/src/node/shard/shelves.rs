@@ -149,3 +149,79 @@ impl Shelves {
         self.len -= gone;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        node::{
+            address::token,
+            record::{EndpointRecord, Owner},
+        },
+        protocol::{Carrier, Endpoint, Env, Limits, Mode, StoreId, Timeouts},
+    };
+
+    fn initiator(dialog: u8, slot: u16) -> Address {
+        Address::initiator(DialogId([dialog; 16]), slot)
+    }
+
+    fn cell(address: Address) -> Box<EndpointCell> {
+        let limits = Limits::default();
+        let (endpoint, _) = Endpoint::initiate(
+            address.key.dialog,
+            token(address.slot, [7; 16]),
+            "foo",
+            Mode::Handshake,
+            Carrier::Local,
+            Timeouts {
+                initiation: Duration::MAX,
+                silence: Duration::MAX,
+                lifetime: Duration::MAX,
+            },
+            0,
+            false,
+            &Env::new(&limits, StoreId::default(), 1),
+        );
+        let record = EndpointRecord::new(endpoint, Owner::Keyed, address.key.dialog, 0);
+        Box::new(EndpointCell::new(record, 0))
+    }
+
+    #[test]
+    fn a_cell_is_found_where_it_is_at_home_and_its_dossier_goes_with_it() {
+        let mut shelves = Shelves::new();
+        let (here, elsewhere) = (initiator(1, 5), initiator(1, 6));
+        shelves.insert_endpoint(here, cell(here));
+        shelves.insert_endpoint(here, cell(here));
+        assert_eq!(shelves.len(), 1);
+        assert!(shelves.endpoint(here).is_some() && shelves.endpoint_mut(here).is_some());
+        assert!(shelves.endpoint(elsewhere).is_none() && shelves.endpoint_mut(elsewhere).is_none());
+        assert!(shelves.endpoint(Address::target(here.key.dialog)).is_none());
+        assert!(shelves.actor(here.key.dialog).is_none());
+        assert!(shelves.remove_endpoint(elsewhere).is_none());
+        assert!(shelves.remove_actor(here.key.dialog).is_none());
+        assert!(shelves.remove_endpoint(here).is_some());
+        assert_eq!(shelves.len(), 0);
+        assert!(shelves.dossier(here.key.dialog).is_none());
+    }
+
+    #[test]
+    fn one_shelf_is_gone_through_and_the_others_stay() {
+        let mut shelves = Shelves::new();
+        let all: Vec<Address> = (0..=u8::MAX).map(|dialog| initiator(dialog, 5)).collect();
+        for address in &all {
+            shelves.insert_endpoint(*address, cell(*address));
+        }
+        assert_eq!(shelves.endpoints().count(), all.len());
+        let on = shelves.endpoints_on(3).map(|(address, _)| address);
+        let mut on: Vec<Address> = on.collect();
+        on.sort_unstable();
+        assert_eq!(on, [all[3], all[67], all[131], all[195]]);
+        shelves.retain_endpoints_on(3, |address, _| address == all[67]);
+        assert_eq!(shelves.len(), all.len() - 3);
+        assert_eq!(shelves.endpoints().count(), shelves.len());
+        assert!(shelves.endpoint(all[67]).is_some() && shelves.endpoint(all[4]).is_some());
+        assert!(shelves.dossier(all[3].key.dialog).is_none());
+    }
+}

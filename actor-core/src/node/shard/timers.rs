@@ -203,6 +203,7 @@ impl Shard {
         let until = |ask: &Ask| ask.until().map(|until| self.patient(opened_ms, until));
         let late: Vec<u64> = cell
             .record
+            .awaited
             .asks
             .iter()
             .filter(|(_, ask)| !self.gives_nothing_up() && until(ask).is_some_and(|at| at <= now))

@@ -341,7 +341,7 @@ fn letter(
     };
     DeadLetter {
         dialog: actor,
-        service: cell.record.service.to_string(),
+        service: cell.service.name().to_owned(),
         version: cell.record.version,
         what: work
             .map(|work| describe(&cell.service, work))

@@ -105,7 +105,7 @@ impl Shard {
         self.touch_endpoint(txn, address);
         match (refused, self.shelves.endpoint_mut(address)) {
             (None, Some(cell)) => {
-                cell.record.events = Some(Box::new(then));
+                cell.record.awaited.events = Some(Box::new(then));
                 txn.dirty.insert(address);
             }
             (outcome, _) => {

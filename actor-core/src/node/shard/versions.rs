@@ -56,9 +56,9 @@ impl Shard {
             (Role::Initiator, Owner::Child(parent))
                 if kind.is_answer() || kind == MessageKind::Event =>
             {
-                let ask = cell.record.asks.get(&next.re);
+                let ask = cell.record.awaited.asks.get(&next.re);
                 let then = match kind {
-                    MessageKind::Event => cell.record.events.as_deref(),
+                    MessageKind::Event => cell.record.awaited.events.as_deref(),
                     _ => ask.and_then(|ask| ask.wish.as_ref()?.then.as_ref()),
                 };
                 let Some(then) = then else {

@@ -298,7 +298,6 @@ impl Shard {
 
     pub(super) fn new_actor(&mut self, txn: &mut Txn<'_>, actor: DialogId, service: &Arc<Service>) {
         let record = ActorRecord {
-            service: service.name().into(),
             version: service.version(Half::Pending),
             pending: true,
             // Not begun: the first handler starts from the pending type's `Default`.
