@@ -4,12 +4,14 @@
 
 use std::fmt;
 use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction,
 };
 
+use crate::beside::{Beside, Known};
 use crate::fault::{Boundary, StoreFault, Trouble, lock};
 use crate::header::{HEADER_KEY, HEADER_TABLE, Header, Kind};
 use crate::merge;
@@ -25,6 +27,7 @@ pub(crate) struct Dialogs {
     /// The tables as the last commit left them. It holds back no page that could be used again: the next commit may only
     /// use what this one has freed, and with it this is replaced.
     newest: Mutex<Option<Arc<Opened>>>,
+    views: AtomicU64,
     // `None` only while it is being dropped.
     db: Option<Database>,
 }
@@ -32,6 +35,8 @@ pub(crate) struct Dialogs {
 /// Tables opened once, for the lookups between two commits: opening costs more than a lookup.
 struct Opened {
     boundary: Boundary,
+    /// No other has it, from 1.
+    view: u64,
     // `None` only while they are being dropped.
     trees: Option<Trees>,
 }
@@ -47,6 +52,7 @@ impl Dialogs {
         Self {
             boundary,
             newest: Mutex::default(),
+            views: AtomicU64::new(0),
             db: Some(db),
         }
     }
@@ -100,6 +106,32 @@ impl Dialogs {
         })
     }
 
+    /// The same, for a reader that will ask for others whose keys begin with `prefix`, too: those of the tree of dialogs are
+    /// read together.
+    pub(crate) fn get_beside(
+        &self,
+        table: Table,
+        key: &[u8],
+        prefix: &[u8],
+        beside: &mut Beside,
+    ) -> Result<Option<Value>, StoreFault> {
+        if Tree::holding(table) != Tree::Dialogs || !key.starts_with(prefix) {
+            return self.get(table, key);
+        }
+        let opened = self.opened()?;
+        if !beside.is_of(opened.view, prefix) {
+            self.boundary.run(|| {
+                let trees = opened.trees.as_ref().ok_or(StoreFault::Stopped)?;
+                beside.read(opened.view, &trees.dialogs, prefix)
+            })?;
+        }
+        match beside.find(table, key) {
+            Known::Row(row) => Ok(row),
+            // Damaged: reading it alone says how.
+            Known::Nothing => self.get(table, key),
+        }
+    }
+
     fn opened(&self) -> Result<Arc<Opened>, StoreFault> {
         let mut newest = lock(&self.newest);
         if let Some(opened) = &*newest {
@@ -118,6 +150,7 @@ impl Dialogs {
         })?;
         let opened = Arc::new(Opened {
             boundary: self.boundary.clone(),
+            view: 1 + self.views.fetch_add(1, Ordering::Relaxed),
             trees: Some(trees),
         });
         *newest = Some(Arc::clone(&opened));

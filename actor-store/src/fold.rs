@@ -5,7 +5,7 @@
 //! last chunk. A crash in between costs nothing: the journal still has every row, and folding a record
 //! twice gives the same record.
 
-use std::iter;
+use std::iter::{self, Peekable};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -59,6 +59,8 @@ pub(crate) struct Chunk {
     pub(crate) refreshed: Vec<Vec<u8>>,
     /// Rows added where the search for damage has been, less those taken away.
     pub(crate) added_behind: i64,
+    /// Its last record, if it has any.
+    pub(crate) done: Option<(Table, Key)>,
     /// Set if this was the last chunk: the watermark it wrote.
     pub(crate) watermark: Option<u64>,
 }
@@ -76,36 +78,21 @@ impl FoldState {
         self.current = None;
     }
 
-    /// The next records to fold, and whether they are the last.
-    pub(crate) fn next(&mut self, options: &Options) -> Option<Part> {
-        let current = self.current.as_mut()?;
-        let mut records = Vec::new();
-        let mut bytes = 0;
-        let mut is_full = false;
-        let mut is_last = true;
-        let mut done = current.done.as_ref();
-        let mut tree = Some(done.map_or(Tree::FIRST, |(table, _)| Tree::holding(*table)));
-        'all: while let Some(this) = tree {
-            for (table, key, entry) in records_behind(&current.frozen.generation, this, done) {
-                if is_full {
-                    is_last = false;
-                    break 'all;
-                }
-                bytes += entry.value.as_ref().map_or(0, |value| value.bytes.len());
-                records.push((table, key.clone(), entry.clone()));
-                is_full = records.len() >= options.fold_chunk.max(1)
-                    || bytes >= Options::MAX_FOLD_CHUNK_BYTES;
-            }
-            tree = this.next();
-            done = None;
-        }
-        if let Some((table, key, _)) = records.last() {
-            current.done = Some((*table, key.clone()));
-        }
+    /// The next records to fold.
+    pub(crate) fn next(&self, options: &Options) -> Option<Part> {
+        let current = self.current.as_ref()?;
         Some(Part {
-            records,
-            watermark: is_last.then_some(current.frozen.through),
+            frozen: Arc::clone(&current.frozen),
+            done: current.done.clone(),
+            most: options.fold_chunk.max(1),
         })
+    }
+
+    /// Everything up to here is in the tables.
+    pub(crate) fn advance(&mut self, done: Option<(Table, Key)>) {
+        if let (Some(current), Some(done)) = (&mut self.current, done) {
+            current.done = Some(done);
+        }
     }
 }
 
@@ -138,56 +125,91 @@ fn records_behind<'g>(
     })
 }
 
-/// Records of one chunk.
+/// Records between two calls of [`Part::write`]'s `give_way`: less than a millisecond of work.
+const GIVE_WAY_RECORDS: u64 = 48;
+
+/// Records of one chunk: those behind `done`, `most` of them.
 #[derive(Debug)]
 pub(crate) struct Part {
-    records: Vec<(Table, Key, Entry)>,
-    watermark: Option<u64>,
+    frozen: Arc<Frozen>,
+    done: Option<(Table, Key)>,
+    most: usize,
+}
+
+/// What a chunk has room for.
+struct Room {
+    records: usize,
+    bytes: usize,
+}
+
+impl Room {
+    fn is_full(&self) -> bool {
+        self.records == 0 || self.bytes == 0
+    }
 }
 
 impl Part {
-    /// Writes the chunk into the transaction; `header` is written with the last one.
+    /// Writes the chunk into the transaction; `header` is written with the last one. Calls `give_way` every now and then:
+    /// it may take its time.
     pub(crate) fn write(
-        self,
+        &self,
         txn: &WriteTransaction,
         forgotten: &[IndexRow],
         header: Header,
         verify: &Verify,
+        give_way: &dyn Fn(),
     ) -> Result<Chunk, Trouble> {
-        let mut chunk = Chunk {
-            watermark: self.watermark,
-            records: self.records.len() as u64,
-            ..Chunk::default()
+        let mut writing = Writing {
+            chunk: Chunk::default(),
+            indexes: Indexes {
+                deadlines: txn.open_table(DEADLINES)?,
+                busy: txn.open_table(BUSY)?,
+                verify,
+                added_behind: 0,
+            },
+            room: Room {
+                records: self.most,
+                bytes: Options::MAX_FOLD_CHUNK_BYTES,
+            },
+            give_way,
         };
-        let mut indexes = Indexes {
-            deadlines: txn.open_table(DEADLINES)?,
-            busy: txn.open_table(BUSY)?,
-            verify,
-            added_behind: 0,
-        };
-        let tree_of = |record: &(Table, Key, Entry)| Tree::holding(record.0);
-        for of_one_tree in self.records.chunk_by(|a, b| tree_of(a) == tree_of(b)) {
-            if let Some(Tree::Of(table)) = of_one_tree.first().map(tree_of) {
-                let mut rows = txn.open_table(definition(table))?;
-                for (table, key, entry) in of_one_tree {
-                    let record = (*table, key.as_slice(), entry);
-                    fold_record(&mut rows, key.as_slice(), record, &mut indexes, &mut chunk)?;
-                }
-            } else {
-                let mut rows = txn.open_table(DIALOGS)?;
-                for (table, key, entry) in of_one_tree {
-                    let record = (*table, key.as_slice(), entry);
-                    SharedKey::with(*table, key.as_slice(), |row| {
-                        fold_record(&mut rows, row, record, &mut indexes, &mut chunk)
-                    })?;
+        let mut done = self.done.as_ref();
+        let mut tree = Some(done.map_or(Tree::FIRST, |(table, _)| Tree::holding(*table)));
+        let mut is_last = true;
+        while let Some(this) = tree {
+            let mut records = records_behind(&self.frozen.generation, this, done).peekable();
+            if records.peek().is_some() && !writing.room.is_full() {
+                if let Tree::Of(table) = this {
+                    let mut rows = txn.open_table(definition(table))?;
+                    let own = |_, key: &[u8], fold: &mut dyn FnMut(&[u8]) -> _| fold(key);
+                    writing.fold(&mut rows, &mut records, own)?;
+                } else {
+                    let mut rows = txn.open_table(DIALOGS)?;
+                    let shared = |table, key: &[u8], fold: &mut dyn FnMut(&[u8]) -> _| {
+                        SharedKey::with(table, key, fold)
+                    };
+                    writing.fold(&mut rows, &mut records, shared)?;
                 }
             }
+            if records.peek().is_some() {
+                is_last = false;
+                break;
+            }
+            tree = this.next();
+            done = None;
         }
+        let Writing {
+            mut chunk,
+            mut indexes,
+            ..
+        } = writing;
         for row in forgotten {
             indexes.forget(txn, row)?;
         }
         chunk.added_behind = indexes.added_behind;
-        if let Some(watermark) = self.watermark {
+        if is_last {
+            let watermark = self.frozen.through;
+            chunk.watermark = Some(watermark);
             let header = Header {
                 watermark,
                 ..header
@@ -195,6 +217,52 @@ impl Part {
             write_header(txn, Kind::Dialogs, &header)?;
         }
         Ok(chunk)
+    }
+}
+
+/// A chunk while it is written.
+struct Writing<'txn, 'w> {
+    chunk: Chunk,
+    indexes: Indexes<'txn>,
+    room: Room,
+    give_way: &'w dyn Fn(),
+}
+
+impl Writing<'_, '_> {
+    /// Writes records of one tree until there is no more room. `under` calls with a record's key in the tree.
+    fn fold<'g, K>(
+        &mut self,
+        rows: &mut RedbTable<'_, K, Bytes>,
+        records: &mut Peekable<impl Iterator<Item = (Table, &'g Key, &'g Entry)>>,
+        under: impl Fn(
+            Table,
+            &[u8],
+            &mut dyn FnMut(&[u8]) -> Result<(), Trouble>,
+        ) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble>
+    where
+        K: for<'k> redb::Key<SelfType<'k> = &'k [u8]> + 'static,
+    {
+        while !self.room.is_full()
+            && let Some((table, key, entry)) = records.next()
+        {
+            let record = (table, key.as_slice(), entry);
+            let (chunk, indexes) = (&mut self.chunk, &mut self.indexes);
+            under(table, key.as_slice(), &mut |row| {
+                fold_record(rows, row, record, indexes, chunk)
+            })?;
+            let bytes = entry.value.as_ref().map_or(0, |value| value.bytes.len());
+            self.room.records -= 1;
+            self.room.bytes = self.room.bytes.saturating_sub(bytes);
+            self.chunk.records += 1;
+            if self.room.is_full() || records.peek().is_none() {
+                self.chunk.done = Some((table, key.clone()));
+            }
+            if self.chunk.records.is_multiple_of(GIVE_WAY_RECORDS) {
+                (self.give_way)();
+            }
+        }
+        Ok(())
     }
 }
 

@@ -49,6 +49,7 @@
 
 mod backend;
 mod batch;
+mod beside;
 mod decoder;
 mod dialogs;
 mod disk;
@@ -96,6 +97,7 @@ pub mod keys;
 pub mod shape;
 
 pub use batch::Batch;
+pub use beside::Beside;
 pub use disk::{Disk, LockError};
 pub use fault::StoreFault;
 pub use file_disk::FileDisk;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::batch::Batch;
+use crate::beside::Beside;
 use crate::dialogs::{Dialogs, View, Wanted};
 use crate::disk::Disk;
 use crate::fault::{Stop, StoreFault, lock};
@@ -229,6 +230,23 @@ impl Store {
         self.shared.dialogs.get(table, key)
     }
 
+    /// The same as [`Store::get`], for a reader that will ask for others whose keys begin with `prefix` soon: what of them
+    /// lies side by side in the tables is read at once and kept in `beside`. It is used only while the tables are the same.
+    pub fn get_beside(
+        &self,
+        table: Table,
+        key: &[u8],
+        prefix: &[u8],
+        beside: &mut Beside,
+    ) -> Result<Option<Value>, StoreFault> {
+        self.shared.stop.check()?;
+        if let Some(entry) = lock(&self.shared.overlay).get(table, key) {
+            return Ok(entry.value.clone());
+        }
+        // What was in memory when `beside` was read and has been folded since is in newer tables than those.
+        self.shared.dialogs.get_beside(table, key, prefix, beside)
+    }
+
     /// The newest published keys from `from` on and before `to`, in the order of their bytes, `limit`
     /// at most.
     pub fn range(
@@ -262,6 +280,16 @@ impl Store {
     ///
     /// Call it from a thread of its own: a chunk takes milliseconds and syncs `dialogs.redb` twice or more.
     pub fn fold_step(&self, force: bool) -> Result<FoldProgress, StoreFault> {
+        self.fold_step_giving_way(force, &|| {})
+    }
+
+    /// The same, and calls `give_way` after every millisecond of work, about. It may wait for a while: nobody
+    /// waits for a fold, unless [`Store::journal_bytes`] is close to what it may be.
+    pub fn fold_step_giving_way(
+        &self,
+        force: bool,
+        give_way: &dyn Fn(),
+    ) -> Result<FoldProgress, StoreFault> {
         let shared = &*self.shared;
         shared.stop.check()?;
         let mut fold = lock(&shared.fold);
@@ -286,8 +314,9 @@ impl Store {
         let forgotten = lock(&shared.forgotten).take_fresh();
         let chunk = shared
             .dialogs
-            .write(|txn| part.write(txn, &forgotten, shared.header, &fold.verify))?;
+            .write(|txn| part.write(txn, &forgotten, shared.header, &fold.verify, give_way))?;
         fold.verify.note(chunk.added_behind);
+        fold.advance(chunk.done);
 
         let counters = &shared.counters;
         counters.fold_chunks.fetch_add(1, Ordering::Relaxed);

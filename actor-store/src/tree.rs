@@ -96,14 +96,19 @@ const SHORT_BYTES: usize = 32;
 impl SharedKey {
     /// Calls `then` with the key of a record.
     pub(crate) fn with<T>(table: Table, key: &[u8], then: impl FnOnce(&[u8]) -> T) -> T {
+        Self::with_tag(key, table.tag(), then)
+    }
+
+    /// The same with a tag that may be one that no table has, as a bound.
+    pub(crate) fn with_tag<T>(key: &[u8], tag: u8, then: impl FnOnce(&[u8]) -> T) -> T {
         let mut short = [0; SHORT_BYTES];
         match short.get_mut(..=key.len()) {
             Some(row) => {
                 row[..key.len()].copy_from_slice(key);
-                row[key.len()] = table.tag();
+                row[key.len()] = tag;
                 then(row)
             }
-            None => then(&Self::join(key, table.tag())),
+            None => then(&Self::join(key, tag)),
         }
     }
 

@@ -3,12 +3,13 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use actor_store::{
-    Crash, FoldProgress, Index, IndexRow, MemoryDisk, OpenError, Options, Store, StoreFault, Table,
-    TypeKind, TypeRecord, Value, Write,
+    Beside, Crash, FoldProgress, Index, IndexRow, MemoryDisk, OpenError, Options, Store,
+    StoreFault, Table, TypeKind, TypeRecord, Value, Write,
 };
 use support::{ID, Work, check_indexes, commit, delete, dump, fold_all, open, options, put};
 
@@ -595,5 +596,112 @@ fn many_threads_publish_read_and_fold_while_one_commits() {
             dump(&open(&disk.crash(Crash::LoseUnsynced)).expect("open")),
             Ok(model)
         );
+    });
+}
+
+/// Two ends of a dialog and its actor are read together. What is published, folded or deleted between two of the reads is
+/// never missed by the second.
+#[test]
+fn what_was_read_beside_a_row_is_used_only_while_the_tables_are_the_same() {
+    support::with_each_journal(|| {
+        let (_, store) = fresh();
+        let keys = [
+            (Table::Actors, &b"dialog"[..]),
+            (Table::Endpoints, b"dialog0"),
+            (Table::Endpoints, b"dialog1"),
+        ];
+        for name in [b"dialoG", b"dialog", b"dialoh"] {
+            let row = |(table, key): (Table, &[u8])| {
+                put(table, &[name, &key[name.len()..]].concat(), b"old")
+            };
+            store.publish(keys.map(row).to_vec());
+        }
+        commit(&store, Vec::new());
+        fold_all(&store).expect("fold");
+        let mut beside = Beside::default();
+        let mut read = |(table, key): (Table, &[u8])| {
+            let value = store
+                .get_beside(table, key, b"dialog", &mut beside)
+                .expect("read");
+            assert_eq!(Ok(value.clone()), store.get(table, key));
+            value.map(|value| value.bytes.to_vec())
+        };
+        for key in keys {
+            assert_eq!(read(key).expect("there"), b"old");
+        }
+        assert_eq!(read((Table::Endpoints, b"dialog2")), None);
+        // In memory, then in the tables.
+        let (table, key) = keys[1];
+        store.publish(vec![put(table, key, b"new")]);
+        assert_eq!(read(keys[0]).expect("there"), b"old");
+        assert_eq!(read(keys[1]).expect("there"), b"new");
+        commit(&store, Vec::new());
+        fold_all(&store).expect("fold");
+        assert_eq!(read(keys[1]).expect("there"), b"new");
+        let (table, key) = keys[2];
+        store.publish(vec![
+            delete(table, key),
+            put(Table::Endpoints, b"dialog2", b"late"),
+        ]);
+        commit(&store, Vec::new());
+        assert_eq!(read(keys[2]), None);
+        fold_all(&store).expect("fold");
+        assert_eq!(read(keys[2]), None);
+        assert_eq!(
+            read((Table::Endpoints, b"dialog2")).expect("there"),
+            b"late"
+        );
+        // More than are read at once, and those of others.
+        let many: Vec<_> = (b'3'..b'9')
+            .map(|n| [b"dialog", &[n][..]].concat())
+            .collect();
+        store.publish(
+            many.iter()
+                .map(|key| put(Table::Endpoints, key, b"many"))
+                .collect(),
+        );
+        commit(&store, Vec::new());
+        fold_all(&store).expect("fold");
+        for key in &many {
+            assert_eq!(read((Table::Endpoints, key)).expect("there"), b"many");
+        }
+        assert_eq!(read((Table::Endpoints, b"dialoh0")).expect("there"), b"old");
+    });
+}
+
+/// Nobody waits for a fold, and it lets others go first all along: a chunk of many records is not a burst of work.
+#[test]
+fn a_fold_gives_way_all_along() {
+    support::with_each_journal(|| {
+        let options = Options {
+            fold_chunk: 1000,
+            ..options()
+        };
+        let store = Store::open(Arc::new(MemoryDisk::new()), options, ID).expect("open");
+        let records = 1000_u32;
+        let rows = (0..records).map(|n| put(Table::Endpoints, &n.to_be_bytes(), b"record"));
+        commit(&store, rows.collect());
+        let before = store.stats().folded_records;
+        let calls = Cell::new(0);
+        let give_way = || {
+            // Whoever goes first reads and commits: nothing that they need is held.
+            let key = calls.get().to_string();
+            let write = put(Table::Actors, key.as_bytes(), b"meanwhile");
+            commit(&store, vec![write]);
+            assert!(
+                store
+                    .get(Table::Actors, key.as_bytes())
+                    .expect("get")
+                    .is_some()
+            );
+            let folded = store.get(Table::Endpoints, &0_u32.to_be_bytes());
+            assert!(folded.expect("get").is_some());
+            calls.set(calls.get() + 1);
+        };
+        while store.stats().folded_records - before < records.into() {
+            let progress = store.fold_step_giving_way(true, &give_way);
+            assert_ne!(progress.expect("fold"), FoldProgress::Idle);
+        }
+        assert!((10..100).contains(&calls.get()), "{}", calls.get());
     });
 }

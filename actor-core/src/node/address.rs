@@ -15,6 +15,8 @@ pub(crate) struct Address {
 
 /// Bytes of an address in a store key.
 pub(crate) const ADDRESS_BYTES: usize = 19;
+/// Bytes in front of it that it shares with the other end of its dialog in one store, and with the actor: slot and dialog.
+pub(crate) const DIALOG_BYTES: usize = 18;
 
 impl Address {
     /// The target of `dialog`: its home follows from its id, so that every first frame finds it.

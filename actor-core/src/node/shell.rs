@@ -22,6 +22,7 @@ use crate::coverage::{self, Rare};
 use super::{
     Cut, Shard, Shared,
     gate::Output,
+    mailbox::Mailbox,
     shard::{Next, Who},
     stats::add,
 };
@@ -236,12 +237,39 @@ const SEARCHED_ROWS: usize = 256;
 /// The pause after so many, which leaves disk and processor to the messages.
 const SEARCH_PAUSE: Duration = Duration::from_millis(1);
 
+/// Messages that wait for a shard, from which folding lets them go first: milliseconds of work.
+const MANY_WAIT: usize = 64;
+/// How long folding waits at a time.
+const FOLD_PAUSE: Duration = Duration::from_millis(1);
+/// How often in a row: less often when the journal has a quarter of the length that it may have, not at all from half of it.
+const FOLD_PAUSES: [u32; 2] = [3, 1];
+
+/// Leaves the processor to messages that wait, for a moment: somebody waits for them, and nobody for a fold until the
+/// journal is long.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the folder's thread, for which nobody waits"
+)]
+fn give_way(shared: &Shared) {
+    let many_wait = |mailbox: &Mailbox<_>| mailbox.len() >= MANY_WAIT;
+    let quarter = shared.store.options().max_journal_bytes / 4;
+    let quarters = shared.store.journal_bytes() / quarter.max(1);
+    let pauses = FOLD_PAUSES.get(quarters as usize).copied().unwrap_or(0);
+    for _ in 0..pauses {
+        if shared.is_stopping() || !shared.mailboxes.iter().any(many_wait) {
+            return;
+        }
+        thread::sleep(FOLD_PAUSE);
+    }
+}
+
 fn run_folder(shared: &Shared, signal: &FoldSignal) {
+    let give_way = || give_way(shared);
     let mut is_searching = shared.store.options().verify == Verification::InUse;
     // The start has looked at the index already.
     let mut next_scan = shared.started_ms + SCAN_EVERY_MS;
     while !signal.stop.load(Ordering::SeqCst) && !shared.has_failed() {
-        let worked = match shared.store.fold_step(false) {
+        let worked = match shared.store.fold_step_giving_way(false, &give_way) {
             Ok(FoldProgress::Idle) => false,
             Ok(_) => true,
             Err(fault) => return shared.fail(&fault),

@@ -16,7 +16,7 @@ use crate::{
     coverage::{self, Rare},
     dialog::Outcome,
     node::{
-        address::{Address, actor_key},
+        address::{Address, DIALOG_BYTES, actor_key},
         record::{Work, decode, is_current},
     },
     protocol::{Abandoned, Carrier, DialogId, FaultCode, Input, LocalItem, Role},
@@ -36,7 +36,13 @@ impl Shard {
         if self.damaged.contains_key(&who) {
             return Ok(None);
         }
-        let detail = match self.shared.store.get(table, key) {
+        let store = &self.shared.store;
+        // Both ends of a dialog and its actor lie side by side.
+        let read = match key.get(..DIALOG_BYTES) {
+            Some(prefix) => store.get_beside(table, key, prefix, &mut self.beside),
+            None => store.get(table, key),
+        };
+        let detail = match read {
             Ok(None) => return Ok(None),
             // Whole, and of another program: not ours to judge.
             Ok(Some(value)) if !is_current(&value.bytes) => {

@@ -69,6 +69,16 @@ impl Lot {
         self.steps >= MAX_STEPS || self.bytes >= MAX_BYTES
     }
 
+    /// Has it changed this endpoint? Its record is not in the store yet.
+    pub(super) fn has_endpoint(&self, address: Address) -> bool {
+        self.endpoints.contains(address)
+    }
+
+    /// Has it changed this actor?
+    pub(super) fn has_actor(&self, actor: DialogId) -> bool {
+        self.actors.contains(actor)
+    }
+
     /// The newest write of a row, if this lot writes or deletes it.
     fn write_of(&self, table: Table, key: &[u8]) -> Option<&Write> {
         let mut newest = self.writes.iter().rev();

@@ -38,7 +38,7 @@ use std::{
     time::Duration,
 };
 
-use actor_store::StoreFault;
+use actor_store::{Beside, StoreFault};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
@@ -195,6 +195,8 @@ pub(crate) struct Shard {
     buried: Vec<Who>,
     /// Volatile actors that callers may soon be lent.
     at_rest: AtRest,
+    /// What lies beside the record that was read last.
+    beside: Beside,
 }
 
 impl Shard {
@@ -227,6 +229,7 @@ impl Shard {
             damaged: BTreeMap::new(),
             buried: Vec::new(),
             at_rest: AtRest::default(),
+            beside: Beside::default(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Sweeping: which cells leave a shard's memory, and when.
 //!
-//! Owns the order in which shelves are gone through. Never drops what is not in the store.
+//! Owns the order in which shelves are gone through. Never drops what is not in the store, and never hands a lot over: what
+//! the lot has touched stays until a later pass.
 
 use actor_store::StoreFault;
 
@@ -9,7 +10,7 @@ use crate::node::{address::Address, when::When};
 
 impl Shard {
     /// Drops cells that were not used for long, if there are too many: those of one shelf, mostly, so that no message waits
-    /// until all are gone through. What was not written yet is written first.
+    /// until all are gone through. What was put off is written, and goes in the next pass.
     pub(super) fn sweep(&mut self) -> Result<(), StoreFault> {
         let cells = self.shelves.len();
         if cells <= 2 * self.max_cells {
@@ -37,7 +38,8 @@ impl Shard {
         let late = late.filter(|(_, cell)| cell.is_late() && cell.used < horizon);
         let late: Vec<Address> = late.map(|(address, _)| address).collect();
         self.write(late)?;
-        self.settle()?;
+        // What the lot has touched would be read back as it was before.
+        let lot = &self.lot;
         // The index of deadlines brings a dormant dialog back in time, so its entry need not stay here either.
         let due = &mut self.due;
         let mut drop_entry = |armed: When, who| {
@@ -50,14 +52,15 @@ impl Shard {
                 || !cell.aside.waiters.is_empty()
                 || cell.lines().any(|line| line.listens())
                 || cell.is_needed()
-                || cell.is_talking(now);
+                || cell.is_talking(now)
+                || lot.has_endpoint(address);
             if !kept {
                 drop_entry(cell.armed, Who::Endpoint(address));
             }
             kept
         });
         self.shelves.retain_actors_on(shelf, |actor, cell| {
-            let kept = cell.used >= horizon || cell.is_volatile();
+            let kept = cell.used >= horizon || cell.is_volatile() || lot.has_actor(actor);
             if !kept {
                 drop_entry(cell.armed, Who::Actor(actor));
             }

@@ -163,6 +163,42 @@ fn what_a_lot_has_ended_is_not_found_by_the_next_step_of_the_lot() {
     assert_eq!(rig.rows(Table::Endpoints), 1);
 }
 
+/// The cells of a lot are not in the store yet as they are. Shelves are swept meanwhile, all of them, with room for hardly
+/// any cell, and the next step of the lot finds what the steps before it did.
+#[test]
+fn what_a_lot_has_changed_is_not_swept_away_before_the_store_has_it() {
+    const CLERKS: u32 = 20;
+    let mut rig = Rig::new("only", serve);
+    let names = || (0..CLERKS).map(|n| format!("{n}"));
+    let clerks: Vec<_> = names().map(|n| rig.node.open_as::<Clerk>(n)).collect();
+    for clerk in &clerks {
+        let asked = rig.ask(clerk.note());
+        assert_eq!(rig.answer(asked), Ok(1));
+    }
+    rig.shard.keep(2);
+    for round in 0..3 {
+        let twice = clerks.iter().chain(&clerks);
+        let asked: Vec<_> = twice.map(|clerk| rig.ask(clerk.note())).collect();
+        while rig.shard.turn().unwrap() {
+            assert!(rig.shard.lot.steps() > 0, "it was handed over");
+        }
+        let cells = rig.shard.shelves.len();
+        for (n, asked) in (0..).zip(asked) {
+            let notes = 2 + 2 * round + n / CLERKS;
+            assert_eq!(rig.answer(asked), Ok(notes));
+        }
+        assert!(cells >= 3 * CLERKS as usize, "of the lot: {cells}");
+        // Handed over, they go.
+        let clerk = rig.node.open_as::<Clerk>(format!("of round {round}"));
+        for note in 1..=64 {
+            let asked = rig.ask(clerk.note());
+            assert_eq!(rig.answer(asked), Ok(note));
+        }
+        let cells = rig.shard.shelves.len();
+        assert!(cells < CLERKS as usize, "{cells} were kept for ever");
+    }
+}
+
 /// Does everything there is, and says how much was handed over at once.
 fn heaviest(rig: &mut Rig) -> usize {
     let mut heaviest = 0;
