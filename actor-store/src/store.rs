@@ -281,8 +281,8 @@ impl Store {
         self.fold_step_giving_way(force, &|| {})
     }
 
-    /// The same, and calls `give_way` after every millisecond of work, about. It may wait for a while: nobody but the next
-    /// fold waits for this one, unless [`Store::is_pressed`].
+    /// The same, and calls `give_way` after every millisecond of work, about. It may wait for a while: nobody
+    /// waits for a fold, unless [`Store::journal_bytes`] is close to what it may be.
     pub fn fold_step_giving_way(
         &self,
         force: bool,
@@ -352,11 +352,6 @@ impl Store {
     pub fn wants_fold(&self) -> bool {
         let is_long = self.shared.journal.is_long(&self.shared.options);
         lock(&self.shared.overlay).wants_fold(&self.shared.options, is_long)
-    }
-
-    /// Whether so much of the journal is not yet folded that folding should not wait for anything: half of what it may be.
-    pub fn is_pressed(&self) -> bool {
-        self.shared.journal.bytes() > self.shared.options.max_journal_bytes / 2
     }
 
     /// Bytes of journal rows whose batches are not yet folded; what a restart would read.

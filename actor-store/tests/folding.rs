@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -697,5 +698,42 @@ fn what_was_read_beside_a_row_is_used_only_while_the_tables_are_the_same() {
             assert_eq!(read((Table::Endpoints, key)).expect("there"), b"many");
         }
         assert_eq!(read((Table::Endpoints, b"dialoh0")).expect("there"), b"old");
+    });
+}
+
+/// Nobody waits for a fold, and it lets others go first all along: a chunk of many records is not a burst of work.
+#[test]
+fn a_fold_gives_way_all_along() {
+    support::with_each_journal(|| {
+        let options = Options {
+            fold_chunk: 1000,
+            ..options()
+        };
+        let store = Store::open(Arc::new(MemoryDisk::new()), options, ID).expect("open");
+        let records = 1000_u32;
+        let rows = (0..records).map(|n| put(Table::Endpoints, &n.to_be_bytes(), b"record"));
+        commit(&store, rows.collect());
+        let before = store.stats().folded_records;
+        let calls = Cell::new(0);
+        let give_way = || {
+            // Whoever goes first reads and commits: nothing that they need is held.
+            let key = calls.get().to_string();
+            let write = put(Table::Actors, key.as_bytes(), b"meanwhile");
+            commit(&store, vec![write]);
+            assert!(
+                store
+                    .get(Table::Actors, key.as_bytes())
+                    .expect("get")
+                    .is_some()
+            );
+            let folded = store.get(Table::Endpoints, &0_u32.to_be_bytes());
+            assert!(folded.expect("get").is_some());
+            calls.set(calls.get() + 1);
+        };
+        while store.stats().folded_records - before < records.into() {
+            let progress = store.fold_step_giving_way(true, &give_way);
+            assert_ne!(progress.expect("fold"), FoldProgress::Idle);
+        }
+        assert!((10..100).contains(&calls.get()), "{}", calls.get());
     });
 }

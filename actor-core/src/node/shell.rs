@@ -237,13 +237,14 @@ const SEARCHED_ROWS: usize = 256;
 /// The pause after so many, which leaves disk and processor to the messages.
 const SEARCH_PAUSE: Duration = Duration::from_millis(1);
 
-/// Messages that wait for a shard, from which folding lets them go first: a shard has been at work for milliseconds then.
-const MANY_WAIT: usize = 16;
-/// How long folding waits at a time, and how often in a row: it goes on, more slowly, however many messages wait.
+/// Messages that wait for a shard, from which folding lets them go first: milliseconds of work.
+const MANY_WAIT: usize = 64;
+/// How long folding waits at a time.
 const FOLD_PAUSE: Duration = Duration::from_millis(1);
-const FOLD_PAUSES: u32 = 3;
+/// How often in a row: less often when the journal has a quarter of the length that it may have, not at all from half of it.
+const FOLD_PAUSES: [u32; 2] = [3, 1];
 
-/// Leaves the processor to messages that wait, for a moment: they are waited for, and nobody waits for a fold until the
+/// Leaves the processor to messages that wait, for a moment: somebody waits for them, and nobody for a fold until the
 /// journal is long.
 #[expect(
     clippy::disallowed_methods,
@@ -251,11 +252,11 @@ const FOLD_PAUSES: u32 = 3;
 )]
 fn give_way(shared: &Shared) {
     let many_wait = |mailbox: &Mailbox<_>| mailbox.len() >= MANY_WAIT;
-    for _ in 0..FOLD_PAUSES {
-        if shared.is_stopping()
-            || shared.store.is_pressed()
-            || !shared.mailboxes.iter().any(many_wait)
-        {
+    let quarter = shared.store.options().max_journal_bytes / 4;
+    let quarters = shared.store.journal_bytes() / quarter.max(1);
+    let pauses = FOLD_PAUSES.get(quarters as usize).copied().unwrap_or(0);
+    for _ in 0..pauses {
+        if shared.is_stopping() || !shared.mailboxes.iter().any(many_wait) {
             return;
         }
         thread::sleep(FOLD_PAUSE);
