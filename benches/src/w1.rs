@@ -50,7 +50,7 @@ pub(crate) const GOALS: &[Wanted] = &[
 ];
 
 /// Slices of a round. In each everybody has 500 requests, a few hundredths of a second.
-const SLICES: usize = 8;
+const SLICES: usize = 16;
 
 /// Of the contenders, in their order.
 const FLOOR: usize = 0;

@@ -39,8 +39,8 @@ pub(crate) const GOALS: &[Wanted] = &[
     ("W2 of duroxide", Goal::Reported),
 ];
 
-/// Slices of a round: those of the ratios have the work of a slice in each, the others once.
-const SLICES: usize = 4;
+/// Slices of a round: those of the ratios take part in each, the others in the first.
+const SLICES: usize = 6;
 
 /// Of the contenders, in their order.
 const OURS: usize = 0;
