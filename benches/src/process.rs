@@ -1,6 +1,10 @@
 //! What the kernel says about this process and its files.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 fn field(file: &str, name: &str) -> Result<u64, String> {
     let text = fs::read_to_string(file).map_err(|cause| format!("{file}: {cause}"))?;
@@ -22,7 +26,7 @@ pub(crate) fn written_bytes() -> Result<u64, String> {
 /// Bytes that a directory's files take on the disk.
 pub(crate) fn disk_bytes(directory: &Path) -> Result<u64, String> {
     use std::os::unix::fs::MetadataExt;
-    let sum = || -> std::io::Result<u64> {
+    let sum = || -> io::Result<u64> {
         let mut sum = 0;
         for entry in fs::read_dir(directory)? {
             sum += 512 * entry?.metadata()?.blocks();
@@ -63,4 +67,17 @@ pub(crate) fn evict(file: &Path) -> Result<(), String> {
     } else {
         Err(format!("dd failed on {}", file.display()))
     }
+}
+
+/// Reads a file, so that all of it is in the page cache.
+pub(crate) fn warm(file: &Path) -> Result<(), String> {
+    let read = fs::File::open(file).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
+    read.map(drop)
+        .map_err(|cause| format!("{}: {cause}", file.display()))
+}
+
+/// The files of a directory.
+pub(crate) fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
+    let entries = fs::read_dir(directory).map_err(|cause| cause.to_string())?;
+    Ok(entries.flatten().map(|entry| entry.path()).collect())
 }

@@ -124,7 +124,7 @@ pub(crate) fn interleave_after(
     contenders: &mut [Contender<'_>],
 ) -> Vec<Outcome> {
     // Of one slice both sums are the slice.
-    run(warm_up, rounds, 1, Sum::Times, false, contenders)
+    run(warm_up, rounds, 1, Sum::Times, contenders)
 }
 
 /// Runs everybody `rounds` times, after one round that does not count. A round is so many slices, in which contenders run
@@ -135,7 +135,7 @@ pub(crate) fn alternate(
     sum: Sum,
     contenders: &mut [Contender<'_>],
 ) -> Vec<Outcome> {
-    run(1, rounds, slices, sum, true, contenders)
+    run(1, rounds, slices, sum, contenders)
 }
 
 fn run(
@@ -143,7 +143,6 @@ fn run(
     rounds: usize,
     slices: usize,
     sum: Sum,
-    is_settled: bool,
     contenders: &mut [Contender<'_>],
 ) -> Vec<Outcome> {
     let mut outcomes: Vec<Outcome> = contenders
@@ -172,8 +171,7 @@ fn run(
                 if outcome.failed.is_some() || (slice > 0 && !contender.is_in_each_slice) {
                     continue;
                 }
-                let settled = if is_settled { settle() } else { Ok(()) };
-                match settled.and_then(|()| (contender.round)()) {
+                match settle().and_then(|()| (contender.round)()) {
                     Ok(found) => values[who].push(found),
                     Err(why) => {
                         eprintln!("  {number}: {:<56} failed: {why}", contender.name);

@@ -18,6 +18,7 @@ use crate::{
     naive_redb::Naive,
     ours, prepared,
     prepared::{Prepared, Uniform},
+    process,
     rounds::{Contender, column, interleave, interleave_after, percentile},
     table::{Goal, Table, Wanted},
 };
@@ -58,9 +59,14 @@ pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result
     let dialogs = dialogs(args);
     let time = Duration::from_secs(if args.quick { 2 } else { 10 });
     let scratch = args.scratch()?;
-    let node = ours::start(prepared::builder(&prepared.store(dialogs)?))?;
+    let store = prepared.store(dialogs)?;
     let mut naive = Naive::new(scratch.path())?;
     naive.fill(dialogs.into())?;
+    // The other one is in the page cache, as it was filled just now.
+    for file in process::files(&store)? {
+        process::warm(&file)?;
+    }
+    let node = ours::start(prepared::builder(&store))?;
 
     // This thread offers; messages are said and answers heard on a runtime as an application has it on two cores.
     let runtime = tokio::runtime::Builder::new_multi_thread()

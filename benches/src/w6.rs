@@ -4,8 +4,8 @@
 //! of the store in it, or cold, with none; both are verified with `fincore`.
 
 use std::{
-    fs, io,
-    path::{Path, PathBuf},
+    fs,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -98,13 +98,11 @@ fn crash(directory: &Path, dialogs: u64) -> Result<(), String> {
 
 /// Milliseconds to the first answer of a new process, and MiB of journal that it found.
 fn first_answer(directory: &Path, cold: bool, verify: bool) -> Result<Vec<f64>, String> {
-    for file in files(directory)? {
+    for file in process::files(directory)? {
         if cold {
             process::evict(&file)?;
         } else {
-            let read =
-                fs::File::open(&file).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
-            read.map_err(|cause| cause.to_string())?;
+            process::warm(&file)?;
         }
         let cached = process::cached_part(&file)?;
         let wanted = if cold { cached < 0.001 } else { cached > 0.999 };
@@ -130,11 +128,6 @@ fn first_answer(directory: &Path, cold: bool, verify: bool) -> Result<Vec<f64>, 
         return Err(format!("only {journal} bytes of journal were left"));
     }
     Ok(vec![millis, journal / f64::from(1 << 20)])
-}
-
-fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
-    let entries = fs::read_dir(directory).map_err(|cause| cause.to_string())?;
-    Ok(entries.flatten().map(|entry| entry.path()).collect())
 }
 
 /// A directory and its dialogs: fills the journal, says so, and waits to be killed.
