@@ -6,7 +6,7 @@
 use crate::key::Key;
 use crate::log_record;
 use crate::stored;
-use crate::table::{Table, Value};
+use crate::table::{Index, Table, Value};
 
 /// Bytes left free before a row, for whoever frames it: a journal that writes a record at once copies nothing.
 pub(crate) const ROOM_BYTES: usize = 24;
@@ -99,21 +99,53 @@ pub(crate) fn is_whole(row: &[u8]) -> bool {
 
 /// The number of a row's batch; `None` if the row is damaged.
 pub(crate) fn number(row: &[u8]) -> Option<u64> {
+    is_whole(row).then(|| number_of(row))?
+}
+
+/// The number of the batch of a row that matches its checksum.
+pub(crate) fn number_of(row: &[u8]) -> Option<u64> {
     let number = row.get(SUM_BYTES..)?.first_chunk()?;
-    is_whole(row).then(|| u64::from_le_bytes(*number))
+    Some(u64::from_le_bytes(*number))
 }
 
 /// Number of a row's batch and its changes; `None` if the row is damaged.
+#[cfg(any(test, feature = "test-util"))]
 pub(crate) fn decode_row(row: &[u8]) -> Option<(u64, Vec<Change>)> {
-    if !is_whole(row) {
-        return None;
-    }
-    let (number, mut rest) = row[SUM_BYTES..].split_first_chunk()?;
-    let mut changes = Vec::new();
-    while !rest.is_empty() {
-        changes.push(take_entry(&mut rest)?);
-    }
-    Some((u64::from_le_bytes(*number), changes))
+    let number = number(row)?;
+    let changes = entries(row)?.map(|entry| {
+        let Entry { table, key, value } = entry?;
+        let value = value.map(|(index, bytes)| Value {
+            bytes: bytes.into(),
+            index,
+        });
+        Some((table, key.into(), value))
+    });
+    Some((number, changes.collect::<Option<_>>()?))
+}
+
+/// A change as it lies in a row.
+#[derive(Debug)]
+pub(crate) struct Entry<'r> {
+    pub(crate) table: Table,
+    pub(crate) key: &'r [u8],
+    /// `None`: deleted.
+    pub(crate) value: Option<(Index, &'r [u8])>,
+}
+
+/// The changes of a row that matches its checksum; `None` in place of one that makes no sense, after which there are no
+/// more.
+pub(crate) fn entries(row: &[u8]) -> Option<impl Iterator<Item = Option<Entry<'_>>>> {
+    let mut rest = row.get(HEAD_BYTES..)?;
+    Some(std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let entry = take_entry(&mut rest);
+        if entry.is_none() {
+            rest = &[];
+        }
+        Some(entry)
+    }))
 }
 
 fn put_entry(row: &mut Vec<u8>, table: Table, key: &[u8], value: Option<&Value>) {
@@ -128,18 +160,18 @@ fn put_entry(row: &mut Vec<u8>, table: Table, key: &[u8], value: Option<&Value>)
     put_bytes(row, &value.bytes);
 }
 
-fn take_entry(rest: &mut &[u8]) -> Option<Change> {
+fn take_entry<'r>(rest: &mut &'r [u8]) -> Option<Entry<'r>> {
     let (tag, after) = rest.split_first()?;
     *rest = after;
     let table = Table::from_tag(tag & !DELETES)?;
-    let key = take_bytes(rest)?.into();
-    if tag & DELETES != 0 {
-        return Some((table, key, None));
+    let key = take_bytes(rest)?;
+    let mut value = None;
+    if tag & DELETES == 0 {
+        let (index, after) = stored::take_index(rest)?;
+        *rest = after;
+        value = Some((index, take_bytes(rest)?));
     }
-    let (index, after) = stored::take_index(rest)?;
-    *rest = after;
-    let bytes = take_bytes(rest)?.into();
-    Some((table, key, Some(Value { bytes, index })))
+    Some(Entry { table, key, value })
 }
 
 // Lengths in groups of seven bits, lowest first: one byte for nearly every key.
@@ -176,7 +208,6 @@ fn take_bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::table::Index;
 
     fn changes() -> Vec<Change> {
         let long = Value {

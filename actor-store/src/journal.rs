@@ -3,11 +3,12 @@
 //! Owns what both kinds of it have in common: what they answer, and what a start finds in them. Never looks into a
 //! batch.
 
-use crate::batch::{Batch, Change};
+use crate::batch::Batch;
 use crate::fault::{Boundary, StoreFault};
 use crate::header::Header;
 use crate::log::Log;
 use crate::options::Options;
+use crate::recovery::Recovery;
 use crate::rows::Rows;
 
 /// The journal of an open store.
@@ -17,13 +18,6 @@ pub(crate) enum Journal {
     Rows(Rows),
     /// A record of a plain file for each commit.
     Log(Log),
-}
-
-/// What the journal held at open.
-#[derive(Debug)]
-pub(crate) struct Tail {
-    pub(crate) last: u64,
-    pub(crate) batches: Vec<Vec<Change>>,
 }
 
 /// Why the journal does not continue the tables.
@@ -43,11 +37,12 @@ impl From<StoreFault> for TailError {
 }
 
 impl Journal {
-    /// Reads everything after `watermark` and demands that no commit is missing.
-    pub(crate) fn recover(&self, watermark: u64) -> Result<Tail, TailError> {
+    /// Reads everything after `watermark` into `tail` and demands that no commit is missing. Hands back the last one's
+    /// number.
+    pub(crate) fn recover(&self, watermark: u64, tail: &mut Recovery) -> Result<u64, TailError> {
         match self {
-            Self::Rows(rows) => rows.recover(watermark),
-            Self::Log(log) => log.recover(watermark),
+            Self::Rows(rows) => rows.recover(watermark, tail),
+            Self::Log(log) => log.recover(watermark, tail),
         }
     }
 

@@ -77,6 +77,7 @@ mod pages;
 #[cfg(feature = "test-util")]
 mod recording;
 mod records;
+mod recovery;
 mod rows;
 mod slots;
 mod snapshot;

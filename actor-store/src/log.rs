@@ -14,14 +14,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use redb::StorageBackend;
 
 use crate::backend::Backend;
-use crate::batch::{self, Batch, Change, ROOM_BYTES};
+use crate::batch::{self, Batch, ROOM_BYTES};
 use crate::fault::{Boundary, StoreFault, Trouble, lock};
 use crate::header::{Header, HeaderError};
-use crate::journal::{Tail, TailError};
+use crate::journal::TailError;
 use crate::log_record::{
     BLOCK_BYTES, HEADERS, Head, START, frame, head, header_block, read_header_block, record_bytes,
 };
 use crate::options::Options;
+use crate::recovery::{Progress, Recovery, Row};
 use crate::table::StoreId;
 
 /// Written at once when the file grows.
@@ -243,49 +244,52 @@ impl Log {
         &self.boundary
     }
 
-    /// Finds every record after `watermark` and demands that none is missing.
-    pub(crate) fn recover(&self, watermark: u64) -> Result<Tail, TailError> {
+    /// Finds every record after `watermark`, for `tail`, and demands that none is missing. Hands back the last one's number.
+    pub(crate) fn recover(&self, watermark: u64, tail: &mut Recovery) -> Result<u64, TailError> {
         let mut space = lock(&self.space);
-        let found = self.boundary.run(|| self.scan(watermark, &mut space))?;
+        let found = self
+            .boundary
+            .run(|| self.scan(watermark, &mut space, tail))?;
         if space.last < watermark {
             return Err(TailError::Gap(format!(
                 "the tables contain batch {watermark}, the journal ends at batch {}",
                 space.last
             )));
         }
-        let mut tail = Tail {
-            last: space.last,
-            batches: Vec::new(),
-        };
         let mut expected = watermark + 1;
         for (number, found) in found {
             if number != expected {
                 break;
             }
-            let changes = found.changes.ok_or_else(|| {
-                TailError::Damaged(format!("there is no telling what batch {number} was"))
-            })?;
+            if !found.is_known {
+                let detail = format!("there is no telling what batch {number} was");
+                return Err(TailError::Damaged(detail));
+            }
             expected += 1;
             space.taken.push_back((number, found.bytes));
             self.bytes.fetch_add(found.bytes, Ordering::Relaxed);
-            tail.batches.push(changes);
         }
-        if expected <= tail.last {
+        if expected <= space.last {
             // A batch is written when the one before it is durable: this one was.
             return Err(TailError::Damaged(format!(
                 "the record of batch {expected} is damaged, and batch {} was committed after it",
-                tail.last
+                space.last
             )));
         }
         // Not behind the last record: something unfinished may be there or elsewhere, and the order of the segments is
         // told from the heads they begin with.
         space.at = None;
         space.watermark = watermark;
-        Ok(tail)
+        Ok(space.last)
     }
 
     // The records after the watermark by number, and what the segments hold.
-    fn scan(&self, watermark: u64, space: &mut Space) -> Result<BTreeMap<u64, Found>, Trouble> {
+    fn scan(
+        &self,
+        watermark: u64,
+        space: &mut Space,
+        tail: &mut Recovery,
+    ) -> Result<BTreeMap<u64, Found>, Trouble> {
         let length = self.file.len()?;
         let count = (length.saturating_sub(START) / self.segment_bytes) as usize;
         space.segments = vec![0; count];
@@ -321,21 +325,18 @@ impl Log {
             }
             space.last = space.last.max(head.number);
             if head.number > watermark {
-                let changes = batch::decode_row(row);
-                let changes = changes.filter(|(number, _)| *number == head.number);
+                let progress = Progress {
+                    done: at + bytes - START,
+                    of: end - START,
+                };
+                let taken = (batch::number_of(row) == Some(head.number))
+                    .then(|| tail.take(head.number, Row::Own(row.into()), progress));
+                let is_twice = found.contains_key(&head.number);
                 let record = Found {
                     bytes,
-                    changes: changes.map(|(_, changes)| changes),
+                    is_known: taken.flatten().is_some() && !is_twice,
                 };
-                if let Some(twice) = found.insert(head.number, record) {
-                    found.insert(
-                        head.number,
-                        Found {
-                            changes: None,
-                            ..twice
-                        },
-                    );
-                }
+                found.insert(head.number, record);
             }
             at += bytes;
         }
@@ -389,8 +390,8 @@ fn next_begun(firsts: &[Option<u64>], first: u64) -> Option<u64> {
 #[derive(Debug)]
 struct Found {
     bytes: u64,
-    /// `None`: it is there twice, or another batch's.
-    changes: Option<Vec<Change>>,
+    /// False: it is there twice, or another batch's.
+    is_known: bool,
 }
 
 /// A part of the file in memory.

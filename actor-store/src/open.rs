@@ -15,11 +15,12 @@ use crate::dialogs::{Content, Dialogs, read_header};
 use crate::disk::Disk;
 use crate::fault::{Boundary, Stop};
 use crate::header::{FORMAT, Header, HeaderError, Kind};
-use crate::journal::{Journal, Tail, TailError};
+use crate::journal::{Journal, TailError};
 use crate::log::{self, Log, LogHeaderError};
 use crate::open_error::OpenError;
 use crate::options::{JournalKind, Options, Verification};
 use crate::overlay::Overlay;
+use crate::recovery::Recovery;
 use crate::rows::Rows;
 use crate::slots::Slots;
 use crate::table::StoreId;
@@ -84,12 +85,14 @@ pub(crate) fn open(
             ),
         });
     }
-    let tail = recover(disk.as_ref(), &journal, dialogs_header.watermark)?;
+    let mut tail = Recovery::new();
+    let recovered = journal.recover(dialogs_header.watermark, &mut tail);
+    let last = recovered.map_err(|error| explain_tail(disk.as_ref(), &journal, error))?;
     let witness = Witness::open(disk.as_ref(), journal_header.store);
-    if tail.last < witness.newest() {
+    if last < witness.newest() {
         return Err(OpenError::WentBack {
             path: journal.boundary().path().to_owned(),
-            last: tail.last,
+            last,
             newest: witness.newest(),
         });
     }
@@ -112,7 +115,7 @@ pub(crate) fn open(
         dialogs,
         witness,
         slots,
-        overlay: Overlay::recover(tail.last, tail.batches),
+        overlay: Overlay::recover(last, tail.finish()),
         header,
         stop,
         lock,
@@ -140,8 +143,8 @@ fn journal_kind(disk: &dyn Disk, options: &Options) -> Result<Kind, OpenError> {
     }
 }
 
-fn recover(disk: &dyn Disk, journal: &Journal, watermark: u64) -> Result<Tail, OpenError> {
-    journal.recover(watermark).map_err(|error| match error {
+fn explain_tail(disk: &dyn Disk, journal: &Journal, error: TailError) -> OpenError {
+    match error {
         TailError::Fault(fault) => fault.into(),
         TailError::Damaged(detail) => OpenError::Damaged {
             path: journal.boundary().path().to_owned(),
@@ -151,7 +154,7 @@ fn recover(disk: &dyn Disk, journal: &Journal, watermark: u64) -> Result<Tail, O
             at: disk.describe(),
             detail,
         },
-    })
+    }
 }
 
 fn open_log(

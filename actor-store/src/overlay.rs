@@ -22,11 +22,28 @@ pub(crate) struct Entry {
     pub(crate) value: Option<Value>,
     /// The key is known to be absent from everything older than this generation.
     pub(crate) is_fresh: bool,
-    /// The last batch that changed it, 0 for recovered ones; and whether that one created it.
+    /// The last batch that changed it; and whether that one created it.
     batch: u64,
     is_new: bool,
     /// Where it is among the changes of that batch, until it is cut.
     place: u32,
+}
+
+impl Entry {
+    /// What the journal has of it, up to this batch.
+    pub(crate) fn recovered(batch: u64, value: Option<Value>) -> Self {
+        Self {
+            value,
+            is_fresh: false,
+            batch,
+            is_new: false,
+            place: 0,
+        }
+    }
+
+    pub(crate) fn batch(&self) -> u64 {
+        self.batch
+    }
 }
 
 /// Records of consecutive batches. Each table is shared with the snapshots that saw it and copied at
@@ -49,6 +66,15 @@ impl Default for Generation {
 }
 
 impl Generation {
+    /// These records, by the tags of their tables, and the bytes of their keys and values.
+    pub(crate) fn of(tables: [Arc<Records>; TABLES], bytes: u64) -> Self {
+        Self {
+            records: tables.iter().map(|records| records.len()).sum(),
+            tables,
+            bytes,
+        }
+    }
+
     pub(crate) fn rows(&self, table: Table) -> &Records {
         &self.tables[usize::from(table.tag())]
     }
@@ -106,38 +132,14 @@ pub(crate) struct Overlay {
     freeze_asked: bool,
 }
 
-fn size(key: &[u8], value: Option<&Value>) -> u64 {
+/// Bytes of a record in memory, as they are counted.
+pub(crate) fn size(key: &[u8], value: Option<&Value>) -> u64 {
     (key.len() + value.map_or(0, |value| value.bytes.len())) as u64
 }
 
 impl Overlay {
-    /// Starts after batch `committed`, with the changes of the batches that are not yet folded.
-    pub(crate) fn recover(committed: u64, batches: Vec<Vec<Change>>) -> Self {
-        let mut active = Generation::default();
-        let mut counts = [0_usize; TABLES];
-        for (table, ..) in batches.iter().flatten() {
-            counts[usize::from(table.tag())] += 1;
-        }
-        for table in Table::ALL {
-            // A key may be there many times.
-            let count = counts[usize::from(table.tag())].min(MAX_RESERVED);
-            active.rows_mut(table).reserve(count);
-        }
-        for (table, key, value) in batches.into_iter().flatten() {
-            active.bytes += size(key.as_slice(), value.as_ref());
-            let entry = Entry {
-                value,
-                is_fresh: false,
-                batch: 0,
-                is_new: false,
-                place: 0,
-            };
-            let bytes = key.as_slice().len() as u64;
-            match active.rows_mut(table).insert(key, entry) {
-                None => active.records += 1,
-                Some(old) => active.bytes -= bytes + size(&[], old.value.as_ref()),
-            }
-        }
+    /// Starts after batch `committed`, with the records of the batches that are not yet folded.
+    pub(crate) fn recover(committed: u64, active: Generation) -> Self {
         Self {
             active,
             frozen: None,

@@ -3,7 +3,7 @@
 //! Owns how they are found: by hash where single records are asked for, in order where applications ask for ranges. Where
 //! a hashed table must be gone through in order, its keys are sorted once, and again only after another key came or went.
 
-use std::collections::{BTreeMap, HashMap, btree_map};
+use std::collections::{BTreeMap, HashMap, btree_map, hash_map};
 use std::ops::Bound;
 use std::slice;
 use std::sync::{Arc, OnceLock};
@@ -11,6 +11,9 @@ use std::sync::{Arc, OnceLock};
 use crate::key::{Key, KeyHash};
 use crate::overlay::Entry;
 use crate::table::Table;
+
+/// Records for which room is made at once because somebody expects them.
+const MAX_ESTIMATED: usize = 1_000_000;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Records {
@@ -58,6 +61,35 @@ impl Records {
         }
     }
 
+    /// Puts what `new` makes of the record that is there, if it makes anything. Looks once.
+    pub(crate) fn put(&mut self, key: Key, new: impl FnOnce(Option<&Entry>) -> Option<Entry>) {
+        match self {
+            Self::Hashed { map, sorted } => {
+                sorted.take();
+                match map.entry(key) {
+                    hash_map::Entry::Occupied(mut known) => {
+                        let new = new(Some(known.get()));
+                        new.map(|new| known.insert(new));
+                    }
+                    hash_map::Entry::Vacant(free) => {
+                        let new = new(None);
+                        new.map(|new| free.insert(new));
+                    }
+                }
+            }
+            Self::Ordered(map) => match map.entry(key) {
+                btree_map::Entry::Occupied(mut known) => {
+                    let new = new(Some(known.get()));
+                    new.map(|new| known.insert(new));
+                }
+                btree_map::Entry::Vacant(free) => {
+                    let new = new(None);
+                    new.map(|new| free.insert(new));
+                }
+            },
+        }
+    }
+
     pub(crate) fn remove(&mut self, key: &[u8]) {
         match self {
             Self::Hashed { map, sorted } => {
@@ -81,6 +113,17 @@ impl Records {
     pub(crate) fn reserve(&mut self, more: usize) {
         if let Self::Hashed { map, .. } = self {
             map.reserve(more);
+        }
+    }
+
+    /// Room for as many as there will be, if there is none for one more: `estimate` says how many, from how many there
+    /// are. A table that grows step by step moves each record twice.
+    pub(crate) fn make_room(&mut self, estimate: impl FnOnce(usize) -> usize) {
+        if let Self::Hashed { map, .. } = self
+            && map.len() == map.capacity()
+        {
+            let estimate = estimate(map.len()).min(MAX_ESTIMATED);
+            map.reserve(estimate.saturating_sub(map.len()).max(1));
         }
     }
 

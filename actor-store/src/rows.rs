@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use redb::{Database, TableDefinition};
 
-use crate::batch::{self, Batch, Change};
+use crate::batch::{self, Batch};
 use crate::dialogs::write_header;
 use crate::fault::{Boundary, StoreFault, lock};
 use crate::header::{Header, Kind};
-use crate::journal::{Tail, TailError};
+use crate::journal::TailError;
+use crate::recovery::{Progress, Recovery, Row};
 
 const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
 
@@ -54,9 +55,10 @@ impl Rows {
         }
     }
 
-    /// Reads all rows, keeps those after `watermark` and demands that none is missing.
-    pub(crate) fn recover(&self, watermark: u64) -> Result<Tail, TailError> {
-        let mut rows = self.read_rows(watermark)?;
+    /// Reads all rows, those after `watermark` into `tail`, and demands that none is missing. Hands back the last one's
+    /// number.
+    pub(crate) fn recover(&self, watermark: u64, tail: &mut Recovery) -> Result<u64, TailError> {
+        let mut rows = self.read_rows(watermark, tail)?;
         rows.sort_unstable_by_key(|row| row.number);
         let last = rows.last().map_or(0, |row| row.number);
         if last < watermark {
@@ -65,10 +67,6 @@ impl Rows {
             )));
         }
         let mut slots = lock(&self.slots);
-        let mut tail = Tail {
-            last,
-            batches: Vec::new(),
-        };
         let mut expected = watermark + 1;
         for row in rows {
             slots.count = slots.count.max(row.slot + 1);
@@ -85,13 +83,12 @@ impl Rows {
             slots.taken.push_back((row.number, row.slot, row.bytes));
             self.bytes.fetch_add(row.bytes, Ordering::Relaxed);
             self.outstanding.fetch_add(1, Ordering::Relaxed);
-            tail.batches.push(row.changes);
         }
-        Ok(tail)
+        Ok(last)
     }
 
-    // Of those up to the watermark only the numbers.
-    fn read_rows(&self, watermark: u64) -> Result<Vec<Row>, TailError> {
+    // Of those up to the watermark only the numbers are of use: the file has rows of all that was ever outstanding at once.
+    fn read_rows(&self, watermark: u64, tail: &mut Recovery) -> Result<Vec<Found>, TailError> {
         let rows = self.boundary.run(|| {
             let mut rows = Vec::new();
             let txn = redb::ReadableDatabase::begin_read(self.db()?)?;
@@ -99,22 +96,19 @@ impl Rows {
                 Err(redb::TableError::TableDoesNotExist(_)) => return Ok(rows),
                 table => table?,
             };
-            for row in redb::ReadableTable::iter(&table)? {
+            let of = redb::ReadableTableMetadata::len(&table)?;
+            for (done, row) in (1..).zip(table.range::<u64>(..)?) {
                 let (slot, row) = row?;
-                let (slot, row) = (slot.value(), row.value());
-                let read = batch::number(row).and_then(|number| {
-                    // The file has rows of all that was ever outstanding at once, and most of them are folded.
-                    let is_folded = number <= watermark;
-                    let changes = if is_folded {
-                        Vec::new()
-                    } else {
-                        batch::decode_row(row)?.1
-                    };
-                    Some(Row {
+                let slot = slot.value();
+                let bytes = row.value().len() as u64;
+                let read = batch::number(row.value()).and_then(|number| {
+                    if number > watermark {
+                        tail.take(number, Row::Page(row), Progress { done, of })?;
+                    }
+                    Some(Found {
                         number,
                         slot,
-                        bytes: row.len() as u64,
-                        changes,
+                        bytes,
                     })
                 });
                 rows.push(read.ok_or(slot));
@@ -208,10 +202,10 @@ impl Drop for Rows {
     }
 }
 
+/// A row that was there at open.
 #[derive(Debug)]
-struct Row {
+struct Found {
     number: u64,
     slot: u64,
     bytes: u64,
-    changes: Vec<Change>,
 }
