@@ -135,6 +135,11 @@ impl Records {
         }
     }
 
+    /// Puts them in order now, so that whoever goes through them next need not.
+    pub(crate) fn sort(&self) {
+        self.range(Bound::Unbounded, Bound::Unbounded);
+    }
+
     /// Records within the bounds, in the order of their keys. The caller sees to it that the bounds are in order, too.
     pub(crate) fn range(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Range<'_> {
         match self {

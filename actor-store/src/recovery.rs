@@ -1,12 +1,11 @@
 //! The journal's tail on its way back into memory.
 //!
 //! Owns the generation that a start begins with. Takes rows as they lie in the journal, in any order: of each record the
-//! newest batch's state wins. A long tail is worked on by two threads, each of which keeps the records of its own tables;
-//! who reads has only to read. Never reads a file, and believes that rows match their checksums.
+//! newest batch's state wins. A long tail is worked on by some threads, each of which keeps the records of its own tables. Never reads a file, and believes that rows match their checksums.
 
 use std::panic;
 use std::sync::Arc;
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
 use redb::AccessGuard;
@@ -17,12 +16,13 @@ use crate::overlay::{Entry, Generation, size};
 use crate::records::Records;
 use crate::table::{TABLES, Table, Value};
 
-/// Bytes of rows from which a second thread is worth its start.
+/// Bytes of rows from which other threads are worth their start.
 const ALONE_BYTES: usize = 1024 * 1024;
-/// Rows that may wait for it: a few, so that few pages are held.
+/// Rows that may wait for one: a few, so that few pages are held.
 const WAITING: usize = 16;
-/// The table that the second thread keeps: each message changes two of its records, and one of all others.
-const HELPED: Table = Table::Endpoints;
+/// The tables that other threads keep. Each message changes two endpoints; one that was consumed in another lot than it was
+/// sent leaves as many rows in the inbox.
+const HELPED: [&[Table]; 2] = [&[Table::Endpoints], &[Table::Inbox, Table::Outbox]];
 
 /// A row of the journal, wherever its bytes are.
 pub(crate) enum Row {
@@ -57,17 +57,21 @@ impl Progress {
 type Job = (u64, Row, Progress);
 
 /// The records of all tables but those that somebody else keeps.
+#[derive(Default)]
 struct Side {
     tables: [Option<Records>; TABLES],
-    /// More or less than when it began: a table may come from the other side.
-    bytes: i64,
+    /// Bytes of records that came, and of those whose place they took, which may have come to the other side.
+    came: u64,
+    went: u64,
 }
 
 /// See the module.
 pub(crate) struct Recovery {
     side: Side,
     seen: usize,
-    helper: Option<(SyncSender<Job>, JoinHandle<Side>)>,
+    /// To the first helper, if there are any.
+    rows: Option<SyncSender<Job>>,
+    helpers: Vec<JoinHandle<Side>>,
     may_help: bool,
 }
 
@@ -76,10 +80,12 @@ impl Recovery {
         Self {
             side: Side {
                 tables: Table::ALL.map(|table| Some(Records::of(table))),
-                bytes: 0,
+                came: 0,
+                went: 0,
             },
             seen: 0,
-            helper: None,
+            rows: None,
+            helpers: Vec::new(),
             may_help: true,
         }
     }
@@ -91,8 +97,7 @@ impl Recovery {
             self.call_for_help();
         }
         self.side.take(number, row.bytes(), progress)?;
-        if let Some((rows, _)) = &self.helper {
-            // If it panicked, `finish` does as well.
+        if let Some(rows) = &self.rows {
             let _ = rows.send((number, row, progress));
         }
         Some(())
@@ -100,71 +105,91 @@ impl Recovery {
 
     fn call_for_help(&mut self) {
         self.may_help = false;
-        let place = usize::from(HELPED.tag());
-        let (sender, jobs) = mpsc::sync_channel::<Job>(WAITING);
-        // What was found so far stays with its thread if there is none to help.
-        let (give, given) = mpsc::channel::<Records>();
-        let thread = thread::Builder::new().name("recovery".to_owned());
-        let helper = thread.spawn(move || {
-            let mut side = Side {
-                tables: [const { None }; TABLES],
-                bytes: 0,
+        let mut helpers = Vec::new();
+        let mut rows = None;
+        // Each hands on what it has read, so the last is there first.
+        for tables in HELPED.iter().rev() {
+            let (sender, jobs) = mpsc::sync_channel(WAITING);
+            let (give, given) = mpsc::channel();
+            let next = rows.replace(sender);
+            let thread = thread::Builder::new().name("recovery".to_owned());
+            let Ok(helper) = thread.spawn(move || help(given, jobs, next)) else {
+                // Those that are there are given nothing, and end.
+                return;
             };
-            side.tables[place] = given.recv().ok();
-            for (number, row, progress) in jobs {
-                // Whoever handed it over has read all of it.
-                let _ = side.take(number, row.bytes(), progress);
+            helpers.push((*tables, give, helper));
+        }
+        self.rows = rows;
+        for (tables, give, helper) in helpers {
+            // What was found so far goes with its table.
+            let mut side = Side::default();
+            for table in tables {
+                let place = usize::from(table.tag());
+                side.tables[place] = self.side.tables[place].take();
             }
-            side
-        });
-        if let Ok(helper) = helper
-            && let Some(records) = self.side.tables[place].take()
-        {
-            let _ = give.send(records);
-            self.helper = Some((sender, helper));
+            // If it panicked, `finish` does as well.
+            let _ = give.send(side);
+            self.helpers.push(helper);
         }
     }
 
     /// All that was taken.
     pub(crate) fn finish(mut self) -> Generation {
-        if let Some(helped) = self.join() {
-            self.side.bytes += helped.bytes;
-            for (mine, theirs) in self.side.tables.iter_mut().zip(helped.tables) {
-                if let Some(theirs) = theirs {
-                    *mine = Some(theirs);
-                }
+        drop(self.rows.take());
+        for helper in std::mem::take(&mut self.helpers) {
+            match helper.join() {
+                Ok(helped) => self.side.add(helped),
+                Err(panic) => panic::resume_unwind(panic),
             }
         }
         let side = &mut self.side;
-        let mut tables = Table::ALL.map(|table| side.tables[usize::from(table.tag())].take());
         let tables = Table::ALL.map(|table| {
-            let records = tables[usize::from(table.tag())].take();
+            let records = side.tables[usize::from(table.tag())].take();
             Arc::new(records.unwrap_or_else(|| Records::of(table)))
         });
-        Generation::of(tables, side.bytes.unsigned_abs())
+        Generation::of(tables, side.came - side.went)
     }
+}
 
-    fn join(&mut self) -> Option<Side> {
-        let (rows, helper) = self.helper.take()?;
-        drop(rows);
-        match helper.join() {
-            Ok(side) => Some(side),
-            Err(panic) => panic::resume_unwind(panic),
+/// What a helper does: keeps the records of its tables, which it is given.
+fn help(given: Receiver<Side>, jobs: Receiver<Job>, next: Option<SyncSender<Job>>) -> Side {
+    let mut side = given.recv().unwrap_or_default();
+    drop(given);
+    for (number, row, progress) in jobs {
+        // Whoever handed it over has read all of it.
+        let _ = side.take(number, row.bytes(), progress);
+        if let Some(next) = &next {
+            let _ = next.send((number, row, progress));
         }
     }
+    // A start goes through the inbox.
+    if let Some(inbox) = &side.tables[usize::from(Table::Inbox.tag())] {
+        inbox.sort();
+    }
+    side
 }
 
 impl Drop for Recovery {
     // Where reading failed: the database must not be closed while somebody holds its pages.
     fn drop(&mut self) {
-        if let Some((rows, helper)) = self.helper.take() {
-            drop(rows);
+        drop(self.rows.take());
+        for helper in std::mem::take(&mut self.helpers) {
             drop(helper.join());
         }
     }
 }
 
 impl Side {
+    fn add(&mut self, other: Self) {
+        self.came += other.came;
+        self.went += other.went;
+        for (mine, theirs) in self.tables.iter_mut().zip(other.tables) {
+            if theirs.is_some() {
+                *mine = theirs;
+            }
+        }
+    }
+
     fn take(&mut self, number: u64, row: &[u8], progress: Progress) -> Option<()> {
         for entry in batch::entries(row)? {
             let RowEntry { table, key, value } = entry?;
@@ -172,15 +197,15 @@ impl Side {
                 continue;
             };
             records.make_room(|so_far| progress.estimate(so_far));
-            let bytes = (key.len() + value.map_or(0, |(_, bytes)| bytes.len())) as i64;
-            let sum = &mut self.bytes;
+            let bytes = (key.len() + value.map_or(0, |(_, bytes)| bytes.len())) as u64;
+            let (came, went) = (&mut self.came, &mut self.went);
             records.put(Key::from(key), |known| {
                 match known {
                     Some(known) if known.batch() > number => return None,
-                    Some(known) => *sum -= size(key, known.value.as_ref()) as i64,
+                    Some(known) => *went += size(key, known.value.as_ref()),
                     None => {}
                 }
-                *sum += bytes;
+                *came += bytes;
                 let value = value.map(|(index, bytes)| Value {
                     bytes: bytes.into(),
                     index,
@@ -253,13 +278,8 @@ mod tests {
     }
 
     #[test]
-    fn two_threads_find_what_one_finds() {
-        let tables = [
-            Table::Endpoints,
-            Table::Actors,
-            Table::Endpoints,
-            Table::App,
-        ];
+    fn some_threads_find_what_one_finds() {
+        let tables = [Table::Endpoints, Table::Actors, Table::Inbox, Table::App];
         let batches: Vec<Vec<Change>> = (0..200_usize)
             .map(|batch| {
                 let changes = (0..40).map(|at| {
