@@ -2,14 +2,12 @@
 
 use std::{sync::Arc, time::Instant};
 
-use actor_store::{
-    FileDisk, FoldProgress, JournalKind, Options, Store, Table as StoreTable, Write,
-};
+use actor_store::{FileDisk, JournalKind, Options, Store, Table as StoreTable, Write};
 
 use crate::{
     args::Args,
     disk_floor::Floor,
-    ours::STATE_BYTES,
+    ours::{self, STATE_BYTES},
     rounds::{Contender, Sum, alternate, column},
     table::{Goal, Table, Wanted},
 };
@@ -79,7 +77,7 @@ fn rate(store: &Store) -> Result<f64, String> {
         store.commit(store.cut()).map_err(|why| why.to_string())?;
         spent += begun.elapsed().as_secs_f64();
     }
-    while store.fold_step(true).map_err(|why| why.to_string())? != FoldProgress::Idle {}
+    ours::fold(store, true)?;
     Ok((BATCHES * GROUP) as f64 / spent)
 }
 

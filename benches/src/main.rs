@@ -13,8 +13,8 @@
 //! - Everybody runs at the priority and slice of the process, and the table says which the kernel has for each.
 //! - Contenders take turns, a round each; what is printed is the median of rounds, and a ratio is taken within a round.
 //!   The spread is printed, and a goal whose spread exceeds 30 % is noisy and not reached.
-//! - Where a ratio decides about a short round, the round is slices in which all take turns, there and back, each as soon
-//!   as everything written before is on the disk.
+//! - Where a ratio decides about a short round, the round is slices in which all take turns, there and back. Each turn
+//!   begins as soon as everything written before is on the disk.
 //! - Page caches are as large for redb alone as for a node.
 //! - Latencies under load count from the moment at which a message was due, not from the one at which somebody got round
 //!   to saying it.

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use actor_core::{JournalKind, NodeBuilder, Verification, prelude::*};
-use actor_store::FoldProgress;
+use actor_store::{FoldProgress, Store};
 
 use crate::no_disk::NoDisk;
 
@@ -96,16 +96,17 @@ pub(crate) fn verification(at_open: &str) -> Verification {
 
 /// Folds everything that is committed, so that what follows does not pay for it.
 pub(crate) fn fold_all(node: &Node) -> Result<(), String> {
-    fold(node, true)
+    fold(node.store(), true)
 }
 
 /// Folds what the node's own thread would fold now.
 pub(crate) fn fold_what_waits(node: &Node) -> Result<(), String> {
-    fold(node, false)
+    fold(node.store(), false)
 }
 
-fn fold(node: &Node, all: bool) -> Result<(), String> {
-    let step = || node.store().fold_step(all).map_err(|why| why.to_string());
+/// Folds what a store's owner would fold now, or everything that is committed.
+pub(crate) fn fold(store: &Store, all: bool) -> Result<(), String> {
+    let step = || store.fold_step(all).map_err(|why| why.to_string());
     while step()? != FoldProgress::Idle {}
     Ok(())
 }

@@ -26,14 +26,12 @@ pub(crate) fn written_bytes() -> Result<u64, String> {
 /// Bytes that a directory's files take on the disk.
 pub(crate) fn disk_bytes(directory: &Path) -> Result<u64, String> {
     use std::os::unix::fs::MetadataExt;
-    let sum = || -> io::Result<u64> {
-        let mut sum = 0;
-        for entry in fs::read_dir(directory)? {
-            sum += 512 * entry?.metadata()?.blocks();
-        }
-        Ok(sum)
-    };
-    sum().map_err(|cause| format!("{}: {cause}", directory.display()))
+    let mut sum = 0;
+    for file in files(directory)? {
+        let known = fs::metadata(&file).map_err(|cause| of(&file, &cause))?;
+        sum += 512 * known.blocks();
+    }
+    Ok(sum)
 }
 
 /// Which part of a file the page cache has, as `fincore` of util-linux sees it.
@@ -72,12 +70,18 @@ pub(crate) fn evict(file: &Path) -> Result<(), String> {
 /// Reads a file, so that all of it is in the page cache.
 pub(crate) fn warm(file: &Path) -> Result<(), String> {
     let read = fs::File::open(file).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
-    read.map(drop)
-        .map_err(|cause| format!("{}: {cause}", file.display()))
+    read.map(drop).map_err(|cause| of(file, &cause))
 }
 
 /// The files of a directory.
 pub(crate) fn files(directory: &Path) -> Result<Vec<PathBuf>, String> {
-    let entries = fs::read_dir(directory).map_err(|cause| cause.to_string())?;
-    Ok(entries.flatten().map(|entry| entry.path()).collect())
+    let entries = fs::read_dir(directory).map_err(|cause| of(directory, &cause))?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    paths
+        .collect::<io::Result<_>>()
+        .map_err(|cause| of(directory, &cause))
+}
+
+fn of(path: &Path, cause: &io::Error) -> String {
+    format!("{}: {cause}", path.display())
 }

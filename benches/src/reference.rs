@@ -135,7 +135,7 @@ impl Driven {
         for some in all.chunks(20_000) {
             store.publish(some.iter().copied().map(write).collect());
             store.commit(store.cut()).map_err(|why| why.to_string())?;
-            fold_all(&store)?;
+            ours::fold(&store, true)?;
         }
         let stop = Arc::new(AtomicBool::new(false));
         let (mine, ring) = (store.clone(), Arc::clone(&stop));
@@ -175,7 +175,7 @@ impl Driven {
             }
         }
         let rate = (commits * group) as f64 / begun.elapsed().as_secs_f64();
-        fold_all(&self.store)?;
+        ours::fold(&self.store, true)?;
         let mut all = rates(group, micros);
         all[0] = rate;
         Ok(all)
@@ -191,11 +191,6 @@ impl Drop for Driven {
             let _ = folder.join();
         }
     }
-}
-
-fn fold_all(store: &Store) -> Result<(), String> {
-    while store.fold_step(true).map_err(|why| why.to_string())? != FoldProgress::Idle {}
-    Ok(())
 }
 
 /// The record of a dialog, under a key that lies anywhere.

@@ -128,7 +128,7 @@ pub(crate) fn interleave_after(
 }
 
 /// Runs everybody `rounds` times, after one round that does not count. A round is so many slices, in which contenders run
-/// in their order and in its reverse by turns, each after everything written before it is on the disk.
+/// in their order and in its reverse by turns.
 pub(crate) fn alternate(
     rounds: usize,
     slices: usize,
@@ -138,6 +138,7 @@ pub(crate) fn alternate(
     run(1, rounds, slices, sum, contenders)
 }
 
+/// Each turn begins when everything written before it is on the disk.
 fn run(
     warm_up: usize,
     rounds: usize,
