@@ -4,14 +4,13 @@
 mod support;
 
 use std::cell::Cell;
-use std::ops::Bound;
 use std::sync::Arc;
 
 use actor_store::{
-    Beside, Crash, FoldProgress, Index, IndexRow, MemoryDisk, OpenError, Options, Store,
-    StoreFault, Table, TypeKind, TypeRecord, Value, Write,
+    Crash, FoldProgress, Index, IndexRow, MemoryDisk, Options, Store, StoreFault, Table, Value,
+    Write,
 };
-use support::{ID, Work, check_indexes, commit, delete, dump, fold_all, open, options, put};
+use support::{ID, Work, check_indexes, commit, delete, dump, fold_all, fresh, open, options, put};
 
 fn indexed(key: &[u8], deadline: Option<u64>, busy: bool) -> Write {
     let mut write = put(Table::Endpoints, key, b"record");
@@ -20,12 +19,6 @@ fn indexed(key: &[u8], deadline: Option<u64>, busy: bool) -> Write {
         ..value
     });
     write
-}
-
-fn fresh() -> (MemoryDisk, Store) {
-    let disk = MemoryDisk::new();
-    let store = open(&disk).expect("open");
-    (disk, store)
 }
 
 #[test]
@@ -219,78 +212,6 @@ fn a_forgotten_row_is_hidden_until_its_record_is_folded_again() {
 }
 
 #[test]
-fn snapshots_stay_as_they_were_while_others_write_and_fold() {
-    support::with_each_journal(|| {
-        for seed in 0..10 {
-            let (_, store) = fresh();
-            let mut work = Work::new(seed);
-            let mut taken = Vec::new();
-            for _ in 0..25 {
-                work.run(&store, 3).expect("work");
-                taken.push((store.snapshot().expect("snapshot"), work.published.clone()));
-            }
-            work.commit(&store).expect("commit");
-            fold_all(&store).expect("fold");
-            for (snapshot, model) in &taken {
-                for table in Table::ALL {
-                    let rows = snapshot
-                        .range(table, b"", Bound::Unbounded, usize::MAX)
-                        .expect("range");
-                    let found: Vec<_> =
-                        rows.into_iter().map(|(key, v)| ((table, key), v)).collect();
-                    let wanted = model.iter().filter(|((of, _), _)| *of == table);
-                    let wanted: Vec<_> = wanted.map(|(k, v)| (k.clone(), v.clone())).collect();
-                    assert_eq!(found, wanted);
-                }
-                for (table, key) in work.published.keys().chain(model.keys()) {
-                    let found = snapshot.get(*table, key).expect("get");
-                    assert_eq!(found.as_ref(), model.get(&(*table, key.clone())));
-                }
-            }
-        }
-    });
-}
-
-#[test]
-fn a_range_merges_memory_and_tables_within_its_bounds_and_limit() {
-    support::with_each_journal(|| {
-        for seed in 0..20 {
-            let (_, store) = fresh();
-            let mut work = Work::new(seed);
-            work.run(&store, 40).expect("work");
-            for low in 0..9_u8 {
-                for high in 0..9_u8 {
-                    for limit in [0, 1, 2, 3, 100] {
-                        let (from, to) = ([b'k', low], [b'k', high]);
-                        for bound in [
-                            Bound::Excluded(&to[..]),
-                            Bound::Included(&to[..]),
-                            Bound::Unbounded,
-                        ] {
-                            let found =
-                                store.range(Table::App, &from, bound, limit).expect("range");
-                            let wanted = work.published.iter().filter(|((table, key), _)| {
-                                let is_before = match bound {
-                                    Bound::Excluded(to) => key.as_slice() < to,
-                                    Bound::Included(to) => key.as_slice() <= to,
-                                    Bound::Unbounded => true,
-                                };
-                                *table == Table::App && key.as_slice() >= &from[..] && is_before
-                            });
-                            let wanted: Vec<_> = wanted
-                                .take(limit)
-                                .map(|((_, k), v)| (k.clone(), v.clone()))
-                                .collect();
-                            assert_eq!(found, wanted);
-                        }
-                    }
-                }
-            }
-        }
-    });
-}
-
-#[test]
 fn only_committed_batches_are_folded() {
     support::with_each_journal(|| {
         let (disk, store) = fresh();
@@ -400,156 +321,6 @@ fn a_batch_out_of_turn_stops_the_store() {
     });
 }
 
-fn checkout(version: u32, shape: u64, past: &[(u32, u64)]) -> [TypeRecord; 1] {
-    [TypeRecord {
-        name: "Checkout".to_owned(),
-        version,
-        shape,
-        past: past.to_vec(),
-        kind: TypeKind::State,
-    }]
-}
-
-#[test]
-fn a_changed_type_is_refused_whatever_its_version_says_as_long_as_the_store_holds_it() {
-    support::with_each_journal(|| {
-        let (disk, store) = fresh();
-        let held = &mut |_: &TypeRecord, _| Ok(3);
-        store.check_types(&checkout(1, 7, &[]), held).expect("new");
-        let commits = store.stats().commits;
-        store.check_types(&checkout(1, 7, &[]), held).expect("same");
-        assert_eq!(
-            store.stats().commits,
-            commits,
-            "nothing new, nothing written"
-        );
-        let again = open(&disk.crash(Crash::LoseUnsynced)).expect("open");
-        let refused = again.check_types(&checkout(1, 8, &[]), held);
-        let refused = refused.expect_err("changed");
-        assert!(matches!(refused, OpenError::TypeChanged { .. }));
-        assert!(
-            refused
-                .to_string()
-                .contains("say `version = 2, from = CheckoutV1`"),
-            "{refused}"
-        );
-        let refused = again.check_types(&checkout(2, 8, &[]), held);
-        let refused = refused.expect_err("changed");
-        assert!(matches!(
-            refused,
-            OpenError::TypeOlder {
-                stored: 1,
-                held: 3,
-                ..
-            }
-        ));
-        assert!(
-            refused.to_string().contains("add `from(1 => CheckoutV1)`"),
-            "{refused}"
-        );
-        let refused = again.check_types(&checkout(2, 8, &[(1, 9)]), held);
-        assert!(matches!(
-            refused.expect_err("another past"),
-            OpenError::TypePastDiffers { version: 1, .. }
-        ));
-        again
-            .check_types(&checkout(2, 7, &[]), held)
-            .expect("the same under a new version");
-        let refused = again.check_types(&checkout(1, 7, &[]), held);
-        assert!(matches!(
-            refused.expect_err("older than the store"),
-            OpenError::TypeNewer {
-                stored: 2,
-                known: 1,
-                ..
-            }
-        ));
-        // Of what nothing is left nothing can be misread.
-        let nothing = &mut |_: &TypeRecord, _| Ok(0);
-        again
-            .check_types(&checkout(2, 8, &[]), nothing)
-            .expect("nothing of it is left");
-        again
-            .check_types(&checkout(1, 7, &[]), nothing)
-            .expect("and nothing of a newer version");
-    });
-}
-
-#[test]
-fn earlier_versions_stay_listed_until_a_start_that_cannot_read_them_finds_none() {
-    support::with_each_journal(|| {
-        let (disk, store) = fresh();
-        let held = &mut |_: &TypeRecord, _| Ok(1);
-        store.check_types(&checkout(1, 7, &[]), held).expect("new");
-        store
-            .check_types(&checkout(2, 8, &[(1, 7)]), held)
-            .expect("version 1 is read");
-        store
-            .check_types(&checkout(3, 9, &[(1, 7), (2, 8)]), held)
-            .expect("both are read");
-        drop(store);
-        let store = open(&disk.crash(Crash::LoseUnsynced)).expect("open");
-        let refused = store.check_types(&checkout(3, 9, &[(2, 8)]), held);
-        assert!(matches!(
-            refused.expect_err("version 1 may still lie here"),
-            OpenError::TypeOlder { stored: 1, .. }
-        ));
-        let mut asked = Vec::new();
-        store
-            .check_types(&checkout(3, 9, &[(2, 8)]), &mut |_, version| {
-                asked.push(version);
-                Ok(0)
-            })
-            .expect("nothing of version 1 is left");
-        assert_eq!(asked, [1]);
-        // And it is not asked for again.
-        store
-            .check_types(&checkout(3, 9, &[(2, 8)]), held)
-            .expect("version 1 is not listed any more");
-    });
-}
-
-#[test]
-fn a_version_counted_up_without_keeping_the_old_struct_reads_what_was_before() {
-    support::with_each_journal(|| {
-        let (_, store) = fresh();
-        let held = &mut |_: &TypeRecord, _| Ok(1);
-        store.check_types(&checkout(1, 7, &[]), held).expect("new");
-        store
-            .check_types(&checkout(2, 7, &[]), held)
-            .expect("the same layout");
-        // Records of version 1 are of version 2 as well, so the one line covers both.
-        store
-            .check_types(&checkout(3, 8, &[(2, 7)]), held)
-            .expect("both are read as version 2");
-    });
-}
-
-#[test]
-fn a_message_that_changed_is_refused_while_dialogs_live() {
-    support::with_each_journal(|| {
-        let (_, store) = fresh();
-        let pay = |shape| {
-            [TypeRecord {
-                name: "Checkout.pay".to_owned(),
-                version: 1,
-                shape,
-                past: Vec::new(),
-                kind: TypeKind::Message,
-            }]
-        };
-        store.check_types(&pay(1), &mut |_, _| Ok(4)).expect("new");
-        let refused = store.check_types(&pay(2), &mut |_, _| Ok(4));
-        assert!(matches!(
-            refused.expect_err("changed"),
-            OpenError::MessageChanged { held: 4, .. }
-        ));
-        store
-            .check_types(&pay(2), &mut |_, _| Ok(0))
-            .expect("nobody has it under way");
-    });
-}
-
 #[test]
 fn a_second_open_is_refused_until_the_first_is_closed() {
     support::with_each_journal(|| {
@@ -628,76 +399,6 @@ fn many_threads_publish_read_and_fold_while_one_commits() {
             dump(&open(&disk.crash(Crash::LoseUnsynced)).expect("open")),
             Ok(model)
         );
-    });
-}
-
-/// Two ends of a dialog and its actor are read together. What is published, folded or deleted between two of the reads is
-/// never missed by the second.
-#[test]
-fn what_was_read_beside_a_row_is_used_only_while_the_tables_are_the_same() {
-    support::with_each_journal(|| {
-        let (_, store) = fresh();
-        let keys = [
-            (Table::Actors, &b"dialog"[..]),
-            (Table::Endpoints, b"dialog0"),
-            (Table::Endpoints, b"dialog1"),
-        ];
-        for name in [b"dialoG", b"dialog", b"dialoh"] {
-            let row = |(table, key): (Table, &[u8])| {
-                put(table, &[name, &key[name.len()..]].concat(), b"old")
-            };
-            store.publish(keys.map(row).to_vec());
-        }
-        commit(&store, Vec::new());
-        fold_all(&store).expect("fold");
-        let mut beside = Beside::default();
-        let mut read = |(table, key): (Table, &[u8])| {
-            let value = store
-                .get_beside(table, key, b"dialog", &mut beside)
-                .expect("read");
-            assert_eq!(Ok(value.clone()), store.get(table, key));
-            value.map(|value| value.bytes.to_vec())
-        };
-        for key in keys {
-            assert_eq!(read(key).expect("there"), b"old");
-        }
-        assert_eq!(read((Table::Endpoints, b"dialog2")), None);
-        // In memory, then in the tables.
-        let (table, key) = keys[1];
-        store.publish(vec![put(table, key, b"new")]);
-        assert_eq!(read(keys[0]).expect("there"), b"old");
-        assert_eq!(read(keys[1]).expect("there"), b"new");
-        commit(&store, Vec::new());
-        fold_all(&store).expect("fold");
-        assert_eq!(read(keys[1]).expect("there"), b"new");
-        let (table, key) = keys[2];
-        store.publish(vec![
-            delete(table, key),
-            put(Table::Endpoints, b"dialog2", b"late"),
-        ]);
-        commit(&store, Vec::new());
-        assert_eq!(read(keys[2]), None);
-        fold_all(&store).expect("fold");
-        assert_eq!(read(keys[2]), None);
-        assert_eq!(
-            read((Table::Endpoints, b"dialog2")).expect("there"),
-            b"late"
-        );
-        // More than are read at once, and those of others.
-        let many: Vec<_> = (b'3'..b'9')
-            .map(|n| [b"dialog", &[n][..]].concat())
-            .collect();
-        store.publish(
-            many.iter()
-                .map(|key| put(Table::Endpoints, key, b"many"))
-                .collect(),
-        );
-        commit(&store, Vec::new());
-        fold_all(&store).expect("fold");
-        for key in &many {
-            assert_eq!(read((Table::Endpoints, key)).expect("there"), b"many");
-        }
-        assert_eq!(read((Table::Endpoints, b"dialoh0")).expect("there"), b"old");
     });
 }
 

@@ -274,3 +274,10 @@ impl Work {
         Ok(())
     }
 }
+
+/// A new store in memory.
+pub fn fresh() -> (MemoryDisk, Store) {
+    let disk = MemoryDisk::new();
+    let store = open(&disk).expect("open");
+    (disk, store)
+}
