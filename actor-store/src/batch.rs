@@ -113,12 +113,8 @@ pub(crate) fn number_of(row: &[u8]) -> Option<u64> {
 pub(crate) fn decode_row(row: &[u8]) -> Option<(u64, Vec<Change>)> {
     let number = number(row)?;
     let changes = entries(row)?.map(|entry| {
-        let Entry { table, key, value } = entry?;
-        let value = value.map(|(index, bytes)| Value {
-            bytes: bytes.into(),
-            index,
-        });
-        Some((table, key.into(), value))
+        let entry = entry?;
+        Some((entry.table, entry.key.into(), entry.value()))
     });
     Some((number, changes.collect::<Option<_>>()?))
 }
@@ -129,7 +125,16 @@ pub(crate) struct Entry<'r> {
     pub(crate) table: Table,
     pub(crate) key: &'r [u8],
     /// `None`: deleted.
-    pub(crate) value: Option<(Index, &'r [u8])>,
+    value: Option<(Index, &'r [u8])>,
+}
+
+impl Entry<'_> {
+    /// What it becomes; `None` if it is deleted.
+    pub(crate) fn value(&self) -> Option<Value> {
+        let (index, bytes) = self.value?;
+        let bytes = bytes.into();
+        Some(Value { bytes, index })
+    }
 }
 
 /// The changes of a row that matches its checksum; `None` in place of one that makes no sense, after which there are no

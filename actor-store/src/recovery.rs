@@ -1,7 +1,8 @@
 //! The journal's tail on its way back into memory.
 //!
 //! Owns the generation that a start begins with. Takes rows as they lie in the journal, in any order: of each record the
-//! newest batch's state wins. A long tail is worked on by some threads, each of which keeps the records of its own tables. Never reads a file, and believes that rows match their checksums.
+//! newest batch's state wins. A long tail is worked on by some threads, each of which keeps the records of its own tables.
+//! Never reads a file, and believes that rows match their checksums.
 
 use std::panic;
 use std::sync::Arc;
@@ -10,11 +11,11 @@ use std::thread::{self, JoinHandle};
 
 use redb::AccessGuard;
 
-use crate::batch::{self, Entry as RowEntry};
+use crate::batch;
 use crate::key::Key;
 use crate::overlay::{Entry, Generation, size};
 use crate::records::Records;
-use crate::table::{TABLES, Table, Value};
+use crate::table::{TABLES, Table};
 
 /// Bytes of rows from which other threads are worth their start.
 const ALONE_BYTES: usize = 1024 * 1024;
@@ -192,24 +193,20 @@ impl Side {
 
     fn take(&mut self, number: u64, row: &[u8], progress: Progress) -> Option<()> {
         for entry in batch::entries(row)? {
-            let RowEntry { table, key, value } = entry?;
-            let Some(records) = &mut self.tables[usize::from(table.tag())] else {
+            let entry = entry?;
+            let Some(records) = &mut self.tables[usize::from(entry.table.tag())] else {
                 continue;
             };
             records.make_room(|so_far| progress.estimate(so_far));
-            let bytes = (key.len() + value.map_or(0, |(_, bytes)| bytes.len())) as u64;
             let (came, went) = (&mut self.came, &mut self.went);
-            records.put(Key::from(key), |known| {
+            records.put(Key::from(entry.key), |known| {
                 match known {
                     Some(known) if known.batch() > number => return None,
-                    Some(known) => *went += size(key, known.value.as_ref()),
+                    Some(known) => *went += size(entry.key, known.value.as_ref()),
                     None => {}
                 }
-                *came += bytes;
-                let value = value.map(|(index, bytes)| Value {
-                    bytes: bytes.into(),
-                    index,
-                });
+                let value = entry.value();
+                *came += size(entry.key, value.as_ref());
                 Some(Entry::recovered(number, value))
             });
         }
@@ -221,6 +218,7 @@ impl Side {
 mod tests {
     use super::*;
     use crate::batch::{Batch, Change};
+    use crate::table::Value;
 
     fn value(text: &str) -> Value {
         Value::new(text.as_bytes())

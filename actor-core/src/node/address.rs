@@ -14,7 +14,7 @@ pub(crate) struct Address {
 }
 
 /// Bytes of an address in a store key.
-pub(crate) const ADDRESS_BYTES: usize = 19;
+pub(crate) const ADDRESS_BYTES: usize = DIALOG_BYTES + 1;
 /// Bytes in front of it that it shares with the other end of its dialog in one store, and with the actor: slot and dialog.
 pub(crate) const DIALOG_BYTES: usize = 18;
 

@@ -126,12 +126,7 @@ impl Shelves {
         shelf: usize,
         mut is_kept: impl FnMut(Address, &mut EndpointCell) -> bool,
     ) {
-        let mut gone = 0;
-        self.shelves[shelf].retain(|_, dossier| {
-            gone += dossier.retain_sides(&mut is_kept);
-            !dossier.is_empty()
-        });
-        self.len -= gone;
+        self.take_on(shelf, |_, dossier| dossier.retain_sides(&mut is_kept));
     }
 
     /// The same of its actors.
@@ -140,10 +135,17 @@ impl Shelves {
         shelf: usize,
         mut is_kept: impl FnMut(DialogId, &mut ActorCell) -> bool,
     ) {
+        self.take_on(shelf, |dialog, dossier| {
+            let actor = dossier.actor.take_if(|cell| !is_kept(dialog, cell));
+            usize::from(actor.is_some())
+        });
+    }
+
+    /// Goes through one shelf; `take` says how many cells it took out of a dossier, which goes with its last one.
+    fn take_on(&mut self, shelf: usize, mut take: impl FnMut(DialogId, &mut Dossier) -> usize) {
         let mut gone = 0;
         self.shelves[shelf].retain(|dialog, dossier| {
-            let actor = dossier.actor.take_if(|cell| !is_kept(*dialog, cell));
-            gone += usize::from(actor.is_some());
+            gone += take(*dialog, dossier);
             !dossier.is_empty()
         });
         self.len -= gone;

@@ -45,52 +45,32 @@ pub(super) struct Stored {
 
 impl From<Stored> for Endpoint {
     fn from(stored: Stored) -> Self {
-        let Stored {
-            dialog,
-            role,
-            mode,
-            carrier,
-            stage,
-            token,
-            terms,
-            volatile,
-            peer,
-            partner_established,
-            recv_next,
-            send_next,
-            acked,
-            requests,
-            silence_armed,
-            was_established,
-            parting,
-            flight,
-        } = stored;
         let mut facts = Facts::default();
-        facts.set(Fact::Volatile, volatile);
-        facts.set(Fact::PartnerEstablished, partner_established);
-        facts.set(Fact::SilenceArmed, silence_armed);
-        facts.set(Fact::WasEstablished, was_established);
-        let is_here = carrier == Carrier::Local && role == Role::Target;
-        let partner_slot = peer.as_ref().filter(|_| is_here);
+        facts.set(Fact::Volatile, stored.volatile);
+        facts.set(Fact::PartnerEstablished, stored.partner_established);
+        facts.set(Fact::SilenceArmed, stored.silence_armed);
+        facts.set(Fact::WasEstablished, stored.was_established);
+        let is_here = has_its_partner_here(stored.carrier, stored.role);
+        let partner_slot = stored.peer.as_ref().filter(|_| is_here);
         let partner_slot = partner_slot.map_or(0, |peer| peer.token.slot());
-        let peer = peer.filter(|_| !is_here || volatile).map(Box::new);
+        let peer = stored.peer.filter(|_| !is_here || stored.volatile);
         Self {
-            dialog,
-            role,
-            mode,
-            carrier,
-            stage,
-            token,
-            terms: Arc::new(terms),
+            dialog: stored.dialog,
+            role: stored.role,
+            mode: stored.mode,
+            carrier: stored.carrier,
+            stage: stored.stage,
+            token: stored.token,
+            terms: Arc::new(stored.terms),
             facts,
             partner_slot,
-            peer,
-            recv_next,
-            send_next,
-            acked,
-            requests,
-            parting,
-            flight,
+            peer: peer.map(Box::new),
+            recv_next: stored.recv_next,
+            send_next: stored.send_next,
+            acked: stored.acked,
+            requests: stored.requests,
+            parting: stored.parting,
+            flight: stored.flight,
         }
     }
 }
@@ -115,7 +95,7 @@ impl Serialize for Endpoint {
             parting,
             flight,
         } = self;
-        let is_here = *carrier == Carrier::Local && *role == Role::Target;
+        let is_here = has_its_partner_here(*carrier, *role);
         let here = (is_here && peer.is_none()).then(|| neighbour(*partner_slot));
         let mut to = to.serialize_struct("Endpoint", 18)?;
         to.serialize_field("dialog", dialog)?;
@@ -138,6 +118,11 @@ impl Serialize for Endpoint {
         to.serialize_field("flight", flight)?;
         to.end()
     }
+}
+
+/// A target whose initiator is in the same store: its slot says where.
+fn has_its_partner_here(carrier: Carrier, role: Role) -> bool {
+    carrier == Carrier::Local && role == Role::Target
 }
 
 /// A durable partner in this store, at home in this slot.
