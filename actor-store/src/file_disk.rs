@@ -1,7 +1,7 @@
 //! A store in a directory of the file system.
 //!
-//! Owns the directory, its `LOCK` file and the rewriting of files after a failed sync. Never knows
-//! what is in the files.
+//! Owns the directory, its `LOCK` file, the rewriting of files after a failed sync, and what the kernel is told about
+//! how a file will be read. Never knows what is in the files.
 
 use std::any::Any;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -12,6 +12,7 @@ use redb::StorageBackend;
 use redb::backends::FileBackend;
 
 use crate::disk::{Disk, LockError};
+use crate::header::Kind;
 
 /// Held for as long as the store is open; its content means nothing.
 const LOCK_FILE: &str = "LOCK";
@@ -67,6 +68,9 @@ impl Disk for FileDisk {
         if is_new {
             file.sync_all()?;
             self.sync_dir()?;
+        }
+        if name == Kind::Dialogs.file() {
+            expect_scattered_reads(&file);
         }
         let backend = FileBackend::new(file).map_err(io::Error::other)?;
         Ok(Box::new(backend))
@@ -137,4 +141,16 @@ impl Disk for FileDisk {
         fs::remove_file(&marker)?;
         self.sync_dir()
     }
+}
+
+/// Tells the kernel that a file's pages will be read one by one, in no order.
+///
+/// Reading ahead would bring pages that nobody asked for, and bring them in folios of up to 2 MiB: each later write of one
+/// page then goes through the whole folio, and a fold costs four times as much (measured on ext4, with 8 MiB of
+/// read-ahead). Advice only: where it is refused, everything works as before.
+fn expect_scattered_reads(file: &File) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Random);
+    #[cfg(not(target_os = "linux"))]
+    let _ = file;
 }

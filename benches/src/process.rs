@@ -1,10 +1,13 @@
 //! What the kernel says about this process and its files.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     process::Command,
 };
+
+use rustix::fs::Advice;
 
 fn field(file: &str, name: &str) -> Result<u64, String> {
     let text = fs::read_to_string(file).map_err(|cause| format!("{file}: {cause}"))?;
@@ -67,10 +70,20 @@ pub(crate) fn evict(file: &Path) -> Result<(), String> {
     }
 }
 
-/// Reads a file, so that all of it is in the page cache.
+/// Bytes read at a time where a file is warmed.
+const WARMING_BYTES: usize = 1 << 20;
+
+/// Reads a file, so that all of it is in the page cache: page by page, as a database reads and writes it. Pages that were
+/// read ahead lie there in folios of up to 2 MiB, and each write of one page goes through the whole folio.
 pub(crate) fn warm(file: &Path) -> Result<(), String> {
-    let read = fs::File::open(file).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
-    read.map(drop).map_err(|cause| of(file, &cause))
+    let read = || {
+        let mut file = fs::File::open(file)?;
+        rustix::fs::fadvise(&file, 0, None, Advice::Random)?;
+        let mut bytes = vec![0; WARMING_BYTES];
+        while file.read(&mut bytes)? > 0 {}
+        Ok(())
+    };
+    read().map_err(|cause| of(file, &cause))
 }
 
 /// The files of a directory.
