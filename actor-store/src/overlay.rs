@@ -87,6 +87,17 @@ impl Generation {
         self.records == 0
     }
 
+    /// Puts the records of all tables in order, and calls `pause` between pieces.
+    pub(crate) fn sort(&self, pause: &dyn Fn()) {
+        self.tables.iter().for_each(|records| records.sort(pause));
+    }
+
+    /// Frees all records that no snapshot has, and calls `pause` between pieces.
+    pub(crate) fn free(self, pause: &dyn Fn()) {
+        let own = self.tables.into_iter().filter_map(Arc::into_inner);
+        own.for_each(|records| records.free(pause));
+    }
+
     /// The generation after this one, with room for as many: a table that grows moves all of its records at once, while
     /// everybody waits for the next one.
     fn next(&self) -> Self {

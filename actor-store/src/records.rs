@@ -2,8 +2,10 @@
 //!
 //! Owns how they are found: by hash where single records are asked for, in order where applications ask for ranges. Where
 //! a hashed table must be gone through in order, its keys are sorted once, and again only after another key came or went.
+//! Sorting and freeing many of them takes tens of milliseconds: whoever does it for a fold does it piece by piece.
 
-use std::collections::{BTreeMap, HashMap, btree_map, hash_map};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, binary_heap, btree_map, hash_map};
 use std::ops::Bound;
 use std::slice;
 use std::sync::{Arc, OnceLock};
@@ -14,6 +16,8 @@ use crate::table::Table;
 
 /// Records for which room is made at once because somebody expects them.
 const MAX_ESTIMATED: usize = 1_000_000;
+/// Records that are sorted or freed between two pauses: less than a millisecond of work.
+const PIECE_RECORDS: usize = 1024;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Records {
@@ -135,9 +139,25 @@ impl Records {
         }
     }
 
-    /// Puts them in order now, so that whoever goes through them next need not.
-    pub(crate) fn sort(&self) {
-        self.range(Bound::Unbounded, Bound::Unbounded);
+    /// Puts them in order now, so that whoever goes through them next need not. Calls `pause` between pieces; somebody
+    /// else may go through them meanwhile.
+    pub(crate) fn sort(&self, pause: &dyn Fn()) {
+        if let Self::Hashed { map, sorted } = self
+            && sorted.get().is_none()
+        {
+            let _ = sorted.set(sorted_keys(map, pause));
+        }
+    }
+
+    /// Frees them, and calls `pause` between pieces.
+    pub(crate) fn free(self, pause: &dyn Fn()) {
+        match self {
+            Self::Hashed { map, sorted } => {
+                drop(sorted);
+                drop_each(map.into_iter(), pause);
+            }
+            Self::Ordered(map) => drop_each(map.into_iter(), pause),
+        }
     }
 
     /// Records within the bounds, in the order of their keys. The caller sees to it that the bounds are in order, too.
@@ -145,11 +165,7 @@ impl Records {
         match self {
             Self::Ordered(map) => Range::Ordered(map.range::<[u8], _>((from, to))),
             Self::Hashed { map, sorted } => {
-                let keys = sorted.get_or_init(|| {
-                    let mut keys: Vec<_> = map.keys().cloned().collect();
-                    keys.sort_unstable();
-                    keys.into()
-                });
+                let keys = sorted.get_or_init(|| sorted_keys(map, &|| {}));
                 let start = match from {
                     Bound::Unbounded => 0,
                     Bound::Included(from) => keys.partition_point(|key| key.as_slice() < from),
@@ -165,6 +181,49 @@ impl Records {
                     map,
                 }
             }
+        }
+    }
+}
+
+/// Sorts pieces and merges them.
+fn sorted_keys(map: &HashMap<Key, Entry, KeyHash>, pause: &dyn Fn()) -> Arc<[Key]> {
+    let mut keys = Vec::with_capacity(map.len());
+    for key in map.keys() {
+        keys.push(key.clone());
+        if keys.len().is_multiple_of(PIECE_RECORDS) {
+            pause();
+        }
+    }
+    let mut pieces = Vec::new();
+    for piece in keys.chunks_mut(PIECE_RECORDS) {
+        piece.sort_unstable();
+        pieces.push(piece.iter());
+        pause();
+    }
+    let mut least = BinaryHeap::with_capacity(pieces.len());
+    for (at, piece) in pieces.iter_mut().enumerate() {
+        least.extend(piece.next().map(|key| Reverse((key, at))));
+    }
+    let mut sorted = Vec::with_capacity(map.len());
+    while let Some(mut top) = least.peek_mut() {
+        let Reverse((key, at)) = &mut *top;
+        sorted.push((*key).clone());
+        match pieces[*at].next() {
+            Some(next) => *key = next,
+            None => drop(binary_heap::PeekMut::pop(top)),
+        }
+        if sorted.len().is_multiple_of(PIECE_RECORDS) {
+            pause();
+        }
+    }
+    sorted.into()
+}
+
+fn drop_each<T>(records: impl Iterator<Item = T>, pause: &dyn Fn()) {
+    for (count, record) in (1_usize..).zip(records) {
+        drop(record);
+        if count.is_multiple_of(PIECE_RECORDS) {
+            pause();
         }
     }
 }
@@ -189,6 +248,39 @@ impl<'r> Iterator for Range<'r> {
                 let key = keys.next()?;
                 Some((key, map.get(key)?))
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn whoever_sorts_and_frees_records_pauses_after_each_thousand() {
+        let count = 3 * PIECE_RECORDS + 7;
+        for table in [Table::Endpoints, Table::App] {
+            let mut records = Records::of(table);
+            for n in 0..count as u64 {
+                let key = n.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+                records.insert(Key::from(&key[..]), Entry::recovered(n, None));
+            }
+            let pauses = Cell::new(0);
+            let pause = || pauses.set(pauses.get() + 1);
+            records.sort(&pause);
+            if table == Table::Endpoints {
+                // Keys are read, pieces sorted, and pieces merged.
+                assert_eq!(pauses.take(), 3 + 4 + 3);
+            }
+            let keys = || records.range(Bound::Unbounded, Bound::Unbounded);
+            assert!(keys().map(|(key, _)| key).is_sorted());
+            assert_eq!(keys().count(), count);
+            records.sort(&pause);
+            assert_eq!(pauses.get(), 0, "they are in order");
+            records.free(&pause);
+            assert_eq!(pauses.get(), 3);
         }
     }
 }

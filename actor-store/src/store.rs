@@ -295,7 +295,10 @@ impl Store {
             let is_long = shared.journal.is_long(&shared.options);
             let foldable = lock(&shared.overlay).foldable(&shared.options, is_long, force);
             match foldable {
-                Some(frozen) => fold.begin(frozen),
+                Some(frozen) => {
+                    frozen.generation.sort(give_way);
+                    fold.begin(frozen);
+                }
                 None => return Ok(FoldProgress::Idle),
             }
         }
@@ -328,11 +331,14 @@ impl Store {
         };
         fold.end();
         let folded: Option<Arc<Frozen>> = lock(&shared.overlay).folded();
-        // Outside the lock: freeing many records takes a while.
-        drop(folded);
         shared.journal.trim(watermark);
         counters.folded_batch.store(watermark, Ordering::Relaxed);
         counters.folds.fetch_add(1, Ordering::Relaxed);
+        // Outside the locks, and once nobody else has it: freeing many records takes tens of milliseconds.
+        drop((fold, part));
+        if let Some(folded) = folded.and_then(Arc::into_inner) {
+            folded.generation.free(give_way);
+        }
         Ok(FoldProgress::Finished)
     }
 
