@@ -17,7 +17,7 @@ use crate::table::Table;
 /// Records for which room is made at once because somebody expects them.
 const MAX_ESTIMATED: usize = 1_000_000;
 /// Records that are sorted or freed between two pauses: less than a millisecond of work.
-const PIECE_RECORDS: usize = 1024;
+const PIECE_RECORDS: usize = 256;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Records {

@@ -255,6 +255,9 @@ fn give_way(shared: &Shared) {
     let quarter = shared.store.options().max_journal_bytes / 4;
     let quarters = shared.store.journal_bytes() / quarter.max(1);
     let pauses = FOLD_PAUSES.get(quarters as usize).copied().unwrap_or(0);
+    if pauses > 0 {
+        thread::yield_now();
+    }
     for _ in 0..pauses {
         if shared.is_stopping() || !shared.mailboxes.iter().any(many_wait) {
             return;
