@@ -125,7 +125,7 @@ fn records_behind<'g>(
     })
 }
 
-/// Records between two calls of [`Part::write`]'s `give_way`: less than a millisecond of work.
+/// Records between two calls of [`Part::write`]'s `give_way`: a quarter of a millisecond of work.
 const GIVE_WAY_RECORDS: u64 = 12;
 
 /// Records of one chunk: those behind `done`, `most` of them.

@@ -16,7 +16,7 @@ use crate::table::Table;
 
 /// Records for which room is made at once because somebody expects them.
 const MAX_ESTIMATED: usize = 1_000_000;
-/// Records that are sorted or freed between two pauses: less than a millisecond of work.
+/// Records that are sorted or freed between two pauses: a quarter of a millisecond of work.
 const PIECE_RECORDS: usize = 256;
 
 #[derive(Clone, Debug)]
@@ -259,7 +259,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_sorts_and_frees_records_pauses_after_each_thousand() {
+    fn whoever_sorts_and_frees_many_records_pauses_after_each_piece() {
         let count = 3 * PIECE_RECORDS + 7;
         for table in [Table::Endpoints, Table::App] {
             let mut records = Records::of(table);

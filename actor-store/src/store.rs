@@ -281,7 +281,7 @@ impl Store {
         self.fold_step_giving_way(force, &|| {})
     }
 
-    /// The same, and calls `give_way` after every millisecond of work, about. It may wait for a while: nobody
+    /// The same, and calls `give_way` after every quarter of a millisecond of work, about. It may wait for a while: nobody
     /// waits for a fold, unless [`Store::journal_bytes`] is close to what it may be.
     pub fn fold_step_giving_way(
         &self,

@@ -256,6 +256,7 @@ fn give_way(shared: &Shared) {
     let quarters = shared.store.journal_bytes() / quarter.max(1);
     let pauses = FOLD_PAUSES.get(quarters as usize).copied().unwrap_or(0);
     if pauses > 0 {
+        // The kernel takes a thread off its processor at the next tick, up to 4 ms later; who was woken waits for that long.
         thread::yield_now();
     }
     for _ in 0..pauses {
