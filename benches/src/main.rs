@@ -10,6 +10,8 @@
 //! - Everybody keeps about 200 bytes of state for a dialog, takes a message of about 40 and answers with about 50. Every
 //!   message counts once, and is durable before its answer is heard: inbox, state and outbox in one transaction. Contenders
 //!   that count their rows are asked afterwards whether they did all of that.
+//! - Everybody in this process has the same allocator, the C library's, or mimalloc with `--features mimalloc`; the
+//!   settings say which.
 //! - Everybody runs at the priority and slice of the process, and the table says which the kernel has for each.
 //! - Contenders take turns, a round each; what is printed is the median of rounds, and a ratio is taken within a round.
 //!   The spread is printed, and a goal whose spread exceeds 30 % is noisy and not reached.
@@ -34,6 +36,11 @@
     reason = "counts and figures, far from where these would matter"
 )]
 #![allow(clippy::doc_markdown, reason = "SQLite and PostgreSQL are no code")]
+
+/// See *What is fair*.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 mod args;
 mod child;

@@ -88,6 +88,12 @@ pub(crate) struct Table {
     rows: Vec<Row>,
 }
 
+const ALLOCATOR: &str = if cfg!(feature = "mimalloc") {
+    "mimalloc"
+} else {
+    "the C library's allocator"
+};
+
 impl Table {
     pub(crate) fn new(args: &Args) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -103,7 +109,7 @@ impl Table {
         };
         let mut table = Self {
             settings: format!(
-                "{cores} cores, medians of {} interleaved rounds{quick}{few}; spread is the largest round less the smallest, by the median",
+                "{cores} cores, {ALLOCATOR}, medians of {} interleaved rounds{quick}{few}; spread is the largest round less the smallest, by the median",
                 args.rounds
             ),
             scheduled: Vec::new(),
