@@ -81,14 +81,20 @@ const FIRST_BYTES: usize = 256;
 
 /// The bytes of a value.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let mut bytes = Bytes(Vec::with_capacity(FIRST_BYTES));
-    match bincode::serde::encode_into_writer(value, &mut bytes, config::standard()) {
-        Ok(()) => Ok(bytes.0),
-        Err(error) => Err(CodecError::Encode {
-            what: std::any::type_name::<T>(),
-            detail: error.to_string(),
-        }),
-    }
+    let mut out = Vec::with_capacity(FIRST_BYTES);
+    encode_into(value, &mut out)?;
+    Ok(out)
+}
+
+/// Appends the bytes of a value, or a part of them if it fails.
+pub fn encode_into<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let mut bytes = Bytes(std::mem::take(out));
+    let encoded = bincode::serde::encode_into_writer(value, &mut bytes, config::standard());
+    *out = bytes.0;
+    encoded.map_err(|error| CodecError::Encode {
+        what: std::any::type_name::<T>(),
+        detail: error.to_string(),
+    })
 }
 
 struct Bytes(Vec<u8>);

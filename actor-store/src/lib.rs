@@ -73,8 +73,10 @@ mod open;
 mod open_error;
 mod options;
 mod overlay;
+mod pack;
 #[cfg(feature = "test-util")]
 mod pages;
+mod payload;
 #[cfg(feature = "test-util")]
 mod recording;
 mod records;
@@ -110,6 +112,8 @@ pub use index_rows::IndexRow;
 pub use memory_disk::{Counts, Crash, MemoryDisk};
 pub use open_error::OpenError;
 pub use options::{JournalKind, Options, StoreStats, Verification};
+pub use pack::Pack;
+pub use payload::Payload;
 #[cfg(feature = "test-util")]
 pub use recording::{Arrived, Deed, Event, Recording, Replay};
 pub use slots::{LastEnd, SLOT_BYTES, SlotBytes};

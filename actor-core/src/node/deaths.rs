@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, ops::Bound};
 
-use actor_store::{SLOT_BYTES, SlotBytes, StoreFault, Table, Value, Write, codec};
+use actor_store::{Pack, SLOT_BYTES, SlotBytes, StoreFault, Table, Value, Write, codec};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -205,21 +205,19 @@ fn forget_attempts(shared: &Shared) -> Result<(), StoreFault> {
     let all = shared
         .store
         .range(Table::Actors, &[], Bound::Unbounded, usize::MAX)?;
-    let mut writes = Vec::new();
+    let mut pack = Pack::default();
     for (key, value) in all {
         let mut row: ActorRow = shared.decode(Table::Actors, &value)?;
         let record = &mut row.record;
         if record.duties.attempts > 0 {
             record.duties.attempts = 0;
-            let value = record.value(&row.service).map_err(super::shard::encoding)?;
-            writes.push(Write {
-                table: Table::Actors,
-                key,
-                value: Some(value),
+            let put = pack.put(Table::Actors, key, record.index(), |out| {
+                record.encode_into(&row.service, out)
             });
+            put.map_err(super::shard::encoding)?;
         }
     }
-    shared.store.publish(writes);
+    shared.store.publish(pack.finish());
     shared.store.commit(shared.store.cut())
 }
 

@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, sync::LazyLock};
 
-use actor_store::{Index, Value, codec};
+use actor_store::{Index, codec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{address::Address, deadlines::Deadlines};
@@ -237,14 +237,11 @@ impl EndpointRecord {
         self.deadlines.first().into_iter().chain(overdue).min()
     }
 
-    pub(crate) fn value(&self, busy: bool) -> Result<Value, codec::CodecError> {
-        Ok(Value {
-            bytes: encode(self)?.into(),
-            index: Index {
-                deadline: self.deadline(),
-                busy,
-            },
-        })
+    pub(crate) fn index(&self, busy: bool) -> Index {
+        Index {
+            deadline: self.deadline(),
+            busy,
+        }
     }
 }
 
@@ -339,18 +336,23 @@ impl ActorRecord {
             .min()
     }
 
-    pub(crate) fn value(&self, service: &str) -> Result<Value, codec::CodecError> {
+    pub(crate) fn index(&self) -> Index {
+        Index {
+            deadline: self.deadline(),
+            busy: false,
+        }
+    }
+
+    pub(crate) fn encode_into(
+        &self,
+        service: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<(), codec::CodecError> {
         let row = Served {
             service,
             record: self,
         };
-        Ok(Value {
-            bytes: encode(&row)?.into(),
-            index: Index {
-                deadline: self.deadline(),
-                busy: false,
-            },
-        })
+        encode_into(&row, out)
     }
 }
 
@@ -372,6 +374,16 @@ pub(crate) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, codec::CodecEr
     let mut bytes = codec::encode(record)?;
     bytes.push(LAYOUT);
     Ok(bytes)
+}
+
+/// Appends the record, or a part of it if it fails.
+pub(crate) fn encode_into<T: Serialize>(
+    record: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), codec::CodecError> {
+    codec::encode_into(record, out)?;
+    out.push(LAYOUT);
+    Ok(())
 }
 
 /// Written by a program of this layout?

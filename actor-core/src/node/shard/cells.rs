@@ -350,7 +350,7 @@ impl Shard {
                 );
                 return Err(self.shared.damaged(Table::Outbox, detail));
             };
-            endpoint.unstow(*seq, row.bytes);
+            endpoint.unstow(*seq, row.bytes.into());
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ use std::{
     time::Duration,
 };
 
-use actor_store::{Beside, StoreFault};
+use actor_store::{Beside, Pack, StoreFault};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
@@ -197,6 +197,8 @@ pub(crate) struct Shard {
     at_rest: AtRest,
     /// What lies beside the record that was read last.
     beside: Beside,
+    /// For the writes of a lot.
+    pack: Pack,
 }
 
 impl Shard {
@@ -230,6 +232,7 @@ impl Shard {
             buried: Vec::new(),
             at_rest: AtRest::default(),
             beside: Beside::default(),
+            pack: Pack::default(),
         }
     }
 
