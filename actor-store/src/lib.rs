@@ -22,7 +22,7 @@
 //! let store = Store::open(disk, Options::default(), *b"a store for ever")?;
 //! store.publish(vec![Write {
 //!     table: Table::App,
-//!     key: b"greeting".to_vec(),
+//!     key: b"greeting"[..].into(),
 //!     value: Some(Value::new(*b"hello")),
 //! }]);
 //! store.commit(store.cut())?; // one row, one sync
@@ -108,6 +108,7 @@ pub use fold::FoldProgress;
 #[cfg(feature = "test-util")]
 pub use image::Image;
 pub use index_rows::IndexRow;
+pub use key::Key;
 #[cfg(feature = "test-util")]
 pub use memory_disk::{Counts, Crash, MemoryDisk};
 pub use open_error::OpenError;

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::key::Key;
 use crate::payload::Payload;
 use crate::table::{Index, Table, Value, Write};
 
@@ -50,7 +51,7 @@ impl Pack {
     pub fn put<E>(
         &mut self,
         table: Table,
-        key: Vec<u8>,
+        key: impl Into<Key>,
         index: Index,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
     ) -> Result<usize, E> {
@@ -74,6 +75,7 @@ impl Pack {
                 index,
             });
         }
+        let key = key.into();
         self.writes.push(Write { table, key, value });
         if self.bytes.len() >= SHARED_BYTES {
             self.close();
@@ -118,7 +120,7 @@ mod tests {
             deadline: Some(number),
             busy: false,
         };
-        let written = pack.put(Table::App, number.to_be_bytes().to_vec(), index, |out| {
+        let written = pack.put(Table::App, number.to_be_bytes(), index, |out| {
             out.resize(out.len() + len, number as u8);
             Ok::<_, ()>(())
         });
@@ -132,7 +134,7 @@ mod tests {
         for round in 0..3 {
             let first = Write {
                 table: Table::Node,
-                key: vec![round],
+                key: vec![round].into(),
                 value: Some(Value::new(*b"first")),
             };
             pack.begin(vec![first.clone()]);
@@ -149,7 +151,7 @@ mod tests {
                 );
             }
             for (number, write) in (0_u64..).zip(&writes[1..201]) {
-                assert_eq!(write.key, number.to_be_bytes());
+                assert_eq!(*write.key, number.to_be_bytes());
                 let value = write.value.as_ref().unwrap();
                 assert_eq!(value.index.deadline, Some(number));
                 let len = lengths[number as usize % lengths.len()];
@@ -190,7 +192,7 @@ mod tests {
     fn a_value_that_cannot_be_encoded_leaves_nothing() {
         let mut pack = Pack::default();
         put(&mut pack, 1, 10);
-        let refused = pack.put(Table::App, vec![], Index::default(), |out| {
+        let refused = pack.put(Table::App, [], Index::default(), |out| {
             out.extend_from_slice(b"half of it");
             Err("no")
         });

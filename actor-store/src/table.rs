@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::key::Key;
 use crate::payload::Payload;
 
 /// Names a store for ever; both of its files carry it.
@@ -133,7 +134,7 @@ pub struct Write {
     /// Where.
     pub table: Table,
     /// Under which key. Order of keys is order of bytes, see [`crate::keys`].
-    pub key: Vec<u8>,
+    pub key: Key,
     /// The new value; `None` deletes.
     pub value: Option<Value>,
 }

@@ -46,7 +46,7 @@ fn writes(batch: u64) -> Vec<Write> {
     let table = table.expect("there are several");
     let mut writes = vec![Write {
         table,
-        key: vec![number, 0, 0xff],
+        key: vec![number, 0, 0xff].into(),
         value: Some(value),
     }];
     if batch.is_multiple_of(5) {

@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, ops::Bound};
 
-use actor_store::{Pack, SLOT_BYTES, SlotBytes, StoreFault, Table, Value, Write, codec};
+use actor_store::{Key, Pack, SLOT_BYTES, SlotBytes, StoreFault, Table, Value, Write, codec};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -105,8 +105,8 @@ impl Running {
         })
     }
 
-    fn key(self) -> Vec<u8> {
-        [PREFIX, &self.to_bytes()].concat()
+    fn key(self) -> Key {
+        [PREFIX, &self.to_bytes()].concat().into()
     }
 
     /// The row that counts is no longer needed: the work is done, or given up.
@@ -165,7 +165,7 @@ pub(crate) fn count(shared: &Shared, now: u64) -> Result<Deaths, StoreFault> {
             }
             _ => writes.push(Write {
                 table: Table::Node,
-                key,
+                key: key.into(),
                 value: None,
             }),
         }

@@ -163,7 +163,7 @@ impl TableAccess for StepTables<'_, '_> {
 pub(crate) fn writes(rows: Rows) -> impl Iterator<Item = Write> {
     rows.into_iter().map(|(key, value)| Write {
         table: Table::App,
-        key,
+        key: key.into(),
         value: value.map(Value::new),
     })
 }

@@ -200,7 +200,8 @@ impl Shard {
 
     fn key_row(&self, key: &[u8]) -> Result<Option<Address>, StoreFault> {
         let row = self.stored(Table::Keys, key)?;
-        row.map(|row| self.shared.address_of(&row)).transpose()
+        row.map(|row| self.shared.address_of(&row.bytes))
+            .transpose()
     }
 
     /// It ended without ever being established, and not by anybody's decision.
@@ -239,7 +240,7 @@ impl Shard {
             self.lot.names(key.clone());
             txn.writes.push(Write {
                 table: Table::Keys,
-                key: key.clone(),
+                key: key.as_slice().into(),
                 value: Some(Value::new(row)),
             });
         }

@@ -82,7 +82,7 @@ impl Lot {
     /// The newest write of a row, if this lot writes or deletes it.
     fn write_of(&self, table: Table, key: &[u8]) -> Option<&Write> {
         let mut newest = self.writes.iter().rev();
-        newest.find(|write| write.table == table && write.key == key)
+        newest.find(|write| write.table == table && *write.key == *key)
     }
 
     /// What is to be let out so far: a transaction adds to it, and gives it back.
@@ -245,10 +245,10 @@ impl Shard {
                 (!over).then_some(VOLATILE_BYTES as u64)
             } else {
                 let table = Table::Endpoints;
-                let key = address.to_bytes().to_vec();
+                let key = address.to_bytes();
                 let mut written = None;
                 if over {
-                    let value = None;
+                    let (key, value) = (key.into(), None);
                     pack.push(Write { table, key, value });
                 } else {
                     let index = cell.record.index(cell.is_busy());
@@ -287,7 +287,7 @@ impl Shard {
             let table = Table::Actors;
             if cell.gone {
                 if !cell.is_volatile() {
-                    let (key, value) = (actor_key(actor), None);
+                    let (key, value) = (actor_key(actor).into(), None);
                     pack.push(Write { table, key, value });
                 }
                 self.remove_actor(actor);
@@ -330,7 +330,7 @@ fn is_over(cell: &EndpointCell) -> bool {
 pub(super) fn consumed_row(to: Address, seq: u64) -> Write {
     Write {
         table: Table::Inbox,
-        key: inbox_key(to, seq),
+        key: inbox_key(to, seq).into(),
         value: None,
     }
 }
@@ -347,7 +347,7 @@ fn write_bodies(pack: &mut Pack, address: Address, cell: &mut EndpointCell, over
         if !cell.aside.rows.contains(&message.seq) {
             pack.push(Write {
                 table: Table::Outbox,
-                key: outbox_key(address, message.seq),
+                key: outbox_key(address, message.seq).into(),
                 value: Some(Value::new(Arc::clone(&message.body))),
             });
         }
@@ -355,7 +355,7 @@ fn write_bodies(pack: &mut Pack, address: Address, cell: &mut EndpointCell, over
     for seq in cell.aside.rows.keys().filter(|seq| !wanted.contains(seq)) {
         pack.push(Write {
             table: Table::Outbox,
-            key: outbox_key(address, *seq),
+            key: outbox_key(address, *seq).into(),
             value: None,
         });
     }

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use actor_store::{StoreFault, Table, Write};
+use actor_store::{Key, StoreFault, Table, Write};
 use smallvec::{SmallVec, smallvec};
 
 use super::{
@@ -71,10 +71,10 @@ pub(super) struct Txn<'l> {
 }
 
 impl Txn<'_> {
-    pub(super) fn delete(&mut self, table: Table, key: Vec<u8>) {
+    pub(super) fn delete(&mut self, table: Table, key: impl Into<Key>) {
         self.writes.push(Write {
             table,
-            key,
+            key: key.into(),
             value: None,
         });
     }
