@@ -26,7 +26,7 @@ enum Bytes {
 
 impl Key {
     /// These parts, one behind the other.
-    pub(crate) fn of<const N: usize>(parts: [&[u8]; N]) -> Self {
+    pub fn of<const N: usize>(parts: [&[u8]; N]) -> Self {
         let len = parts.iter().map(|part| part.len()).sum::<usize>();
         if len > SHORT_BYTES {
             return parts.concat().into();

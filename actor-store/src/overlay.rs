@@ -317,11 +317,6 @@ impl Overlay {
             .or_else(|| self.frozen_rows(table)?.get(key))
     }
 
-    /// Its value, or that it is deleted, if it is in memory.
-    pub(crate) fn value(&self, table: Table, key: &[u8]) -> Option<Option<Value>> {
-        self.get(table, key).map(|entry| entry.value.clone())
-    }
-
     /// See [`merge::layered`].
     pub(crate) fn range(
         &self,

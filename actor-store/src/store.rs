@@ -222,8 +222,8 @@ impl Store {
     /// The newest published value of a key.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
         self.shared.stop.check()?;
-        if let Some(newest) = lock(&self.shared.overlay).value(table, key) {
-            return Ok(newest);
+        if let Some(entry) = lock(&self.shared.overlay).get(table, key) {
+            return Ok(entry.value.clone());
         }
         // Whatever is folded meanwhile is newer, and was published before this returns.
         self.shared.dialogs.get(table, key)
@@ -238,11 +238,11 @@ impl Store {
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, StoreFault> {
         self.shared.stop.check()?;
-        let newest = lock(&self.shared.overlay).value(table, key);
-        match newest {
-            Some(value) => Ok(value.map(|value| read(&value.bytes))),
-            None => self.shared.dialogs.read(table, key, read),
+        let newest = lock(&self.shared.overlay).get(table, key).cloned();
+        if let Some(entry) = newest {
+            return Ok(entry.value.map(|value| read(&value.bytes)));
         }
+        self.shared.dialogs.read(table, key, read)
     }
 
     /// The same as [`Store::read`], for a reader that will ask for others whose keys begin with `prefix` soon: what of them
@@ -256,15 +256,13 @@ impl Store {
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, StoreFault> {
         self.shared.stop.check()?;
-        let newest = lock(&self.shared.overlay).value(table, key);
-        match newest {
-            Some(value) => Ok(value.map(|value| read(&value.bytes))),
-            // What was in memory when `beside` was read and has been folded since is in newer tables than those.
-            None => {
-                let dialogs = &self.shared.dialogs;
-                dialogs.read_beside(table, key, prefix, beside, read)
-            }
+        let newest = lock(&self.shared.overlay).get(table, key).cloned();
+        if let Some(entry) = newest {
+            return Ok(entry.value.map(|value| read(&value.bytes)));
         }
+        // What was in memory when `beside` was read and has been folded since is in newer tables than those.
+        let dialogs = &self.shared.dialogs;
+        dialogs.read_beside(table, key, prefix, beside, read)
     }
 
     /// The newest published keys from `from` on and before `to`, in the order of their bytes, `limit`

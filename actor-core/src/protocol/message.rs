@@ -151,7 +151,7 @@ pub struct Outgoing {
 }
 
 /// `Arc<[u8]>` as serde bytes, so that durable forms need no feature of serde.
-mod body {
+pub(crate) mod body {
     use std::fmt;
     use std::sync::Arc;
 
@@ -159,11 +159,11 @@ mod body {
     use serde::{Deserializer, Serializer};
 
     #[allow(clippy::trivially_copy_pass_by_ref)]
-    pub(super) fn serialize<S: Serializer>(body: &Arc<[u8]>, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(body: &Arc<[u8]>, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_bytes(body)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<[u8]>, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<[u8]>, D::Error> {
         from.deserialize_byte_buf(Bytes)
     }
 

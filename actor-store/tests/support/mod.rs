@@ -203,7 +203,11 @@ impl Work {
         let table = tables[self.random.below(3) as usize];
         let key = vec![b'k', self.random.below(9) as u8];
         let value = (!self.random.one_in(4)).then(|| self.value());
-        Write { table, key, value }
+        Write {
+            table,
+            key: key.into(),
+            value,
+        }
     }
 
     // Keys of these tables are used once: insert the next one, or delete one there is.

@@ -237,10 +237,10 @@ impl Shard {
         if let (Ok(()), Some(key)) = (&opened, &spec.key) {
             let row = encode(&KeyRow::new(address)).map_err(super::lot::encoding)?;
             // Where nothing is opened, the proposal stands, because somebody may hold it.
-            self.lot.names(key.clone());
+            self.lot.names(key.to_vec());
             txn.writes.push(Write {
                 table: Table::Keys,
-                key: key.as_slice().into(),
+                key: key.clone(),
                 value: Some(Value::new(row)),
             });
         }
@@ -288,7 +288,7 @@ impl Shard {
         if is_told {
             // Nobody answers it: that it is taken over is all there is to know.
             self.attach(line);
-            settle(txn, waiter.answer, Outcome::Ok(Vec::new()));
+            settle(txn, waiter.answer, Outcome::Ok(Arc::default()));
             return Ok(());
         }
         self.wait_for(txn, line, (request, txn.now), waiter);
@@ -429,7 +429,7 @@ fn batch(
             re: 0,
             handler: call.handler,
             version: tag,
-            body: body.into(),
+            body,
         })
     };
     let tells = first

@@ -319,6 +319,7 @@ impl Shard {
         self.terms.share(&mut record.endpoint);
         let mut cell = EndpointCell::new(record, used);
         self.unstow(address, &mut cell)?;
+        cell.record.endpoint.lend(&mut self.spare);
         let effects = cell
             .record
             .endpoint

@@ -99,12 +99,12 @@ impl Lot {
         self.inbox.remove(&(to, seq)).is_some()
     }
 
-    /// One more transaction.
+    /// One more transaction. Its writes are taken, and their list is left.
     pub(super) fn add(
         &mut self,
         endpoints: Touched<Address>,
         actors: Touched<DialogId>,
-        writes: Vec<Write>,
+        writes: &mut Vec<Write>,
         bytes: usize,
     ) {
         self.steps += 1;
@@ -116,7 +116,7 @@ impl Lot {
             write.key.len() + value
         });
         self.bytes += sizes.sum::<usize>();
-        self.writes.extend(writes);
+        self.writes.append(writes);
     }
 
     pub(super) fn say(&mut self, to: Address, seq: u64, item: LocalItem) {
