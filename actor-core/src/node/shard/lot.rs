@@ -30,6 +30,7 @@ const MAX_STEPS: u32 = 256;
 pub(super) const MAX_BYTES: usize = 256 * 1024;
 
 /// A lot, encoded.
+#[derive(Default)]
 struct Settled {
     writes: Vec<Write>,
     output: Output,
@@ -56,6 +57,14 @@ pub(super) struct Lot {
 }
 
 impl Lot {
+    /// As much will come as came last time, and finds room: lists that grow step by step are allocated as often.
+    fn make_room(&mut self, endpoints: usize, actors: usize, writes: usize, output: &Output) {
+        self.endpoints.reserve(endpoints);
+        self.actors.reserve(actors);
+        self.writes.reserve(writes);
+        self.output.reserve(output);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.steps == 0
     }
@@ -187,6 +196,9 @@ impl Shard {
     }
 
     fn take_lot(&mut self) -> Result<Settled, StoreFault> {
+        if self.lot.is_empty() {
+            return Ok(Settled::default());
+        }
         let Lot {
             endpoints,
             actors,
@@ -198,6 +210,7 @@ impl Shard {
             steps,
             ..
         } = std::mem::take(&mut self.lot);
+        let touched = (endpoints.len(), actors.len());
         let mut pack = std::mem::take(&mut self.pack);
         pack.begin(writes);
         self.write_endpoints(&mut pack, endpoints)?;
@@ -207,6 +220,8 @@ impl Shard {
         }
         let writes = pack.finish();
         self.pack = pack;
+        self.lot
+            .make_room(touched.0, touched.1, writes.len(), &output);
         self.shared.let_out_early(&mut output);
         Ok(Settled {
             writes,
