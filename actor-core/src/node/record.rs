@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{address::Address, deadlines::Deadlines};
 use crate::{
     dialog::{Continuation, Outcome},
-    protocol::{Abandoned, Backlog, DialogId, Endpoint, Few, Message, Part, Seldom},
+    protocol::{Abandoned, Backlog, DialogId, Endpoint, Few, Message, Part, Seldom, body},
 };
 
 /// Layout of both records. Raised when they change; older layouts are read as long as they are listed here.
@@ -123,6 +123,7 @@ pub(crate) struct ActorRecord {
     pub(crate) version: u32,
     /// The state is pending work.
     pub(crate) pending: bool,
+    #[serde(with = "body")]
     pub(crate) state: Vec<u8>,
     pub(crate) duties: Seldom<Duties>,
     /// The dialog has ended in good order; the actor goes when its work is done.

@@ -28,6 +28,8 @@ use crate::{
 const MAX_STEPS: u32 = 256;
 /// Bytes of rows that a lot may have before it is handed over: their sync must not take much longer than that of a few.
 pub(super) const MAX_BYTES: usize = 256 * 1024;
+/// Writes of a lot of one message, about: its lists need not grow, and the next one may need others.
+const FEW: usize = 6;
 
 /// A lot, encoded.
 #[derive(Default)]
@@ -59,10 +61,12 @@ pub(super) struct Lot {
 impl Lot {
     /// As much will come as came last time, and finds room: lists that grow step by step are allocated as often.
     fn make_room(&mut self, endpoints: usize, actors: usize, writes: usize, output: &Output) {
-        self.endpoints.reserve(endpoints);
-        self.actors.reserve(actors);
-        self.writes.reserve(writes);
-        self.output.reserve(output);
+        if writes > FEW {
+            self.endpoints.reserve(endpoints);
+            self.actors.reserve(actors);
+            self.writes.reserve(writes);
+            self.output.reserve(output);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
