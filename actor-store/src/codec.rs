@@ -3,7 +3,9 @@
 //! Owns the layout of every stored and sent payload: bincode 2, variable integers, little endian.
 //! Never accepts bytes left over, and never allocates much more than it was given.
 
+use std::cell::Cell;
 use std::fmt;
+use std::sync::Arc;
 
 use bincode::config;
 use bincode::enc::write::Writer;
@@ -81,14 +83,39 @@ const FIRST_BYTES: usize = 256;
 
 /// The bytes of a value.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    let mut bytes = Bytes(Vec::with_capacity(FIRST_BYTES));
-    match bincode::serde::encode_into_writer(value, &mut bytes, config::standard()) {
-        Ok(()) => Ok(bytes.0),
-        Err(error) => Err(CodecError::Encode {
-            what: std::any::type_name::<T>(),
-            detail: error.to_string(),
-        }),
-    }
+    let mut out = Vec::with_capacity(FIRST_BYTES);
+    encode_into(value, &mut out)?;
+    Ok(out)
+}
+
+/// Appends the bytes of a value, or a part of them if it fails.
+pub fn encode_into<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), CodecError> {
+    let mut bytes = Bytes(std::mem::take(out));
+    let encoded = bincode::serde::encode_into_writer(value, &mut bytes, config::standard());
+    *out = bytes.0;
+    encoded.map_err(|error| CodecError::Encode {
+        what: std::any::type_name::<T>(),
+        detail: error.to_string(),
+    })
+}
+
+/// Bytes of room that a thread keeps for the next value.
+const KEPT_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// The bytes of a value, in one allocation that is as long as they are.
+pub fn encode_shared<T: Serialize>(value: &T) -> Result<Arc<[u8]>, CodecError> {
+    // A value that encodes another one while it is encoded finds no room, and makes its own.
+    let mut room = ROOM.try_with(Cell::take).unwrap_or_default();
+    room.clear();
+    let encoded = encode_into(value, &mut room).map(|()| room.as_slice().into());
+    room.shrink_to(KEPT_BYTES);
+    // Where the thread ends, nobody needs it any more.
+    let _ = ROOM.try_with(|kept| kept.set(room));
+    encoded
 }
 
 struct Bytes(Vec<u8>);

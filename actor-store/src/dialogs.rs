@@ -91,6 +91,28 @@ impl Dialogs {
 
     /// The newest row of a key.
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
+        self.row(table, key, |row| stored::decode_value(table, key, row))
+    }
+
+    /// What `read` makes of the payload of the newest row of a key.
+    pub(crate) fn read<T>(
+        &self,
+        table: Table,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, StoreFault> {
+        self.row(table, key, |row| {
+            let (_, payload) = stored::decode(table, key, row)?;
+            Ok(read(payload))
+        })
+    }
+
+    fn row<T>(
+        &self,
+        table: Table,
+        key: &[u8],
+        decode: impl FnOnce(&[u8]) -> Result<T, StoreFault>,
+    ) -> Result<Option<T>, StoreFault> {
         let opened = self.opened()?;
         self.boundary.run(|| {
             let trees = opened.trees.as_ref().ok_or(StoreFault::Stopped)?;
@@ -101,22 +123,23 @@ impl Dialogs {
                 let rows = at.ok().and_then(|at| trees.tables.get(at));
                 rows.ok_or(StoreFault::Stopped)?.1.get(key)?
             };
-            let row = row.map(|row| stored::decode_value(table, key, row.value()));
+            let row = row.map(|row| decode(row.value()));
             Ok(row.transpose()?)
         })
     }
 
-    /// The same, for a reader that will ask for others whose keys begin with `prefix`, too: those of the tree of dialogs are
-    /// read together.
-    pub(crate) fn get_beside(
+    /// The same as [`Dialogs::read`], for a reader that will ask for others whose keys begin with `prefix`, too: those of
+    /// the tree of dialogs are read together.
+    pub(crate) fn read_beside<T>(
         &self,
         table: Table,
         key: &[u8],
         prefix: &[u8],
         beside: &mut Beside,
-    ) -> Result<Option<Value>, StoreFault> {
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, StoreFault> {
         if Tree::holding(table) != Tree::Dialogs || !key.starts_with(prefix) {
-            return self.get(table, key);
+            return self.read(table, key, read);
         }
         let opened = self.opened()?;
         if !beside.is_of(opened.view, prefix) {
@@ -126,9 +149,9 @@ impl Dialogs {
             })?;
         }
         match beside.find(table, key) {
-            Known::Row(row) => Ok(row),
+            Known::Row(payload) => Ok(payload.map(read)),
             // Damaged: reading it alone says how.
-            Known::Nothing => self.get(table, key),
+            Known::Nothing => self.read(table, key, read),
         }
     }
 

@@ -56,7 +56,7 @@ pub(crate) struct Chunk {
     pub(crate) records: u64,
     pub(crate) healed: u64,
     /// Deadline rows whose record was folded: they are worth reporting again.
-    pub(crate) refreshed: Vec<Vec<u8>>,
+    pub(crate) refreshed: Vec<Key>,
     /// Rows added where the search for damage has been, less those taken away.
     pub(crate) added_behind: i64,
     /// Its last record, if it has any.
@@ -171,6 +171,7 @@ impl Part {
                 records: self.most,
                 bytes: Options::MAX_FOLD_CHUNK_BYTES,
             },
+            row: Vec::new(),
             give_way,
         };
         let mut done = self.done.as_ref();
@@ -225,6 +226,8 @@ struct Writing<'txn, 'w> {
     chunk: Chunk,
     indexes: Indexes<'txn>,
     room: Room,
+    /// The row that is written, where the one before it was.
+    row: Vec<u8>,
     give_way: &'w dyn Fn(),
 }
 
@@ -247,9 +250,9 @@ impl Writing<'_, '_> {
             && let Some((table, key, entry)) = records.next()
         {
             let record = (table, key.as_slice(), entry);
-            let (chunk, indexes) = (&mut self.chunk, &mut self.indexes);
+            let (chunk, indexes, new) = (&mut self.chunk, &mut self.indexes, &mut self.row);
             under(table, key.as_slice(), &mut |row| {
-                fold_record(rows, row, record, indexes, chunk)
+                fold_record(rows, row, record, new, indexes, chunk)
             })?;
             let bytes = entry.value.as_ref().map_or(0, |value| value.bytes.len());
             self.room.records -= 1;
@@ -266,11 +269,12 @@ impl Writing<'_, '_> {
     }
 }
 
-/// Writes a record under `row`, its key in its tree.
+/// Writes a record under `row`, its key in its tree. `new` is room for what is written.
 fn fold_record<K>(
     rows: &mut RedbTable<'_, K, Bytes>,
     row: &[u8],
     (table, key, entry): (Table, &[u8], &Entry),
+    new: &mut Vec<u8>,
     indexes: &mut Indexes<'_>,
     chunk: &mut Chunk,
 ) -> Result<(), Trouble>
@@ -289,7 +293,7 @@ where
         let old = old.map(|old| old_index(table, key, old.value(), chunk));
         return indexes.change(table, key, old.unwrap_or_default(), Index::default(), chunk);
     };
-    let new = stored::encode(table, key, value);
+    stored::encode_into(table, key, value, new);
     let old = rows.insert(row, new.as_slice())?;
     debug_assert!(
         !(entry.is_fresh && old.is_some()),
@@ -382,10 +386,10 @@ impl Indexes<'_> {
         if known.map(|index| index.busy) != Some(new.busy) {
             let row = busy_key(table, key);
             if new.busy {
-                if self.busy.insert(row.as_slice(), ())?.is_none() {
+                if self.busy.insert(&*row, ())?.is_none() {
                     self.count(Tree::Busy, &row, 1);
                 }
-            } else if self.busy.remove(row.as_slice())?.is_some() {
+            } else if self.busy.remove(&*row)?.is_some() {
                 self.count(Tree::Busy, &row, -1);
             }
         }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::key::Key;
 use crate::table::Table;
 
 /// One row of the deadline index: a record that wants to be looked at.
@@ -22,7 +23,7 @@ const TIME_BYTES: usize = 8;
 
 impl IndexRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        deadline_key(self.time, self.table, &self.key)
+        deadline_key(self.time, self.table, &self.key).to_vec()
     }
 
     pub(crate) fn decode(row: &[u8]) -> Option<Self> {
@@ -36,12 +37,8 @@ impl IndexRow {
     }
 }
 
-pub(crate) fn deadline_key(time: u64, table: Table, key: &[u8]) -> Vec<u8> {
-    let mut row = Vec::with_capacity(TIME_BYTES + 1 + key.len());
-    row.extend_from_slice(&time.to_be_bytes());
-    row.push(table.tag());
-    row.extend_from_slice(key);
-    row
+pub(crate) fn deadline_key(time: u64, table: Table, key: &[u8]) -> Key {
+    Key::of([&time.to_be_bytes(), &[table.tag()], key])
 }
 
 /// The time of a deadline row's key.
@@ -49,11 +46,8 @@ pub(crate) fn time_of(row: &[u8]) -> Option<u64> {
     row.first_chunk().map(|time| u64::from_be_bytes(*time))
 }
 
-pub(crate) fn busy_key(table: Table, key: &[u8]) -> Vec<u8> {
-    let mut row = Vec::with_capacity(1 + key.len());
-    row.push(table.tag());
-    row.extend_from_slice(key);
-    row
+pub(crate) fn busy_key(table: Table, key: &[u8]) -> Key {
+    Key::of([&[table.tag()], key])
 }
 
 pub(crate) fn decode_busy(row: &[u8]) -> Option<(Table, Vec<u8>)> {

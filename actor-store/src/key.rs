@@ -1,4 +1,4 @@
-//! Keys of records in memory.
+//! Keys of records in memory, and of writes.
 //!
 //! Owns their layout: the keys of a node are short, and a short key lies where it is used. Never changes one.
 
@@ -6,6 +6,7 @@ use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 
 use crate::fault::Hex;
@@ -13,33 +14,74 @@ use crate::fault::Hex;
 /// The longest key without an allocation of its own: that of a message.
 const SHORT_BYTES: usize = 30;
 
-/// A key: bytes, compared and hashed as such.
+/// A key: bytes, compared and hashed as such. A short one is no allocation.
 #[derive(Clone)]
-pub(crate) enum Key {
+pub struct Key(Bytes);
+
+#[derive(Clone)]
+enum Bytes {
     Short { len: u8, bytes: [u8; SHORT_BYTES] },
     Long(Arc<[u8]>),
 }
 
 impl Key {
-    pub(crate) fn as_slice(&self) -> &[u8] {
-        match self {
-            Self::Short { len, bytes } => &bytes[..usize::from(*len)],
-            Self::Long(bytes) => bytes,
+    /// These parts, one behind the other.
+    pub fn of<const N: usize>(parts: [&[u8]; N]) -> Self {
+        let len = parts.iter().map(|part| part.len()).sum::<usize>();
+        if len > SHORT_BYTES {
+            return parts.concat().into();
         }
+        let mut bytes = [0; SHORT_BYTES];
+        let mut rest = &mut bytes[..];
+        for part in parts {
+            let (place, behind) = rest.split_at_mut(part.len());
+            place.copy_from_slice(part);
+            rest = behind;
+        }
+        let len = len as u8;
+        Self(Bytes::Short { len, bytes })
+    }
+
+    /// Its bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        match &self.0 {
+            Bytes::Short { len, bytes } => &bytes[..usize::from(*len)],
+            Bytes::Long(bytes) => bytes,
+        }
+    }
+}
+
+impl Deref for Key {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
     }
 }
 
 impl From<&[u8]> for Key {
     fn from(key: &[u8]) -> Self {
         if key.len() > SHORT_BYTES {
-            return Self::Long(key.into());
+            return Self(Bytes::Long(key.into()));
         }
         let mut bytes = [0; SHORT_BYTES];
         bytes[..key.len()].copy_from_slice(key);
-        Self::Short {
+        Self(Bytes::Short {
             len: key.len() as u8,
             bytes,
-        }
+        })
+    }
+}
+
+impl From<Vec<u8>> for Key {
+    fn from(key: Vec<u8>) -> Self {
+        key.as_slice().into()
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Key {
+    fn from(key: [u8; N]) -> Self {
+        key.as_slice().into()
     }
 }
 
@@ -139,6 +181,8 @@ mod tests {
         for a in 0..bytes.len() {
             let key = Key::from(&bytes[..a]);
             assert_eq!(key.as_slice(), &bytes[..a]);
+            let (first, second) = bytes[..a].split_at(a / 3);
+            assert_eq!(Key::of([first, &[], second]), key);
             for b in 0..bytes.len() {
                 let other = Key::from(&bytes[b..]);
                 assert_eq!(key.cmp(&other), bytes[..a].cmp(&bytes[b..]));

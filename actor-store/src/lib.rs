@@ -22,7 +22,7 @@
 //! let store = Store::open(disk, Options::default(), *b"a store for ever")?;
 //! store.publish(vec![Write {
 //!     table: Table::App,
-//!     key: b"greeting".to_vec(),
+//!     key: b"greeting"[..].into(),
 //!     value: Some(Value::new(*b"hello")),
 //! }]);
 //! store.commit(store.cut())?; // one row, one sync
@@ -73,8 +73,10 @@ mod open;
 mod open_error;
 mod options;
 mod overlay;
+mod pack;
 #[cfg(feature = "test-util")]
 mod pages;
+mod payload;
 #[cfg(feature = "test-util")]
 mod recording;
 mod records;
@@ -106,10 +108,13 @@ pub use fold::FoldProgress;
 #[cfg(feature = "test-util")]
 pub use image::Image;
 pub use index_rows::IndexRow;
+pub use key::Key;
 #[cfg(feature = "test-util")]
 pub use memory_disk::{Counts, Crash, MemoryDisk};
 pub use open_error::OpenError;
 pub use options::{JournalKind, Options, StoreStats, Verification};
+pub use pack::Pack;
+pub use payload::Payload;
 #[cfg(feature = "test-util")]
 pub use recording::{Arrived, Deed, Event, Recording, Replay};
 pub use slots::{LastEnd, SLOT_BYTES, SlotBytes};

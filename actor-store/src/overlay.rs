@@ -9,7 +9,6 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::batch::{Batch, Change};
-use crate::key::Key;
 use crate::merge;
 use crate::options::Options;
 use crate::records::Records;
@@ -193,7 +192,6 @@ impl Overlay {
                 entry.batch = next;
                 entry.is_new = false;
                 entry.place = place;
-                let key = Key::from(key.as_slice());
                 self.pending.push(Some((table, key, value.clone())));
             }
             entry.value = value;
@@ -207,7 +205,6 @@ impl Overlay {
                 .frozen
                 .as_ref()
                 .is_none_or(|frozen| frozen.generation.rows(table).get(&key).is_none());
-        let key = Key::from(key.as_slice());
         let change = (table, key.clone(), value.clone());
         let entry = Entry {
             value,

@@ -18,6 +18,7 @@ use crate::fold::{FoldProgress, FoldState};
 use crate::header::Header;
 use crate::index_rows::{self, Forgotten, IndexRow};
 use crate::journal::Journal;
+use crate::key::Key;
 use crate::open::{self, Parts};
 use crate::open_error::OpenError;
 use crate::options::{Options, StoreStats};
@@ -228,21 +229,40 @@ impl Store {
         self.shared.dialogs.get(table, key)
     }
 
-    /// The same as [`Store::get`], for a reader that will ask for others whose keys begin with `prefix` soon: what of them
+    /// The same, read where it lies: calls `read` with the payload, which must not ask the store for anything. What
+    /// panics there is taken for damage.
+    pub fn read<T>(
+        &self,
+        table: Table,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, StoreFault> {
+        self.shared.stop.check()?;
+        let newest = lock(&self.shared.overlay).get(table, key).cloned();
+        if let Some(entry) = newest {
+            return Ok(entry.value.map(|value| read(&value.bytes)));
+        }
+        self.shared.dialogs.read(table, key, read)
+    }
+
+    /// The same as [`Store::read`], for a reader that will ask for others whose keys begin with `prefix` soon: what of them
     /// lies side by side in the tables is read at once and kept in `beside`. It is used only while the tables are the same.
-    pub fn get_beside(
+    pub fn read_beside<T>(
         &self,
         table: Table,
         key: &[u8],
         prefix: &[u8],
         beside: &mut Beside,
-    ) -> Result<Option<Value>, StoreFault> {
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, StoreFault> {
         self.shared.stop.check()?;
-        if let Some(entry) = lock(&self.shared.overlay).get(table, key) {
-            return Ok(entry.value.clone());
+        let newest = lock(&self.shared.overlay).get(table, key).cloned();
+        if let Some(entry) = newest {
+            return Ok(entry.value.map(|value| read(&value.bytes)));
         }
         // What was in memory when `beside` was read and has been folded since is in newer tables than those.
-        self.shared.dialogs.get_beside(table, key, prefix, beside)
+        let dialogs = &self.shared.dialogs;
+        dialogs.read_beside(table, key, prefix, beside, read)
     }
 
     /// The newest published keys from `from` on and before `to`, in the order of their bytes, `limit`
@@ -461,7 +481,7 @@ impl Store {
 }
 
 impl Shared {
-    fn show_again(&self, refreshed: &[Vec<u8>]) {
+    fn show_again(&self, refreshed: &[Key]) {
         let mut forgotten = lock(&self.forgotten);
         if !forgotten.is_empty() {
             for row in refreshed {

@@ -10,14 +10,22 @@ const SUM_BYTES: usize = 4;
 const FLAG_DEADLINE: u8 = 1;
 const FLAG_BUSY: u8 = 2;
 
-/// `crc32c | flags | deadline, if any | payload`; the checksum covers table, key and all that follows it.
-pub(crate) fn encode(table: Table, key: &[u8], value: &Value) -> Vec<u8> {
-    let mut row = Vec::with_capacity(SUM_BYTES + 9 + value.bytes.len());
+/// `crc32c | flags | deadline, if any | payload`; the checksum covers table, key and all that follows it. In place of
+/// whatever was in `row`.
+pub(crate) fn encode_into(table: Table, key: &[u8], value: &Value, row: &mut Vec<u8>) {
+    row.clear();
     row.extend_from_slice(&[0; SUM_BYTES]);
-    put_index(&mut row, value.index);
+    put_index(row, value.index);
     row.extend_from_slice(&value.bytes);
     let sum = checksum(table, key, &row[SUM_BYTES..]);
     row[..SUM_BYTES].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// The same as a row of its own.
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) fn encode(table: Table, key: &[u8], value: &Value) -> Vec<u8> {
+    let mut row = Vec::new();
+    encode_into(table, key, value, &mut row);
     row
 }
 

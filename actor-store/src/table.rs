@@ -5,6 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::key::Key;
+use crate::payload::Payload;
+
 /// Names a store for ever; both of its files carry it.
 pub type StoreId = [u8; 16];
 
@@ -100,7 +103,7 @@ pub struct Index {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Value {
     /// The payload; shared, so cloning a value copies nothing.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Payload,
     /// What the indexes know.
     pub index: Index,
 }
@@ -109,7 +112,7 @@ impl Value {
     /// A value without deadline, not busy.
     pub fn new(bytes: impl Into<Arc<[u8]>>) -> Self {
         Self {
-            bytes: bytes.into(),
+            bytes: bytes.into().into(),
             index: Index::default(),
         }
     }
@@ -131,7 +134,7 @@ pub struct Write {
     /// Where.
     pub table: Table,
     /// Under which key. Order of keys is order of bytes, see [`crate::keys`].
-    pub key: Vec<u8>,
+    pub key: Key,
     /// The new value; `None` deletes.
     pub value: Option<Value>,
 }

@@ -55,7 +55,7 @@ fn compare_one(
         if !is_read(ours, version, shape, held)? {
             writes.push(Write {
                 table: Table::Types,
-                key,
+                key: key.into(),
                 value: None,
             });
         }
@@ -112,7 +112,7 @@ fn row(key: Vec<u8>, version: u32, shape: u64) -> Write {
     row.extend_from_slice(&shape.to_be_bytes());
     Write {
         table: Table::Types,
-        key,
+        key: key.into(),
         value: Some(Value::new(row)),
     }
 }

@@ -407,7 +407,7 @@ fn filled_large() -> (MemoryDisk, Model) {
         model.insert((table, key.clone()), value.clone());
         store.publish(vec![Write {
             table,
-            key,
+            key: key.into(),
             value: Some(value),
         }]);
     }

@@ -12,7 +12,7 @@ fn open(dir: &std::path::Path) -> Result<Store, OpenError> {
 fn commit(store: &Store, key: &[u8]) {
     store.publish(vec![Write {
         table: Table::Actors,
-        key: key.to_vec(),
+        key: key.into(),
         value: Some(Value::new(key)),
     }]);
     store.commit(store.cut()).expect("commit");

@@ -151,7 +151,7 @@ fn index_rows_follow_their_records() {
         let row = IndexRow {
             time: 10,
             table: Table::Endpoints,
-            key: b"b".to_vec(),
+            key: b"b"[..].into(),
         };
         assert_eq!(store.due(29, 9), Ok(vec![row]));
         commit(

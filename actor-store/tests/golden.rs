@@ -46,7 +46,7 @@ fn writes(batch: u64) -> Vec<Write> {
     let table = table.expect("there are several");
     let mut writes = vec![Write {
         table,
-        key: vec![number, 0, 0xff],
+        key: vec![number, 0, 0xff].into(),
         value: Some(value),
     }];
     if batch.is_multiple_of(5) {
@@ -66,7 +66,7 @@ fn expected() -> Model {
     row.extend_from_slice(&shop().shape.to_be_bytes());
     model.insert((Table::Types, b"Shop".to_vec()), Value::new(row));
     for write in (2..=BATCHES).flat_map(writes) {
-        let place = (write.table, write.key);
+        let place = (write.table, write.key.to_vec());
         match write.value {
             Some(value) => model.insert(place, value),
             None => model.remove(&place),

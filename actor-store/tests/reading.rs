@@ -101,11 +101,13 @@ fn what_was_read_beside_a_row_is_used_only_while_the_tables_are_the_same() {
         fold_all(&store).expect("fold");
         let mut beside = Beside::default();
         let mut read = |(table, key): (Table, &[u8])| {
-            let value = store
-                .get_beside(table, key, b"dialog", &mut beside)
+            let beside = store
+                .read_beside(table, key, b"dialog", &mut beside, <[u8]>::to_vec)
                 .expect("read");
-            assert_eq!(Ok(value.clone()), store.get(table, key));
-            value.map(|value| value.bytes.to_vec())
+            let alone = store.get(table, key).expect("read");
+            assert_eq!(beside, alone.map(|value| value.bytes.to_vec()));
+            assert_eq!(Ok(&beside), store.read(table, key, <[u8]>::to_vec).as_ref());
+            beside
         };
         for key in keys {
             assert_eq!(read(key).expect("there"), b"old");

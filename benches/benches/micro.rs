@@ -178,7 +178,7 @@ fn write(number: u64, value: Vec<u8>) -> Write {
     key[..8].copy_from_slice(&scattered.to_be_bytes());
     Write {
         table: Table::Endpoints,
-        key,
+        key: key.into(),
         value: Some(Value::new(value)),
     }
 }

@@ -90,7 +90,7 @@ fn writes(batch: usize) -> Vec<Write> {
             key[..8].copy_from_slice(&dialog.to_be_bytes());
             Write {
                 table: StoreTable::Endpoints,
-                key,
+                key: key.into(),
                 value: Some(value(MESSAGE_BYTES - 40)),
             }
         })

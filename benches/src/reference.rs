@@ -200,7 +200,7 @@ fn write(dialog: u64) -> Write {
     key[..8].copy_from_slice(&scattered.to_be_bytes());
     Write {
         table: StoreTable::Endpoints,
-        key,
+        key: key.into(),
         value: Some(Value::new(vec![5; MESSAGE_BYTES - KEY_BYTES])),
     }
 }

@@ -25,7 +25,7 @@ fn store() -> Files {
     for number in 0..40_u8 {
         let write = Write {
             table: Table::ALL[usize::from(number) % Table::ALL.len()],
-            key: vec![number; 9],
+            key: vec![number; 9].into(),
             value: Some(Value::new(vec![number; 40 * usize::from(number)])),
         };
         store.publish(vec![write]);

@@ -40,8 +40,8 @@ const AT_MOST: &[(&str, Cost)] = &[
         Cost {
             syncs: 208,
             writes: 2_237,
-            bytes: 7_557_742,
-            allocations: 54_179,
+            bytes: 7_555_673,
+            allocations: 51_751,
         },
     ),
     (
@@ -50,7 +50,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 16,
             writes: 165,
             bytes: 555_488,
-            allocations: 8_351,
+            allocations: 6_114,
         },
     ),
     (
@@ -59,7 +59,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 225,
             writes: 2_348,
             bytes: 7_945_905,
-            allocations: 66_398,
+            allocations: 62_789,
         },
     ),
     (
@@ -68,7 +68,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 227,
             writes: 2_384,
             bytes: 8_089_276,
-            allocations: 67_284,
+            allocations: 63_665,
         },
     ),
     (
@@ -77,7 +77,7 @@ const AT_MOST: &[(&str, Cost)] = &[
             syncs: 303,
             writes: 3_282,
             bytes: 11_066_320,
-            allocations: 78_994,
+            allocations: 77_479,
         },
     ),
     (

@@ -17,6 +17,8 @@ pub(crate) struct Address {
 pub(crate) const ADDRESS_BYTES: usize = DIALOG_BYTES + 1;
 /// Bytes in front of it that it shares with the other end of its dialog in one store, and with the actor: slot and dialog.
 pub(crate) const DIALOG_BYTES: usize = 18;
+/// Bytes of the key of a message: the address of its endpoint, and its number.
+const MESSAGE_BYTES: usize = ADDRESS_BYTES + 8;
 
 impl Address {
     /// The target of `dialog`: its home follows from its id, so that every first frame finds it.
@@ -58,9 +60,10 @@ impl Address {
 }
 
 /// The key of an actor's record.
-pub(crate) fn actor_key(actor: DialogId) -> Vec<u8> {
-    let mut key = actor.slot().to_be_bytes().to_vec();
-    key.extend_from_slice(&actor.0);
+pub(crate) fn actor_key(actor: DialogId) -> [u8; DIALOG_BYTES] {
+    let mut key = [0; DIALOG_BYTES];
+    key[..2].copy_from_slice(&actor.slot().to_be_bytes());
+    key[2..].copy_from_slice(&actor.0);
     key
 }
 
@@ -70,14 +73,15 @@ pub(crate) fn actor_of(key: &[u8]) -> Option<DialogId> {
 }
 
 /// The key of a message that waits in the inbox of `to`.
-pub(crate) fn inbox_key(to: Address, seq: u64) -> Vec<u8> {
-    let mut key = to.to_bytes().to_vec();
-    key.extend_from_slice(&seq.to_be_bytes());
+pub(crate) fn inbox_key(to: Address, seq: u64) -> [u8; MESSAGE_BYTES] {
+    let mut key = [0; MESSAGE_BYTES];
+    key[..ADDRESS_BYTES].copy_from_slice(&to.to_bytes());
+    key[ADDRESS_BYTES..].copy_from_slice(&seq.to_be_bytes());
     key
 }
 
 /// The body of a message that the record of its sender leaves out.
-pub(crate) fn outbox_key(of: Address, seq: u64) -> Vec<u8> {
+pub(crate) fn outbox_key(of: Address, seq: u64) -> [u8; MESSAGE_BYTES] {
     inbox_key(of, seq)
 }
 

@@ -8,7 +8,7 @@
 
 use std::{collections::BTreeMap, ops::Bound};
 
-use actor_store::{SLOT_BYTES, SlotBytes, StoreFault, Table, Value, Write, codec};
+use actor_store::{Key, Pack, SLOT_BYTES, SlotBytes, StoreFault, Table, Value, Write, codec};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -105,8 +105,8 @@ impl Running {
         })
     }
 
-    fn key(self) -> Vec<u8> {
-        [PREFIX, &self.to_bytes()].concat()
+    fn key(self) -> Key {
+        [PREFIX, &self.to_bytes()].concat().into()
     }
 
     /// The row that counts is no longer needed: the work is done, or given up.
@@ -165,7 +165,7 @@ pub(crate) fn count(shared: &Shared, now: u64) -> Result<Deaths, StoreFault> {
             }
             _ => writes.push(Write {
                 table: Table::Node,
-                key,
+                key: key.into(),
                 value: None,
             }),
         }
@@ -205,21 +205,19 @@ fn forget_attempts(shared: &Shared) -> Result<(), StoreFault> {
     let all = shared
         .store
         .range(Table::Actors, &[], Bound::Unbounded, usize::MAX)?;
-    let mut writes = Vec::new();
+    let mut pack = Pack::default();
     for (key, value) in all {
         let mut row: ActorRow = shared.decode(Table::Actors, &value)?;
         let record = &mut row.record;
         if record.duties.attempts > 0 {
             record.duties.attempts = 0;
-            let value = record.value(&row.service).map_err(super::shard::encoding)?;
-            writes.push(Write {
-                table: Table::Actors,
-                key,
-                value: Some(value),
+            let put = pack.put(Table::Actors, key, record.index(), |out| {
+                record.encode_into(&row.service, out)
             });
+            put.map_err(super::shard::encoding)?;
         }
     }
-    shared.store.publish(writes);
+    shared.store.publish(pack.finish());
     shared.store.commit(shared.store.cut())
 }
 
@@ -238,7 +236,7 @@ mod tests {
             },
             Work::Resume {
                 resume: 9,
-                outcome: crate::dialog::Outcome::Ok(vec![1, 2]),
+                outcome: crate::dialog::Outcome::Ok([1, 2].into()),
                 partner: None,
                 context: Vec::new(),
             },

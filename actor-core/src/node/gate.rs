@@ -70,6 +70,12 @@ impl Output {
         ])
     }
 
+    /// Makes room for as many answers as another one has.
+    pub(crate) fn reserve(&mut self, like: &Self) {
+        self.answers.reserve(like.answers.len());
+        self.learned.reserve(like.learned.len());
+    }
+
     /// Drops what came since.
     pub(crate) fn back_to(&mut self, mark: &OutputMark) {
         let OutputMark(

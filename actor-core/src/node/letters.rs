@@ -140,7 +140,7 @@ impl DeadLetter {
         let bytes = encode(self).map_err(super::shard::encoding)?;
         Ok(Write {
             table: Table::DeadLetters,
-            key,
+            key: key.into(),
             value: Some(Value::new(bytes)),
         })
     }
@@ -209,7 +209,7 @@ impl LetterBook {
     /// A letter more. The letters that must go for it, oldest first.
     pub(crate) fn add(&mut self, letter: &Write) -> Vec<Write> {
         let bytes = letter.value.as_ref().map_or(0, |value| value.bytes.len());
-        self.note(letter.key.clone(), bytes);
+        self.note(letter.key.to_vec(), bytes);
         let mut gone = Vec::new();
         // The newest stays, however large.
         while self.rows.len() > 1 && (self.rows.len() > self.max || self.bytes > MAX_LETTERS_BYTES)
@@ -238,7 +238,7 @@ impl LetterBook {
 fn delete(key: Vec<u8>) -> Write {
     Write {
         table: Table::DeadLetters,
-        key,
+        key: key.into(),
         value: None,
     }
 }

@@ -23,7 +23,7 @@ use crate::{
 /// One handle, shared by its clients and their requests.
 pub(super) struct NodeLine {
     shared: Weak<Shared>,
-    spec: Arc<PlainSpec>,
+    spec: PlainSpec,
     state: Arc<LineState>,
 }
 
@@ -31,7 +31,7 @@ impl NodeLine {
     pub(super) fn new(shared: &Arc<Shared>, address: Address, spec: PlainSpec) -> Self {
         Self {
             shared: Arc::downgrade(shared),
-            spec: Arc::new(spec),
+            spec,
             state: Arc::new(LineState::new(address)),
         }
     }
@@ -59,7 +59,7 @@ impl Line for NodeLine {
         }
         self.state.set_used();
         let call = PlainCall {
-            spec: Arc::clone(&self.spec),
+            spec: self.spec.clone(),
             sent,
             line: Arc::clone(&self.state),
         };

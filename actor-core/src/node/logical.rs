@@ -95,7 +95,7 @@ impl LogicalClock {
         let bytes = encode(&self.now_ms()).ok()?;
         Some(Write {
             table: Table::Node,
-            key: MARK_KEY.to_vec(),
+            key: MARK_KEY.into(),
             value: Some(Value::new(bytes)),
         })
     }

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use actor_store::StoreFault;
+use actor_store::{Key, StoreFault};
 use tokio::sync::oneshot;
 
 use super::{
@@ -257,14 +257,12 @@ pub(crate) fn open<D: Dialog>(shared: &Arc<Shared>) -> Opening<D> {
 
 pub(crate) fn open_as<D: Dialog>(shared: &Arc<Shared>, key: &str) -> Opening<D> {
     let service = D::CONTRACT.name;
-    let mut row = service.as_bytes().to_vec();
-    row.push(0xff);
-    row.extend_from_slice(key.as_bytes());
+    let row = Key::of([service.as_bytes(), &[0xff], key.as_bytes()]);
     let address = shared.initiator_of(&row);
     line::<D>(shared, address, Some(row))
 }
 
-fn line<D: Dialog>(shared: &Arc<Shared>, address: Address, key: Option<Vec<u8>>) -> Opening<D> {
+fn line<D: Dialog>(shared: &Arc<Shared>, address: Address, key: Option<Key>) -> Opening<D> {
     let open = OpenSpec::of::<D>();
     let line = NodeLine::new(shared, address, PlainSpec { open, key });
     FromPort::from_port(Remote::new(Arc::new(line)))

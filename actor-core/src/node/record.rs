@@ -6,13 +6,13 @@
 
 use std::{collections::VecDeque, sync::LazyLock};
 
-use actor_store::{Index, Value, codec};
+use actor_store::{Index, codec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{address::Address, deadlines::Deadlines};
 use crate::{
     dialog::{Continuation, Outcome},
-    protocol::{Abandoned, Backlog, DialogId, Endpoint, Few, Message, Part, Seldom},
+    protocol::{Abandoned, Backlog, DialogId, Endpoint, Few, Message, Part, Seldom, body},
 };
 
 /// Layout of both records. Raised when they change; older layouts are read as long as they are listed here.
@@ -123,6 +123,7 @@ pub(crate) struct ActorRecord {
     pub(crate) version: u32,
     /// The state is pending work.
     pub(crate) pending: bool,
+    #[serde(with = "body")]
     pub(crate) state: Vec<u8>,
     pub(crate) duties: Seldom<Duties>,
     /// The dialog has ended in good order; the actor goes when its work is done.
@@ -237,14 +238,11 @@ impl EndpointRecord {
         self.deadlines.first().into_iter().chain(overdue).min()
     }
 
-    pub(crate) fn value(&self, busy: bool) -> Result<Value, codec::CodecError> {
-        Ok(Value {
-            bytes: encode(self)?.into(),
-            index: Index {
-                deadline: self.deadline(),
-                busy,
-            },
-        })
+    pub(crate) fn index(&self, busy: bool) -> Index {
+        Index {
+            deadline: self.deadline(),
+            busy,
+        }
     }
 }
 
@@ -339,18 +337,23 @@ impl ActorRecord {
             .min()
     }
 
-    pub(crate) fn value(&self, service: &str) -> Result<Value, codec::CodecError> {
+    pub(crate) fn index(&self) -> Index {
+        Index {
+            deadline: self.deadline(),
+            busy: false,
+        }
+    }
+
+    pub(crate) fn encode_into(
+        &self,
+        service: &str,
+        out: &mut Vec<u8>,
+    ) -> Result<(), codec::CodecError> {
         let row = Served {
             service,
             record: self,
         };
-        Ok(Value {
-            bytes: encode(&row)?.into(),
-            index: Index {
-                deadline: self.deadline(),
-                busy: false,
-            },
-        })
+        encode_into(&row, out)
     }
 }
 
@@ -372,6 +375,16 @@ pub(crate) fn encode<T: Serialize>(record: &T) -> Result<Vec<u8>, codec::CodecEr
     let mut bytes = codec::encode(record)?;
     bytes.push(LAYOUT);
     Ok(bytes)
+}
+
+/// Appends the record, or a part of it if it fails.
+pub(crate) fn encode_into<T: Serialize>(
+    record: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), codec::CodecError> {
+    codec::encode_into(record, out)?;
+    out.push(LAYOUT);
+    Ok(())
 }
 
 /// Written by a program of this layout?

@@ -406,13 +406,16 @@ impl Shared {
     }
 
     pub(crate) fn key_row(&self, key: &[u8]) -> Result<Option<Address>, StoreFault> {
-        let row = self.store.get(Table::Keys, key)?;
-        row.map(|row| self.address_of(&row)).transpose()
+        let row = self
+            .store
+            .read(Table::Keys, key, |row| self.address_of(row))?;
+        row.transpose()
     }
 
     /// Where a key leads.
-    pub(crate) fn address_of(&self, row: &Value) -> Result<Address, StoreFault> {
-        let row: KeyRow = self.decode(Table::Keys, row)?;
+    pub(crate) fn address_of(&self, row: &[u8]) -> Result<Address, StoreFault> {
+        let row = decode(row).map_err(|detail| self.damaged(Table::Keys, detail));
+        let row: KeyRow = row?;
         let nowhere = || self.damaged(Table::Keys, "a key leads nowhere".to_owned());
         Address::from_bytes(&row.address).ok_or_else(nowhere)
     }

@@ -114,7 +114,7 @@ impl TableAccess for StepTables<'_, '_> {
             .store
             .get(Table::App, &key)
             .map_err(StepFault::Store)?
-            .map(|value| value.bytes))
+            .map(|value| value.bytes.into()))
     }
 
     fn put(
@@ -145,7 +145,7 @@ impl TableAccess for StepTables<'_, '_> {
         let mut rows: Rows = stored
             .map_err(StepFault::Store)?
             .into_iter()
-            .map(|(key, value)| (key, Some(value.bytes)))
+            .map(|(key, value)| (key, Some(value.bytes.into())))
             .collect();
         for layer in [&self.txn.rows, &self.own] {
             let layer = layer.borrow();
@@ -163,7 +163,7 @@ impl TableAccess for StepTables<'_, '_> {
 pub(crate) fn writes(rows: Rows) -> impl Iterator<Item = Write> {
     rows.into_iter().map(|(key, value)| Write {
         table: Table::App,
-        key,
+        key: key.into(),
         value: value.map(Value::new),
     })
 }

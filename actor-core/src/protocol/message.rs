@@ -150,27 +150,33 @@ pub struct Outgoing {
     pub body: Arc<[u8]>,
 }
 
-/// `Arc<[u8]>` as serde bytes, so that durable forms need no feature of serde.
-mod body {
+/// Bytes as serde bytes, so that durable forms need no feature of serde, and are copied as a whole.
+pub(crate) mod body {
     use std::fmt;
-    use std::sync::Arc;
+    use std::marker::PhantomData;
 
     use serde::de::{SeqAccess, Visitor};
     use serde::{Deserializer, Serializer};
 
-    #[allow(clippy::trivially_copy_pass_by_ref)]
-    pub(super) fn serialize<S: Serializer>(body: &Arc<[u8]>, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(body)
+    pub(crate) fn serialize<S: Serializer>(
+        body: &impl AsRef<[u8]>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(body.as_ref())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<[u8]>, D::Error> {
-        from.deserialize_byte_buf(Bytes)
+    pub(crate) fn deserialize<'de, D, B>(from: D) -> Result<B, D::Error>
+    where
+        D: Deserializer<'de>,
+        B: From<Vec<u8>> + for<'b> From<&'b [u8]>,
+    {
+        from.deserialize_bytes(Bytes(PhantomData))
     }
 
-    struct Bytes;
+    struct Bytes<B>(PhantomData<B>);
 
-    impl<'de> Visitor<'de> for Bytes {
-        type Value = Arc<[u8]>;
+    impl<'de, B: From<Vec<u8>> + for<'b> From<&'b [u8]>> Visitor<'de> for Bytes<B> {
+        type Value = B;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("the bytes of a message body")

@@ -58,6 +58,7 @@ pub use frame::{Frame, FrameFlags, FrameKind, ResetReason, Window};
 pub use ids::{DialogId, EndpointKey, Role, StoreId, Token};
 pub use input::{Backlog, Input, LocalItem, LocalOpen, Location};
 pub use limits::{Env, Limits, MAX_MESSAGE_BYTES, MAX_WHOLE_BYTES, Timeouts};
+pub(crate) use message::body;
 pub use message::{ESTABLISHED_HANDLER, Message, MessageKind, Outgoing, handler_id};
 pub use mutant::Mutant;
 pub(crate) use seldom::{Part, Seldom};

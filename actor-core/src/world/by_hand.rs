@@ -209,7 +209,7 @@ impl World {
             .filter(|key| Address::from_bytes(key).is_some_and(|address| test(address.key.dialog)));
         let writes = lost.map(|key| actor_store::Write {
             table: Table::Endpoints,
-            key,
+            key: key.into(),
             value: None,
         });
         store.publish(writes.collect());

@@ -54,7 +54,7 @@ impl World {
                 let bytes = bytes.into();
                 Write {
                     table,
-                    key,
+                    key: key.into(),
                     value: Some(Value { bytes, index }),
                 }
             })

@@ -79,7 +79,7 @@ pub fn open(disk: &MemoryDisk) -> Result<Store, OpenError> {
 pub fn put(table: Table, key: &[u8], value: &[u8]) -> Write {
     Write {
         table,
-        key: key.to_vec(),
+        key: key.into(),
         value: Some(Value::new(value)),
     }
 }
@@ -87,7 +87,7 @@ pub fn put(table: Table, key: &[u8], value: &[u8]) -> Write {
 pub fn delete(table: Table, key: &[u8]) -> Write {
     Write {
         table,
-        key: key.to_vec(),
+        key: key.into(),
         value: None,
     }
 }
@@ -203,7 +203,11 @@ impl Work {
         let table = tables[self.random.below(3) as usize];
         let key = vec![b'k', self.random.below(9) as u8];
         let value = (!self.random.one_in(4)).then(|| self.value());
-        Write { table, key, value }
+        Write {
+            table,
+            key: key.into(),
+            value,
+        }
     }
 
     // Keys of these tables are used once: insert the next one, or delete one there is.
@@ -220,14 +224,14 @@ impl Work {
             let key = living.nth(at).expect("counted").1.clone();
             return Write {
                 table,
-                key,
+                key: key.into(),
                 value: None,
             };
         }
         self.next_fresh += 1;
         Write {
             table,
-            key: self.next_fresh.to_be_bytes().to_vec(),
+            key: self.next_fresh.to_be_bytes().into(),
             value: Some(self.value()),
         }
     }
@@ -237,7 +241,7 @@ impl Work {
         let writes: Vec<_> = (0..count)
             .map(|_| {
                 let write = self.write();
-                let place = (write.table, write.key.clone());
+                let place = (write.table, write.key.to_vec());
                 match &write.value {
                     Some(value) => self.published.insert(place, value.clone()),
                     None => self.published.remove(&place),

@@ -93,7 +93,7 @@ fn load(name: &str) -> MemoryDisk {
         let table = Table::ALL.into_iter().find(|known| known.name() == table);
         writes.push(Write {
             table: table.unwrap(),
-            key: unhex(key),
+            key: unhex(key).into(),
             value: Some(Value {
                 bytes: unhex(value).into(),
                 index: Index {

@@ -200,7 +200,8 @@ impl Shard {
 
     fn key_row(&self, key: &[u8]) -> Result<Option<Address>, StoreFault> {
         let row = self.stored(Table::Keys, key)?;
-        row.map(|row| self.shared.address_of(&row)).transpose()
+        row.map(|row| self.shared.address_of(&row.bytes))
+            .transpose()
     }
 
     /// It ended without ever being established, and not by anybody's decision.
@@ -236,7 +237,7 @@ impl Shard {
         if let (Ok(()), Some(key)) = (&opened, &spec.key) {
             let row = encode(&KeyRow::new(address)).map_err(super::lot::encoding)?;
             // Where nothing is opened, the proposal stands, because somebody may hold it.
-            self.lot.names(key.clone());
+            self.lot.names(key.to_vec());
             txn.writes.push(Write {
                 table: Table::Keys,
                 key: key.clone(),
@@ -287,7 +288,7 @@ impl Shard {
         if is_told {
             // Nobody answers it: that it is taken over is all there is to know.
             self.attach(line);
-            settle(txn, waiter.answer, Outcome::Ok(Vec::new()));
+            settle(txn, waiter.answer, Outcome::Ok(Arc::default()));
             return Ok(());
         }
         self.wait_for(txn, line, (request, txn.now), waiter);
@@ -428,7 +429,7 @@ fn batch(
             re: 0,
             handler: call.handler,
             version: tag,
-            body: body.into(),
+            body,
         })
     };
     let tells = first

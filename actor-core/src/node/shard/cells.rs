@@ -319,6 +319,7 @@ impl Shard {
         self.terms.share(&mut record.endpoint);
         let mut cell = EndpointCell::new(record, used);
         self.unstow(address, &mut cell)?;
+        cell.record.endpoint.lend(&mut self.spare);
         let effects = cell
             .record
             .endpoint
@@ -350,7 +351,7 @@ impl Shard {
                 );
                 return Err(self.shared.damaged(Table::Outbox, detail));
             };
-            endpoint.unstow(*seq, row.bytes);
+            endpoint.unstow(*seq, row.bytes.into());
         }
         Ok(())
     }

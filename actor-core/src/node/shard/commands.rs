@@ -101,7 +101,8 @@ impl Shard {
             Replied::TooLarge { bytes, limit } => {
                 // The sizes tell it from an answer that was forgotten.
                 let sizes = [bytes as u64, limit as u64].map(u64::to_le_bytes).concat();
-                self.send_answer(txn, own, message.seq, MessageKind::NoAnswer, sizes)
+                let kind = MessageKind::NoAnswer;
+                self.send_answer(txn, own, message.seq, kind, sizes.into())
             }
             Replied::Later { fallible } => {
                 if let Some(cell) = self.shelves.endpoint_mut(own) {
@@ -133,7 +134,7 @@ impl Shard {
             Ok(value) => value,
             Err(cause) => {
                 error!(target: "actor_core::dialog", dialog = %own.key.dialog, %cause, "an answer could not be encoded");
-                return self.send_answer(txn, own, request, MessageKind::NoAnswer, Vec::new());
+                return self.send_answer(txn, own, request, MessageKind::NoAnswer, Arc::default());
             }
         };
         match if fallible {
@@ -142,12 +143,12 @@ impl Shard {
             None
         } {
             Some((true, refusal)) => {
-                self.send_answer(txn, own, request, MessageKind::AnswerErr, refusal.to_vec())
+                self.send_answer(txn, own, request, MessageKind::AnswerErr, refusal.into())
             }
             Some((false, answer)) => {
-                self.send_answer(txn, own, request, MessageKind::AnswerOk, answer.to_vec())
+                self.send_answer(txn, own, request, MessageKind::AnswerOk, answer.into())
             }
-            None => self.send_answer(txn, own, request, MessageKind::AnswerOk, value),
+            None => self.send_answer(txn, own, request, MessageKind::AnswerOk, value.into()),
         }
     }
 
@@ -157,7 +158,7 @@ impl Shard {
         own: Address,
         request: u64,
         kind: MessageKind,
-        body: Vec<u8>,
+        body: Arc<[u8]>,
     ) -> Result<(), StoreFault> {
         let limit = self.shared.limits.max_message_bytes.min(MAX_MESSAGE_BYTES);
         let (kind, body) = if body.len() > limit {
@@ -165,7 +166,7 @@ impl Shard {
                 target: "actor_core::dialog", dialog = %own.key.dialog, request, bytes = body.len(),
                 "an answer is longer than {limit} bytes: its caller hears `NoAnswer`"
             );
-            (MessageKind::NoAnswer, Vec::new())
+            (MessageKind::NoAnswer, Arc::default())
         } else {
             (kind, body)
         };
@@ -179,7 +180,7 @@ impl Shard {
             re: request,
             handler: 0,
             version: UNTAGGED,
-            body: body.into(),
+            body,
         };
         self.input(txn, own, Input::Send(outgoing))
     }
@@ -232,7 +233,7 @@ impl Shard {
                     re: 0,
                     handler: call.handler,
                     version: call.tag,
-                    body: body.into(),
+                    body,
                 },
                 call.closing,
                 then.as_ref(),

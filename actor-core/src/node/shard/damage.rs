@@ -38,21 +38,16 @@ impl Shard {
         }
         let store = &self.shared.store;
         // Both ends of a dialog and its actor lie side by side.
-        let read = match key.get(..DIALOG_BYTES) {
-            Some(prefix) => store.get_beside(table, key, prefix, &mut self.beside),
-            None => store.get(table, key),
-        };
+        let prefix = key.get(..DIALOG_BYTES).unwrap_or(key);
+        let read = store.read_beside(table, key, prefix, &mut self.beside, |bytes| {
+            (decode(bytes), bytes.len(), is_current(bytes))
+        });
         let detail = match read {
             Ok(None) => return Ok(None),
+            Ok(Some((Ok(record), bytes, _))) => return Ok(Some((record, bytes))),
             // Whole, and of another program: not ours to judge.
-            Ok(Some(value)) if !is_current(&value.bytes) => {
-                let record = self.shared.decode(table, &value)?;
-                return Ok(Some((record, value.bytes.len())));
-            }
-            Ok(Some(value)) => match decode(&value.bytes) {
-                Ok(record) => return Ok(Some((record, value.bytes.len()))),
-                Err(detail) => detail,
-            },
+            Ok(Some((Err(detail), _, false))) => return Err(self.shared.damaged(table, detail)),
+            Ok(Some((Err(detail), ..))) => detail,
             Err(StoreFault::Corrupt { .. }) => "it does not match its checksum".to_owned(),
             Err(fault) => return Err(fault),
         };

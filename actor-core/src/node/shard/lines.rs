@@ -10,6 +10,8 @@ use std::{
     time::SystemTime,
 };
 
+use actor_store::Key;
+
 use crate::{
     dialog::{Knowledge, OpenSpec, Outcome, Reader, Sent},
     node::{address::Address, hatch::Hatch},
@@ -17,17 +19,17 @@ use crate::{
 };
 
 /// What a handle opens.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct PlainSpec {
     pub(crate) open: Arc<OpenSpec>,
     /// The row of its key, where it has one; otherwise the dialog is volatile.
-    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) key: Option<Key>,
 }
 
 /// Messages from plain code.
 #[derive(Debug)]
 pub(crate) struct PlainCall {
-    pub(crate) spec: Arc<PlainSpec>,
+    pub(crate) spec: PlainSpec,
     pub(crate) sent: Sent,
     pub(crate) line: Arc<LineState>,
 }

@@ -3,14 +3,14 @@
 //! A message is one row in its receiver's inbox, written with the sender's step and deleted with the receiver's; where
 //! one side is volatile there is no row at all. Items come in order and exactly once.
 
-use actor_store::{StoreFault, Table, Value, Write};
+use actor_store::{Index, Pack, StoreFault, Table, Value};
 use smallvec::smallvec;
 
 use super::{Delivery, Shard, frames::shortened, txn::Txn};
 use crate::{
     node::{
         address::{ADDRESS_BYTES, Address, inbox_key},
-        record::{decode, encode},
+        record::{decode, encode_into},
     },
     protocol::{DialogId, Endpoint, FaultCode, Input, LocalItem, LocalOpen, Stage},
 };
@@ -27,13 +27,16 @@ pub(super) fn row_of(item: &LocalItem) -> u64 {
     }
 }
 
-pub(super) fn inbox_row(to: Address, item: &LocalItem) -> Result<Write, StoreFault> {
-    let bytes = encode(item).map_err(super::lot::encoding)?;
-    Ok(Write {
-        table: Table::Inbox,
-        key: inbox_key(to, row_of(item)),
-        value: Some(Value::new(bytes)),
-    })
+pub(super) fn put_inbox_row(
+    pack: &mut Pack,
+    to: Address,
+    item: &LocalItem,
+) -> Result<(), StoreFault> {
+    let key = inbox_key(to, row_of(item));
+    let put = pack.put(Table::Inbox, key, Index::default(), |out| {
+        encode_into(item, out)
+    });
+    put.map(drop).map_err(super::lot::encoding)
 }
 
 /// The deliveries that a restart finds in the inbox table.

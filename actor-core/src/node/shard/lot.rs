@@ -9,17 +9,17 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use actor_store::{StoreFault, Table, Value, Write};
+use actor_store::{Pack, StoreFault, Table, Value, Write};
 
 use super::{
-    Delivery, Shard, ShardMsg, cells::EndpointCell, half_open::VOLATILE_BYTES, local::inbox_row,
-    touched::Touched,
+    Delivery, Shard, ShardMsg, cells::EndpointCell, half_open::VOLATILE_BYTES,
+    local::put_inbox_row, touched::Touched,
 };
 use crate::{
     node::{
         address::{Address, actor_key, inbox_key, outbox_key},
         gate::{Cut, Output},
-        record::Owner,
+        record::{Owner, encode_into},
     },
     protocol::{DialogId, Few, LocalItem},
 };
@@ -28,8 +28,11 @@ use crate::{
 const MAX_STEPS: u32 = 256;
 /// Bytes of rows that a lot may have before it is handed over: their sync must not take much longer than that of a few.
 pub(super) const MAX_BYTES: usize = 256 * 1024;
+/// Writes of a lot of one message, about: its lists need not grow, and the next one may need others.
+const FEW: usize = 6;
 
 /// A lot, encoded.
+#[derive(Default)]
 struct Settled {
     writes: Vec<Write>,
     output: Output,
@@ -56,6 +59,16 @@ pub(super) struct Lot {
 }
 
 impl Lot {
+    /// As much will come as came last time, and finds room: lists that grow step by step are allocated as often.
+    fn make_room(&mut self, endpoints: usize, actors: usize, writes: usize, output: &Output) {
+        if writes > FEW {
+            self.endpoints.reserve(endpoints);
+            self.actors.reserve(actors);
+            self.writes.reserve(writes);
+            self.output.reserve(output);
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.steps == 0
     }
@@ -82,7 +95,7 @@ impl Lot {
     /// The newest write of a row, if this lot writes or deletes it.
     fn write_of(&self, table: Table, key: &[u8]) -> Option<&Write> {
         let mut newest = self.writes.iter().rev();
-        newest.find(|write| write.table == table && write.key == key)
+        newest.find(|write| write.table == table && *write.key == *key)
     }
 
     /// What is to be let out so far: a transaction adds to it, and gives it back.
@@ -99,12 +112,12 @@ impl Lot {
         self.inbox.remove(&(to, seq)).is_some()
     }
 
-    /// One more transaction.
+    /// One more transaction. Its writes are taken, and their list is left.
     pub(super) fn add(
         &mut self,
         endpoints: Touched<Address>,
         actors: Touched<DialogId>,
-        writes: Vec<Write>,
+        writes: &mut Vec<Write>,
         bytes: usize,
     ) {
         self.steps += 1;
@@ -116,7 +129,7 @@ impl Lot {
             write.key.len() + value
         });
         self.bytes += sizes.sum::<usize>();
-        self.writes.extend(writes);
+        self.writes.append(writes);
     }
 
     pub(super) fn say(&mut self, to: Address, seq: u64, item: LocalItem) {
@@ -187,10 +200,13 @@ impl Shard {
     }
 
     fn take_lot(&mut self) -> Result<Settled, StoreFault> {
+        if self.lot.is_empty() {
+            return Ok(Settled::default());
+        }
         let Lot {
             endpoints,
             actors,
-            mut writes,
+            writes,
             inbox,
             mut output,
             away,
@@ -198,11 +214,18 @@ impl Shard {
             steps,
             ..
         } = std::mem::take(&mut self.lot);
-        self.write_endpoints(&mut writes, endpoints)?;
-        self.write_actors(&mut writes, actors)?;
+        let touched = (endpoints.len(), actors.len());
+        let mut pack = std::mem::take(&mut self.pack);
+        pack.begin(writes);
+        self.write_endpoints(&mut pack, endpoints)?;
+        self.write_actors(&mut pack, actors)?;
         for ((to, _), item) in inbox {
-            writes.push(inbox_row(to, &item)?);
+            put_inbox_row(&mut pack, to, &item)?;
         }
+        let writes = pack.finish();
+        self.pack = pack;
+        self.lot
+            .make_room(touched.0, touched.1, writes.len(), &output);
         self.shared.let_out_early(&mut output);
         Ok(Settled {
             writes,
@@ -229,7 +252,7 @@ impl Shard {
 
     fn write_endpoints(
         &mut self,
-        writes: &mut Vec<Write>,
+        pack: &mut Pack,
         endpoints: Touched<Address>,
     ) -> Result<(), StoreFault> {
         for address in endpoints {
@@ -240,19 +263,20 @@ impl Shard {
             let written = if cell.is_volatile() {
                 (!over).then_some(VOLATILE_BYTES as u64)
             } else {
-                let value = if over {
-                    None
+                let table = Table::Endpoints;
+                let key = address.to_bytes();
+                let mut written = None;
+                if over {
+                    let (key, value) = (key.into(), None);
+                    pack.push(Write { table, key, value });
                 } else {
-                    Some(cell.record.value(cell.is_busy()).map_err(encoding)?)
-                };
-                let written = value.as_ref().map(|value| value.bytes.len() as u64);
-                writes.push(Write {
-                    table: Table::Endpoints,
-                    key: address.to_bytes().to_vec(),
-                    value,
-                });
+                    let index = cell.record.index(cell.is_busy());
+                    let encode = |out: &mut Vec<u8>| encode_into(&cell.record, out);
+                    let put = pack.put(table, key, index, encode).map_err(encoding)?;
+                    written = Some(put as u64);
+                }
                 cell.unwritten = false;
-                write_bodies(writes, address, cell, over);
+                write_bodies(pack, address, cell, over);
                 written
             };
             self.count_half_open(address, written);
@@ -267,7 +291,7 @@ impl Shard {
 
     fn write_actors(
         &mut self,
-        writes: &mut Vec<Write>,
+        pack: &mut Pack,
         actors: Touched<DialogId>,
     ) -> Result<(), StoreFault> {
         for actor in actors {
@@ -279,39 +303,28 @@ impl Shard {
                 continue;
             };
             cell.record.duties.rest();
-            let value = match (cell.gone, cell.is_volatile()) {
-                (true, true) => {
-                    self.remove_actor(actor);
-                    continue;
+            let table = Table::Actors;
+            if cell.gone {
+                if !cell.is_volatile() {
+                    let (key, value) = (actor_key(actor).into(), None);
+                    pack.push(Write { table, key, value });
                 }
-                (true, false) => None,
-                (false, true) => {
-                    self.arm_actor(actor);
-                    continue;
-                }
-                (false, false) => match cell.record.value(cell.service.name()) {
-                    Ok(value) => {
-                        cell.state_is_written();
-                        Some(value)
-                    }
-                    // The state was encoded already; what remains is plain data that always encodes.
-                    Err(cause) => {
-                        tracing::error!(target: "actor_core::node", %actor, %cause, "an actor's record");
-                        continue;
-                    }
-                },
-            };
-            let is_gone = value.is_none();
-            writes.push(Write {
-                table: Table::Actors,
-                key: actor_key(actor),
-                value,
-            });
-            if is_gone {
                 self.remove_actor(actor);
-            } else {
-                self.arm_actor(actor);
+                continue;
             }
+            if !cell.is_volatile() {
+                let (record, name) = (&cell.record, cell.service.name());
+                let put = pack.put(table, actor_key(actor), record.index(), |out| {
+                    record.encode_into(name, out)
+                });
+                // The state was encoded already; what remains is plain data that always encodes.
+                if let Err(cause) = put {
+                    tracing::error!(target: "actor_core::node", %actor, %cause, "an actor's record");
+                    continue;
+                }
+                cell.state_is_written();
+            }
+            self.arm_actor(actor);
         }
         Ok(())
     }
@@ -336,14 +349,14 @@ fn is_over(cell: &EndpointCell) -> bool {
 pub(super) fn consumed_row(to: Address, seq: u64) -> Write {
     Write {
         table: Table::Inbox,
-        key: inbox_key(to, seq),
+        key: inbox_key(to, seq).into(),
         value: None,
     }
 }
 
 /// Rows of bodies that the record leaves out: each written once, with the first record that names it, and deleted with
 /// the first that does not.
-fn write_bodies(writes: &mut Vec<Write>, address: Address, cell: &mut EndpointCell, over: bool) {
+fn write_bodies(pack: &mut Pack, address: Address, cell: &mut EndpointCell, over: bool) {
     if cell.aside.rows.is_empty() && cell.record.endpoint.stowed().next().is_none() {
         return;
     }
@@ -351,17 +364,17 @@ fn write_bodies(writes: &mut Vec<Write>, address: Address, cell: &mut EndpointCe
     for message in cell.record.endpoint.stowed().filter(|_| !over) {
         wanted.insert(message.seq, ());
         if !cell.aside.rows.contains(&message.seq) {
-            writes.push(Write {
+            pack.push(Write {
                 table: Table::Outbox,
-                key: outbox_key(address, message.seq),
+                key: outbox_key(address, message.seq).into(),
                 value: Some(Value::new(Arc::clone(&message.body))),
             });
         }
     }
     for seq in cell.aside.rows.keys().filter(|seq| !wanted.contains(seq)) {
-        writes.push(Write {
+        pack.push(Write {
             table: Table::Outbox,
-            key: outbox_key(address, *seq),
+            key: outbox_key(address, *seq).into(),
             value: None,
         });
     }

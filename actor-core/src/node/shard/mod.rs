@@ -38,7 +38,7 @@ use std::{
     time::Duration,
 };
 
-use actor_store::{Beside, StoreFault};
+use actor_store::{Beside, Pack, StoreFault, Write};
 use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
@@ -166,8 +166,9 @@ pub(crate) struct Shard {
     first: Option<Arrived>,
     /// Said to endpoints of this shard by endpoints of this shard; goes before everything else.
     near: VecDeque<Delivery>,
-    /// An empty list, for the next transaction.
+    /// Empty lists, for the next transaction.
     spare_work: VecDeque<(DialogId, Work)>,
+    spare_writes: Vec<Write>,
     /// What was done and is not yet handed to the gate.
     lot: Lot,
     /// Messages inside the shard since one from outside had its turn.
@@ -197,6 +198,8 @@ pub(crate) struct Shard {
     at_rest: AtRest,
     /// What lies beside the record that was read last.
     beside: Beside,
+    /// For the writes of a lot.
+    pack: Pack,
 }
 
 impl Shard {
@@ -212,6 +215,7 @@ impl Shard {
             attached: VecDeque::new(),
             near: VecDeque::new(),
             spare_work: VecDeque::new(),
+            spare_writes: Vec::new(),
             lot: Lot::default(),
             due: BTreeSet::new(),
             first: None,
@@ -230,6 +234,7 @@ impl Shard {
             buried: Vec::new(),
             at_rest: AtRest::default(),
             beside: Beside::default(),
+            pack: Pack::default(),
         }
     }
 

@@ -148,7 +148,7 @@ impl Shard {
         let row = encode(&named).map_err(super::lot::encoding)?;
         txn.writes.push(Write {
             table: Table::Keys,
-            key: name_key(address, &name),
+            key: name_key(address, &name).into(),
             value: Some(Value::new(row)),
         });
         Ok(())

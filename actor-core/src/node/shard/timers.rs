@@ -237,7 +237,7 @@ impl Shard {
             self.forget_row(
                 due,
                 actor_store::Table::Actors,
-                crate::node::address::actor_key(actor),
+                crate::node::address::actor_key(actor).to_vec(),
             );
             return Ok(());
         }

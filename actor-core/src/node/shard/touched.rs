@@ -15,6 +15,10 @@ impl<T> Default for Touched<T> {
 }
 
 impl<T: Ord + Copy> Touched<T> {
+    pub(super) fn reserve(&mut self, more: usize) {
+        self.0.reserve(more);
+    }
+
     /// True if it was not there.
     pub(super) fn insert(&mut self, item: T) -> bool {
         match self.0.binary_search(&item) {

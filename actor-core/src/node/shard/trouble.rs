@@ -219,7 +219,7 @@ impl Shard {
         let key = held_key(actor);
         // The step that holds it may be the one that ends the dialog.
         let mut newest = txn.writes.iter().rev();
-        let value = match newest.find(|it| it.table == Table::DeadLetters && it.key == key) {
+        let value = match newest.find(|it| it.table == Table::DeadLetters && *it.key == *key) {
             Some(write) => write.value.clone(),
             None => self.stored(Table::DeadLetters, &key)?,
         };

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use actor_store::{StoreFault, Table, Write};
+use actor_store::{Key, StoreFault, Table, Write};
 use smallvec::{SmallVec, smallvec};
 
 use super::{
@@ -71,10 +71,10 @@ pub(super) struct Txn<'l> {
 }
 
 impl Txn<'_> {
-    pub(super) fn delete(&mut self, table: Table, key: Vec<u8>) {
+    pub(super) fn delete(&mut self, table: Table, key: impl Into<Key>) {
         self.writes.push(Write {
             table,
-            key,
+            key: key.into(),
             value: None,
         });
     }
@@ -89,6 +89,7 @@ impl Shard {
             before: output.len(),
             output,
             work: std::mem::take(&mut self.spare_work),
+            writes: std::mem::take(&mut self.spare_writes),
             ..Txn::default()
         }
     }
@@ -239,6 +240,7 @@ impl Shard {
         }
         self.lot.take_back(output);
         if !changed {
+            self.spare_writes = writes;
             return Ok(false);
         }
         self.estimate_half_open(&dirty);
@@ -246,7 +248,9 @@ impl Shard {
         let goes = self.any_goes(&dirty, &dirty_actors) || writes.iter().any(ends_a_record);
         let states = dirty_actors.iter().filter_map(|it| self.shelves.actor(it));
         let states: usize = states.map(ActorCell::state_len).sum();
-        self.lot.add(dirty, dirty_actors, writes, bytes + states);
+        self.lot
+            .add(dirty, dirty_actors, &mut writes, bytes + states);
+        self.spare_writes = writes;
         // While the table lock is held: the order of execution is the order of tickets.
         if goes || tables.is_locked() || self.lot.is_full() {
             self.settle()?;

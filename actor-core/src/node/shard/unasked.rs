@@ -1,7 +1,5 @@
 //! What a handler says unasked, and whom it asks to hear what a partner says unasked.
 
-use std::sync::Arc;
-
 use actor_store::StoreFault;
 
 use super::{
@@ -24,8 +22,8 @@ impl Shard {
         actor: DialogId,
         event: Encoded,
     ) -> Result<(), StoreFault> {
-        let body: Arc<[u8]> = match event.body {
-            Ok(body) => body.into(),
+        let body = match event.body {
+            Ok(body) => body,
             Err(cause) => {
                 let why = format!("an event could not be encoded: {cause}");
                 txn.failed.get_or_insert(Failed::for_good(actor, why));

@@ -99,7 +99,7 @@ fn half_a_step_is_never_written_although_a_whole_one_is_before_it() {
     let (pads, _) = endpoints.iter().find(|(key, _)| is_pads(key)).unwrap();
     rig.shared.store.publish(vec![Write {
         table: Table::Endpoints,
-        key: pads.clone(),
+        key: pads.as_slice().into(),
         value: Some(Value::new(vec![1, 2, u8::MAX])),
     }]);
     let before = [Table::Endpoints, Table::Actors, Table::Inbox].map(|it| all(&rig, it));
