@@ -63,7 +63,7 @@ impl Default for Options {
             cache_bytes: 64 * 1024 * 1024,
             fold_records: 20_000,
             fold_chunk: 1_000,
-            fold_journal_bytes: 16 * 1024 * 1024,
+            fold_journal_bytes: 8 * 1024 * 1024,
             max_journal_bytes: 64 * 1024 * 1024,
             verify: Verification::default(),
         }
