@@ -70,6 +70,15 @@ impl Journal {
         }
     }
 
+    /// Gives up some of the places that are left from a longer journal, if there are more than what begins a fold.
+    pub(crate) fn shrink(&self, options: &Options) -> Result<(), StoreFault> {
+        match self {
+            Self::Rows(rows) => rows.shrink(options.fold_journal_bytes),
+            // A start reads no more of it than what is not folded.
+            Self::Log(_) => Ok(()),
+        }
+    }
+
     /// Bytes of the commits not yet folded.
     pub(crate) fn bytes(&self) -> u64 {
         match self {

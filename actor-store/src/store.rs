@@ -339,6 +339,7 @@ impl Store {
         if let Some(folded) = folded.and_then(Arc::into_inner) {
             folded.generation.free(give_way);
         }
+        shared.journal.shrink(&shared.options)?;
         Ok(FoldProgress::Finished)
     }
 
