@@ -70,12 +70,13 @@ impl Journal {
         }
     }
 
-    /// Gives up some of the places that are left from a longer journal, if there are more than what begins a fold.
-    pub(crate) fn shrink(&self, options: &Options) -> Result<(), StoreFault> {
+    /// Gives up some of the places that are left from a longer journal, if there are more than what begins a fold. Says
+    /// whether to call it again.
+    pub(crate) fn shrink(&self, options: &Options) -> Result<bool, StoreFault> {
         match self {
             Self::Rows(rows) => rows.shrink(options.fold_journal_bytes),
             // A start reads no more of it than what is not folded.
-            Self::Log(_) => Ok(()),
+            Self::Log(_) => Ok(false),
         }
     }
 

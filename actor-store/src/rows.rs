@@ -2,7 +2,7 @@
 //!
 //! Owns the rows between the watermark and the last commit. A row whose batch is folded is not
 //! deleted; its key, a slot, is taken by a later commit, so trimming writes nothing. Only what a long journal leaves
-//! beyond that is deleted, some rows after each fold, because a start reads every row three times. Never looks into a
+//! beyond that is deleted, after a fold, because a start reads every row three times. Never looks into a
 //! batch.
 
 use std::collections::VecDeque;
@@ -199,12 +199,16 @@ impl Rows {
         }
     }
 
-    /// Deletes some of the rows that are folded if they take more than `keep` bytes. The newest row of all stays, whatever
-    /// it takes: a start wants to know that the journal did not end before the tables.
-    pub(crate) fn shrink(&self, keep: u64) -> Result<(), StoreFault> {
+    /// Deletes some of the rows that are folded if they take more than `keep` bytes, and says whether there are more to
+    /// delete. While as much is not folded their places will soon be wanted, and nothing is deleted. The newest row of all
+    /// stays, whatever it takes: a start wants to know that the journal did not end before the tables.
+    pub(crate) fn shrink(&self, keep: u64) -> Result<bool, StoreFault> {
+        if self.bytes() > keep {
+            return Ok(false);
+        }
         let surplus = lock(&self.slots).surplus(keep);
         if surplus.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         self.boundary.run(|| {
             let txn = self.db()?.begin_write()?;
@@ -215,7 +219,8 @@ impl Rows {
             drop(table);
             txn.commit()?;
             Ok(())
-        })
+        })?;
+        Ok(true)
     }
 
     /// Whether there are so many that a commit touches more pages than it must.

@@ -339,7 +339,9 @@ impl Store {
         if let Some(folded) = folded.and_then(Arc::into_inner) {
             folded.generation.free(give_way);
         }
-        shared.journal.shrink(&shared.options)?;
+        while shared.journal.shrink(&shared.options)? {
+            give_way();
+        }
         Ok(FoldProgress::Finished)
     }
 

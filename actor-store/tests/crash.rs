@@ -235,7 +235,7 @@ fn a_machine_that_stops_while_the_journal_gives_up_rows_loses_nothing() {
     for at in 1.. {
         let disk = MemoryDisk::new();
         let store = open(&disk).expect("open");
-        for key in 0..40_u8 {
+        for key in 0..90_u8 {
             support::commit(
                 &store,
                 vec![support::put(Table::Actors, &[key], &[key; 4096])],
@@ -248,12 +248,12 @@ fn a_machine_that_stops_while_the_journal_gives_up_rows_loses_nothing() {
             let wreck = disk.crash(how);
             let store = open(&wreck).expect("recovery");
             assert_eq!(dump(&store).expect("read"), expected, "sync {at}, {how:?}");
-            assert_eq!(store.stats().last_batch, 40);
+            assert_eq!(store.stats().last_batch, 90);
             support::commit(&store, vec![support::put(Table::App, b"", b"more")]);
             fold_all(&store).expect("fold");
         }
         if folded.is_ok() {
-            assert!(store.stats().journal_slots < 40, "{:?}", store.stats());
+            assert!(store.stats().journal_slots < 20, "{:?}", store.stats());
             break;
         }
         stopped += 1;
