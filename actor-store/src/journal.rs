@@ -70,6 +70,16 @@ impl Journal {
         }
     }
 
+    /// Gives up some of the places that are left from a longer journal, if there are more than what begins a fold. Says
+    /// whether to call it again.
+    pub(crate) fn shrink(&self, options: &Options) -> Result<bool, StoreFault> {
+        match self {
+            Self::Rows(rows) => rows.shrink(options.fold_journal_bytes),
+            // A start reads no more of it than what is not folded.
+            Self::Log(_) => Ok(false),
+        }
+    }
+
     /// Bytes of the commits not yet folded.
     pub(crate) fn bytes(&self) -> u64 {
         match self {

@@ -63,7 +63,7 @@ impl Default for Options {
             cache_bytes: 64 * 1024 * 1024,
             fold_records: 20_000,
             fold_chunk: 1_000,
-            fold_journal_bytes: 16 * 1024 * 1024,
+            fold_journal_bytes: 8 * 1024 * 1024,
             max_journal_bytes: 64 * 1024 * 1024,
             verify: Verification::default(),
         }
@@ -94,7 +94,7 @@ pub struct StoreStats {
     pub healed: u64,
     /// Journal rows whose batch is not yet folded.
     pub journal_rows: u64,
-    /// Row keys the journal has ever needed; it grows only with `journal_rows`.
+    /// Rows of the journal, those included whose places wait for later batches.
     pub journal_slots: u64,
     /// Number of the last committed batch, counted from the store's creation.
     pub last_batch: u64,

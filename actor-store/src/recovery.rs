@@ -165,7 +165,7 @@ fn help(given: Receiver<Side>, jobs: Receiver<Job>, next: Option<SyncSender<Job>
     }
     // A start goes through the inbox.
     if let Some(inbox) = &side.tables[usize::from(Table::Inbox.tag())] {
-        inbox.sort(&|| {});
+        inbox.sort_at_once();
     }
     side
 }

@@ -1,8 +1,9 @@
 //! `journal.redb`: the journal as a table with one row per commit, in recycled row keys.
 //!
 //! Owns the rows between the watermark and the last commit. A row whose batch is folded is not
-//! deleted; its key, a slot, is taken by a later commit, so trimming writes nothing and the file stays
-//! as large as the most rows that were ever outstanding. Never looks into a batch.
+//! deleted; its key, a slot, is taken by a later commit, so trimming writes nothing. Only what a long journal leaves
+//! beyond that is deleted, after a fold, because a start reads every row three times. Never looks into a
+//! batch.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -21,11 +22,43 @@ const TABLE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("rows");
 
 #[derive(Debug, Default)]
 struct Slots {
-    /// Slots whose rows are folded, the next to be used last.
-    free: Vec<u64>,
+    /// Slots and bytes of rows that are folded, the next to be used last: it is the newest batch's, if no row is taken.
+    free: VecDeque<(u64, u64)>,
+    free_bytes: u64,
     /// Batch, slot and bytes of the rows not yet folded, oldest first.
     taken: VecDeque<(u64, u64, u64)>,
-    count: u64,
+    /// The first slot that was never used.
+    next: u64,
+}
+
+impl Slots {
+    fn free(&mut self, slot: u64, bytes: u64) {
+        self.free.push_back((slot, bytes));
+        self.free_bytes += bytes;
+    }
+
+    fn take(&mut self) -> u64 {
+        if let Some((slot, bytes)) = self.free.pop_back() {
+            self.free_bytes -= bytes;
+            return slot;
+        }
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// Slots that are free for longest, until no more than so many bytes are left: some of them, and never the newest.
+    fn surplus(&mut self, bytes: u64) -> Vec<u64> {
+        let mut surplus = Vec::new();
+        while self.free_bytes > bytes
+            && surplus.len() < DELETED_AT_ONCE
+            && self.free.len() > 1
+            && let Some((slot, bytes)) = self.free.pop_front()
+        {
+            self.free_bytes -= bytes;
+            surplus.push(slot);
+        }
+        surplus
+    }
 }
 
 /// The journal of an open store, in a database.
@@ -43,6 +76,8 @@ pub(crate) struct Rows {
 /// Rows from which folding begins: as many as lie in a tree of two levels. Each further level is a page more in every
 /// commit.
 const MANY_ROWS: u64 = 1024;
+/// Rows that one transaction deletes: a millisecond or two, for which a commit may wait.
+const DELETED_AT_ONCE: usize = 64;
 
 impl Rows {
     pub(crate) fn new(boundary: Boundary, db: Database) -> Self {
@@ -69,9 +104,9 @@ impl Rows {
         let mut slots = lock(&self.slots);
         let mut expected = watermark + 1;
         for row in rows {
-            slots.count = slots.count.max(row.slot + 1);
+            slots.next = slots.next.max(row.slot + 1);
             if row.number <= watermark {
-                slots.free.push(row.slot);
+                slots.free(row.slot, row.bytes);
                 continue;
             }
             if row.number != expected {
@@ -137,13 +172,7 @@ impl Rows {
     /// One row, one transaction, one sync.
     pub(crate) fn append(&self, batch: &Batch) -> Result<(), StoreFault> {
         let (number, row) = (batch.number(), batch.row());
-        let slot = {
-            let mut slots = lock(&self.slots);
-            slots.free.pop().unwrap_or_else(|| {
-                slots.count += 1;
-                slots.count - 1
-            })
-        };
+        let slot = lock(&self.slots).take();
         self.boundary.run(|| {
             let txn = self.db()?.begin_write()?;
             txn.open_table(TABLE)?.insert(slot, row)?;
@@ -164,10 +193,34 @@ impl Rows {
             && number <= watermark
         {
             slots.taken.pop_front();
-            slots.free.push(slot);
+            slots.free(slot, bytes);
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             self.outstanding.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Deletes some of the rows that are folded if they take more than `keep` bytes, and says whether there are more to
+    /// delete. While as much is not folded their places will soon be wanted, and nothing is deleted. The newest row of all
+    /// stays, whatever it takes: a start wants to know that the journal did not end before the tables.
+    pub(crate) fn shrink(&self, keep: u64) -> Result<bool, StoreFault> {
+        if self.bytes() > keep {
+            return Ok(false);
+        }
+        let surplus = lock(&self.slots).surplus(keep);
+        if surplus.is_empty() {
+            return Ok(false);
+        }
+        self.boundary.run(|| {
+            let txn = self.db()?.begin_write()?;
+            let mut table = txn.open_table(TABLE)?;
+            for slot in surplus {
+                table.remove(slot)?;
+            }
+            drop(table);
+            txn.commit()?;
+            Ok(())
+        })?;
+        Ok(true)
     }
 
     /// Whether there are so many that a commit touches more pages than it must.
@@ -180,10 +233,11 @@ impl Rows {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Rows not yet folded, and slots there are.
+    /// Rows not yet folded, and rows there are.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let slots = lock(&self.slots);
-        (slots.taken.len() as u64, slots.count)
+        let taken = slots.taken.len() as u64;
+        (taken, taken + slots.free.len() as u64)
     }
 
     pub(crate) fn boundary(&self) -> &Boundary {

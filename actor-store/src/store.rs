@@ -359,6 +359,9 @@ impl Store {
         if let Some(folded) = folded.and_then(Arc::into_inner) {
             folded.generation.free(give_way);
         }
+        while shared.journal.shrink(&shared.options)? {
+            give_way();
+        }
         Ok(FoldProgress::Finished)
     }
 

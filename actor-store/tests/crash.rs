@@ -3,7 +3,7 @@
 
 mod support;
 
-use actor_store::{Crash, MemoryDisk, OpenError, Store, StoreFault};
+use actor_store::{Crash, MemoryDisk, OpenError, Store, StoreFault, Table};
 use support::{Model, Work, check_indexes, dump, fold_all, open};
 
 fn crashes(seed: u64) -> [Crash; 5] {
@@ -56,10 +56,7 @@ fn work_until_failure(disk: &MemoryDisk, seed: u64, rounds: u64) -> (Expected, b
                 failed = work.run(&store, rounds).is_err();
                 if failed {
                     assert_eq!(store.commit(store.cut()), Err(StoreFault::Stopped));
-                    assert_eq!(
-                        store.get(actor_store::Table::App, b""),
-                        Err(StoreFault::Stopped)
-                    );
+                    assert_eq!(store.get(Table::App, b""), Err(StoreFault::Stopped));
                 }
             }
             Err(OpenError::Io { .. }) => failed = true,
@@ -230,4 +227,36 @@ fn a_good_end_is_durable_and_speaks_of_one_life() {
         let store = open(&disk).expect("garbage is not read");
         assert!(store.last_end().running.is_empty());
     });
+}
+
+#[test]
+fn a_machine_that_stops_while_the_journal_gives_up_rows_loses_nothing() {
+    let mut stopped = 0;
+    for at in 1.. {
+        let disk = MemoryDisk::new();
+        let store = open(&disk).expect("open");
+        for key in 0..90_u8 {
+            support::commit(
+                &store,
+                vec![support::put(Table::Actors, &[key], &[key; 4096])],
+            );
+        }
+        let expected = dump(&store).expect("read");
+        disk.fail_sync_at(at);
+        let folded = fold_all(&store);
+        for how in crashes(at) {
+            let wreck = disk.crash(how);
+            let store = open(&wreck).expect("recovery");
+            assert_eq!(dump(&store).expect("read"), expected, "sync {at}, {how:?}");
+            assert_eq!(store.stats().last_batch, 90);
+            support::commit(&store, vec![support::put(Table::App, b"", b"more")]);
+            fold_all(&store).expect("fold");
+        }
+        if folded.is_ok() {
+            assert!(store.stats().journal_slots < 20, "{:?}", store.stats());
+            break;
+        }
+        stopped += 1;
+    }
+    assert!(stopped > 1);
 }

@@ -130,6 +130,49 @@ fn the_journal_does_not_grow_over_ten_thousand_commits_with_folds() {
     });
 }
 
+/// Commits so many batches of 4 KiB, none of which is folded.
+fn commit_large(store: &Store, batches: u16) {
+    for batch in 0..batches {
+        commit(
+            store,
+            vec![put(Table::Actors, &batch.to_be_bytes(), &[7; 4096])],
+        );
+    }
+}
+
+#[test]
+fn what_a_long_journal_leaves_is_given_up_until_it_is_no_more_than_what_begins_a_fold() {
+    let (disk, store) = fresh();
+    commit_large(&store, 200);
+    assert_eq!(store.stats().journal_slots, 200);
+    fold_all(&store).expect("fold");
+    let last = store.stats().journal_slots;
+    assert!((14..=15).contains(&last), "64 KiB: {last}");
+    let all = dump(&store).expect("read");
+    drop(store);
+    let store = open(&disk).expect("open");
+    assert_eq!(store.stats().journal_slots, last);
+    assert_eq!(dump(&store).expect("read"), all);
+    commit_large(&store, 30);
+    assert_eq!(store.stats().journal_slots, 30.max(last));
+    drop(store);
+    let store = open(&disk).expect("open");
+    assert_eq!(store.stats().journal_rows, 30);
+}
+
+#[test]
+fn the_newest_row_stays_however_large_it_is() {
+    let (disk, store) = fresh();
+    commit(&store, vec![put(Table::App, b"small", b"value")]);
+    commit(&store, vec![put(Table::App, b"large", &[7; 200_000])]);
+    fold_all(&store).expect("fold");
+    assert_eq!(store.stats().journal_slots, 1);
+    drop(store);
+    // Without it the journal would end before the tables.
+    let store = open(&disk).expect("open");
+    assert_eq!(store.stats().last_batch, 2);
+}
+
 #[test]
 fn index_rows_follow_their_records() {
     support::with_each_journal(|| {
