@@ -33,10 +33,10 @@ use crate::witness::Witness;
 
 /// Bytes of a fold's pages after which they are synced. Each page has a place of its own, so that a chunk's pages keep the
 /// disk busy for tens of milliseconds, and a commit's sync would wait behind all of them. Less, and folding is slower than
-/// 20,000 messages a second are.
-const SYNC_BYTES: u64 = 384 * 1024;
+/// 20,000 messages a second are: it falls behind, and then everybody waits for it.
+const SYNC_BYTES: u64 = 1024 * 1024;
 /// The same shortly before the journal is as long as it may be: more delay, more folded.
-const HASTY_SYNC_BYTES: u64 = 1024 * 1024;
+const HASTY_SYNC_BYTES: u64 = 4 * SYNC_BYTES;
 
 /// A store that is open. Clones share it; it closes when the last clone and snapshot are dropped.
 #[derive(Clone, Debug)]
