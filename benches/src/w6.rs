@@ -54,6 +54,7 @@ fn tail_bytes() -> u64 {
 pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result<(), String> {
     let dialogs = w3::dialogs(args);
     let directory = prepared.store(dialogs)?;
+    settle(&directory, dialogs)?;
     crash(&directory, dialogs)?;
     let name = |how: &str| format!("durable dialogs, {how}");
     let mut contenders = [
@@ -81,6 +82,15 @@ pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result
     }
     // What comes after this does not find the long journal.
     let node = ours::start(prepared::builder(&directory))?;
+    ours::fold_all(&node)
+}
+
+/// Folds once: the journal then has given up what the preparation left in it, as that of a service that has run for a
+/// while.
+fn settle(directory: &Path, dialogs: u64) -> Result<(), String> {
+    let node = ours::start(prepared::builder(directory))?;
+    let mut order = Uniform::over(dialogs, 5);
+    w3::saturate(&ours::runtime()?, &node, &mut order, 4_000)?;
     ours::fold_all(&node)
 }
 
