@@ -12,6 +12,8 @@ use crate::table::{Index, Table, Value};
 pub(crate) const ROOM_BYTES: usize = 24;
 const SUM_BYTES: usize = 4;
 const HEAD_BYTES: usize = SUM_BYTES + 8;
+/// Bytes of room that are kept for the next row.
+const KEPT_BYTES: usize = 1024 * 1024;
 /// Set in an entry's table byte when it deletes; a value follows otherwise.
 const DELETES: u8 = 0x80;
 
@@ -31,8 +33,9 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// `count` of changes, and the bytes of their keys and values.
+    /// `count` of changes, and the bytes of their keys and values; in `room`, whatever lay there.
     pub(crate) fn new<'c>(
+        mut room: Vec<u8>,
         number: u64,
         changes: impl IntoIterator<Item = &'c Change>,
         count: usize,
@@ -41,7 +44,9 @@ impl Batch {
         // 16: table, flags and two lengths, with room for a deadline.
         let size = ROOM_BYTES + HEAD_BYTES + unsynced_bytes as usize + 16 * count;
         // Room behind it, too: a log fills its last block.
-        let mut row = Vec::with_capacity(size.next_multiple_of(log_record::BLOCK_BYTES));
+        room.clear();
+        room.reserve(size.next_multiple_of(log_record::BLOCK_BYTES));
+        let mut row = room;
         row.extend_from_slice(&[0; ROOM_BYTES + SUM_BYTES]);
         row.extend_from_slice(&number.to_le_bytes());
         for (table, key, value) in changes {
@@ -88,6 +93,13 @@ impl Batch {
 
     pub(crate) fn unsynced_bytes(&self) -> u64 {
         self.unsynced_bytes
+    }
+
+    /// Where it lay, once nobody wants it any more.
+    pub(crate) fn into_room(mut self) -> Vec<u8> {
+        self.framed.clear();
+        self.framed.shrink_to(KEPT_BYTES);
+        self.framed
     }
 }
 
@@ -231,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_row_comes_back_as_it_was_and_any_damage_is_noticed() {
-        let batch = Batch::new(42, &changes(), 3, 0);
+        let batch = Batch::new(Vec::new(), 42, &changes(), 3, 0);
         assert_eq!(decode_row(batch.row()), Some((42, changes())));
         for at in (0..batch.row().len()).step_by(97).chain(0..64) {
             let mut bad = batch.row().to_vec();
@@ -248,6 +260,9 @@ mod tests {
             Key::from(&b"key"[..]),
             Some(Value::new(*b"value")),
         )];
-        assert_eq!(Batch::new(1, &one, 1, 8).bytes(), HEAD_BYTES + 4 + 8);
+        assert_eq!(
+            Batch::new(Vec::new(), 1, &one, 1, 8).bytes(),
+            HEAD_BYTES + 4 + 8
+        );
     }
 }

@@ -27,7 +27,7 @@ pub fn encode_journal_row(number: u64, changes: &[Change]) -> Vec<u8> {
         .iter()
         .map(|(table, key, value)| (*table, Key::from(&**key), value.clone()))
         .collect();
-    Batch::new(number, &changes, changes.len(), 0)
+    Batch::new(Vec::new(), number, &changes, changes.len(), 0)
         .row()
         .to_vec()
 }

@@ -70,11 +70,11 @@ impl Journal {
         }
     }
 
-    /// Gives up some of the places that are left from a longer journal, if there are more than what begins a fold. Says
-    /// whether to call it again.
+    /// Gives up some of the places that are left from a longer journal, if there are more than there is use for: for a
+    /// generation that is folded and one that fills. Says whether to call it again.
     pub(crate) fn shrink(&self, options: &Options) -> Result<bool, StoreFault> {
         match self {
-            Self::Rows(rows) => rows.shrink(options.fold_journal_bytes),
+            Self::Rows(rows) => rows.shrink(options.fold_journal_bytes.saturating_mul(2)),
             // A start reads no more of it than what is not folded.
             Self::Log(_) => Ok(false),
         }

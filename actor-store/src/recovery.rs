@@ -225,7 +225,7 @@ mod tests {
     }
 
     fn row(number: u64, changes: &[Change]) -> Row {
-        let batch = Batch::new(number, changes, changes.len(), 0);
+        let batch = Batch::new(Vec::new(), number, changes, changes.len(), 0);
         Row::Own(batch.row().into())
     }
 

@@ -52,6 +52,8 @@ pub(crate) struct Shared {
     witness: Witness,
     slots: Slots,
     overlay: Mutex<Overlay>,
+    /// For the row of the next batch, where that of the last one lay.
+    room: Mutex<Vec<u8>>,
     fold: Mutex<FoldState>,
     forgotten: Mutex<Forgotten>,
     header: Header,
@@ -102,6 +104,7 @@ impl Store {
             witness,
             slots,
             overlay: Mutex::new(overlay),
+            room: Mutex::default(),
             fold: Mutex::default(),
             forgotten: Mutex::default(),
             header,
@@ -188,7 +191,8 @@ impl Store {
         let cut = lock(&self.shared.overlay).cut(&self.shared.options, is_long);
         let count = cut.changes.len();
         let changes = cut.changes.iter().flatten();
-        Batch::new(cut.number, changes, count, cut.unsynced_bytes)
+        let room = std::mem::take(&mut *lock(&self.shared.room));
+        Batch::new(room, cut.number, changes, count, cut.unsynced_bytes)
     }
 
     /// Makes a batch durable: one journal row, one sync. Batches are committed in the order of cutting,
@@ -200,6 +204,7 @@ impl Store {
         let shared = &*self.shared;
         shared.stop.check()?;
         if batch.is_empty() {
+            *lock(&shared.room) = batch.into_room();
             return Ok(());
         }
         let expected = lock(&shared.overlay).due_batch();
@@ -215,6 +220,7 @@ impl Store {
         shared.stop.disk().committed(batch.number(), batch.row());
         shared.witness.note(batch.number());
         lock(&shared.overlay).committed(&batch);
+        *lock(&shared.room) = batch.into_room();
         shared.counters.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }

@@ -31,7 +31,7 @@ pub(crate) const GOALS: &[Wanted] = &[
 
 /// Slices of a round.
 const SLICES: usize = 8;
-/// Batches of a slice: a lap of the journal, which is folded for its bytes (16 MiB) and is empty at both ends.
+/// Batches of a slice: a lap of the journal, 16 MiB, which is empty at both ends.
 const BATCHES: usize = 400;
 /// Messages in a batch.
 const GROUP: usize = 100;
