@@ -360,8 +360,9 @@ impl Store {
         shared.journal.trim(watermark);
         counters.folded_batch.store(watermark, Ordering::Relaxed);
         counters.folds.fetch_add(1, Ordering::Relaxed);
-        // Outside the locks, and once nobody else has it: freeing many records takes tens of milliseconds.
-        drop((fold, part));
+        // Not under the overlay's lock, and once nobody else has it: freeing many records takes tens of milliseconds. Under
+        // the fold's, so that whoever finds nothing to fold finds it freed.
+        drop(part);
         if let Some(folded) = folded.and_then(Arc::into_inner) {
             folded.generation.free(give_way);
         }

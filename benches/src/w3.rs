@@ -61,7 +61,7 @@ pub(crate) fn dialogs(args: &Args) -> u64 {
 fn lasts(args: &Args, offered: u64) -> Duration {
     Duration::from_secs(match offered {
         _ if args.quick => 2,
-        DECIDES => 30,
+        DECIDES => 20,
         _ => 10,
     })
 }
