@@ -98,7 +98,7 @@ pub fn encode_into<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Cod
     })
 }
 
-/// The bytes of a value, in one allocation that is as long as they are, if they are no more than [`FIRST_BYTES`].
+/// The bytes of a value, in one allocation that is as long as they are, if they are no more than 256.
 pub fn encode_shared<T: Serialize>(value: &T) -> Result<Arc<[u8]>, CodecError> {
     let mut first = First {
         bytes: [0; FIRST_BYTES],
