@@ -4,7 +4,6 @@
 //! Never accepts bytes left over, and never allocates much more than it was given.
 
 use std::fmt;
-use std::sync::Arc;
 
 use bincode::config;
 use bincode::enc::write::Writer;
@@ -96,66 +95,6 @@ pub fn encode_into<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Cod
         what: std::any::type_name::<T>(),
         detail: error.to_string(),
     })
-}
-
-/// The bytes of a value, in one allocation that is as long as they are, if they are no more than 256.
-pub fn encode_shared<T: Serialize>(value: &T) -> Result<Arc<[u8]>, CodecError> {
-    let mut first = First {
-        bytes: [0; FIRST_BYTES],
-        len: 0,
-        whole: Vec::new(),
-    };
-    let encoded = bincode::serde::encode_into_writer(value, &mut first, config::standard());
-    encoded.map_err(|error| CodecError::Encode {
-        what: std::any::type_name::<T>(),
-        detail: error.to_string(),
-    })?;
-    if first.whole.is_empty() {
-        return Ok(first.bytes[..first.len].into());
-    }
-    Ok(first.whole.into())
-}
-
-/// The first bytes of a value, and from where there are too many of them all of it.
-struct First {
-    bytes: [u8; FIRST_BYTES],
-    len: usize,
-    whole: Vec<u8>,
-}
-
-impl First {
-    #[cold]
-    fn spill(&mut self, bytes: &[u8]) {
-        if self.whole.is_empty() {
-            self.whole.reserve(2 * FIRST_BYTES + bytes.len());
-            self.whole.extend_from_slice(&self.bytes[..self.len]);
-            // Nothing finds a place there any more.
-            self.len = FIRST_BYTES + 1;
-        }
-        self.whole.extend_from_slice(bytes);
-    }
-}
-
-impl Writer for First {
-    #[expect(
-        clippy::inline_always,
-        reason = "measured: it makes encoding four times as fast"
-    )]
-    #[inline(always)]
-    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
-        match (self.bytes.get_mut(self.len..), bytes) {
-            (Some([place, ..]), [byte]) => {
-                *place = *byte;
-                self.len += 1;
-            }
-            (Some(places), bytes) if bytes.len() <= places.len() => {
-                places[..bytes.len()].copy_from_slice(bytes);
-                self.len += bytes.len();
-            }
-            _ => self.spill(bytes),
-        }
-        Ok(())
-    }
 }
 
 struct Bytes(Vec<u8>);
@@ -263,24 +202,6 @@ mod tests {
         ];
         assert_eq!(encode(&sample()).unwrap(), golden);
         assert_eq!(decode::<Sample>(&golden).unwrap(), sample());
-    }
-
-    #[test]
-    fn shared_bytes_are_the_same_whatever_their_number() {
-        for len in (0..8)
-            .chain(FIRST_BYTES - 8..FIRST_BYTES + 8)
-            .chain([1_000])
-        {
-            let byte_by_byte: Vec<u8> = (0..len).map(|n| n as u8).collect();
-            let at_once = "x".repeat(len);
-            let both = (7_u64, byte_by_byte, at_once, true);
-            assert_eq!(*encode_shared(&both).unwrap(), encode(&both).unwrap());
-            for value in [&both.1, &both.2.clone().into_bytes()] {
-                assert_eq!(*encode_shared(value).unwrap(), encode(value).unwrap());
-            }
-            assert_eq!(*encode_shared(&both.2).unwrap(), encode(&both.2).unwrap());
-        }
-        assert_eq!(*encode_shared(&()).unwrap(), []);
     }
 
     #[test]

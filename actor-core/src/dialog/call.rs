@@ -2,7 +2,7 @@
 //!
 //! Owns encoding at the edge between typed code and bytes; never decides what happens with either.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use actor_store::codec::{self, CodecError};
 use serde::{Serialize, de::DeserializeOwned};
@@ -128,7 +128,7 @@ impl Stored<'_> {
 pub struct Encoded {
     pub(crate) handler: u32,
     pub(crate) name: &'static str,
-    pub(crate) body: Result<Arc<[u8]>, CodecError>,
+    pub(crate) body: Result<Vec<u8>, CodecError>,
     pub(crate) closing: bool,
     /// Of the handler's signature, where it is known by whoever sends: [`OpenSpec::tag`](super::OpenSpec::tag).
     pub(crate) tag: u16,
@@ -142,7 +142,7 @@ impl Encoded {
         Self {
             handler: handler_id(name),
             name,
-            body: codec::encode_shared(args),
+            body: codec::encode(args),
             closing: false,
             tag: UNTAGGED,
             currency: false,
@@ -168,7 +168,7 @@ impl Encoded {
         Self {
             handler: handler_id(EVENTS),
             name: EVENTS,
-            body: codec::encode_shared(event),
+            body: codec::encode(event),
             closing: false,
             tag: UNTAGGED,
             currency,
@@ -180,7 +180,7 @@ impl Encoded {
         Self {
             handler: ESTABLISHED,
             name: "established",
-            body: codec::encode_shared(&()),
+            body: codec::encode(&()),
             closing: false,
             tag: UNTAGGED,
             currency: false,
@@ -203,8 +203,8 @@ pub struct Handled {
 
 #[derive(Debug)]
 pub(crate) enum Replied {
-    Ok(Arc<[u8]>),
-    Err(Arc<[u8]>),
+    Ok(Vec<u8>),
+    Err(Vec<u8>),
     /// The answer or the state it leaves is larger than it may be.
     TooLarge {
         bytes: usize,
@@ -216,8 +216,8 @@ pub(crate) enum Replied {
     },
 }
 
-fn encode<T: Serialize>(value: &T) -> Result<Arc<[u8]>, Unfit> {
-    codec::encode_shared(value).map_err(|cause| Unfit::Unencodable {
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, Unfit> {
+    codec::encode(value).map_err(|cause| Unfit::Unencodable {
         what: "a handler's answer".to_owned(),
         cause,
     })

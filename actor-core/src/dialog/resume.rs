@@ -3,7 +3,6 @@
 use std::{
     fmt,
     marker::PhantomData,
-    sync::Arc,
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -11,7 +10,7 @@ use actor_store::codec;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Answer, CallError, Unfit};
-use crate::protocol::{Abandoned, DialogId, body, handler_id};
+use crate::protocol::{Abandoned, DialogId, handler_id};
 
 /// A `#[resume]` method of `D` that continues a request answered with `T` or refused with `E`, with a context of type `C`.
 pub struct Resume<D, T, E, C = ()> {
@@ -80,9 +79,9 @@ impl<D, C> fmt::Debug for Timer<D, C> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The answer's bytes.
-    Ok(#[serde(with = "body")] Arc<[u8]>),
+    Ok(Vec<u8>),
     /// The refusal's bytes.
-    Err(#[serde(with = "body")] Arc<[u8]>),
+    Err(Vec<u8>),
     NoRoute(String),
     NeverReached,
     Abandoned {
@@ -156,7 +155,7 @@ impl<T: DeserializeOwned, E: DeserializeOwned> IsAnswer for Answer<T, E> {
                     return codec::decode(bytes).map(Ok);
                 };
                 // The encoding of a pair is its parts in order, so the reference follows the answer.
-                let mut pair = bytes.to_vec();
+                let mut pair = bytes.clone();
                 pair.extend_from_slice(&partner.0);
                 codec::decode(&pair).map(Ok)
             }

@@ -146,7 +146,7 @@ impl<D: Dialog> TestCx<D> {
                 handler: call.name,
                 wants_answer: then.is_some(),
                 closing: call.closing,
-                args: call.body.as_deref().unwrap_or_default().to_vec(),
+                args: call.body.clone().unwrap_or_default(),
             }),
             _ => None,
         })

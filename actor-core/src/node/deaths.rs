@@ -236,7 +236,7 @@ mod tests {
             },
             Work::Resume {
                 resume: 9,
-                outcome: crate::dialog::Outcome::Ok([1, 2].into()),
+                outcome: crate::dialog::Outcome::Ok(vec![1, 2]),
                 partner: None,
                 context: Vec::new(),
             },

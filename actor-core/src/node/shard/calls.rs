@@ -288,7 +288,7 @@ impl Shard {
         if is_told {
             // Nobody answers it: that it is taken over is all there is to know.
             self.attach(line);
-            settle(txn, waiter.answer, Outcome::Ok(Arc::default()));
+            settle(txn, waiter.answer, Outcome::Ok(Vec::new()));
             return Ok(());
         }
         self.wait_for(txn, line, (request, txn.now), waiter);
@@ -429,7 +429,7 @@ fn batch(
             re: 0,
             handler: call.handler,
             version: tag,
-            body,
+            body: body.into(),
         })
     };
     let tells = first

@@ -101,8 +101,7 @@ impl Shard {
             Replied::TooLarge { bytes, limit } => {
                 // The sizes tell it from an answer that was forgotten.
                 let sizes = [bytes as u64, limit as u64].map(u64::to_le_bytes).concat();
-                let kind = MessageKind::NoAnswer;
-                self.send_answer(txn, own, message.seq, kind, sizes.into())
+                self.send_answer(txn, own, message.seq, MessageKind::NoAnswer, sizes)
             }
             Replied::Later { fallible } => {
                 if let Some(cell) = self.shelves.endpoint_mut(own) {
@@ -134,7 +133,7 @@ impl Shard {
             Ok(value) => value,
             Err(cause) => {
                 error!(target: "actor_core::dialog", dialog = %own.key.dialog, %cause, "an answer could not be encoded");
-                return self.send_answer(txn, own, request, MessageKind::NoAnswer, Arc::default());
+                return self.send_answer(txn, own, request, MessageKind::NoAnswer, Vec::new());
             }
         };
         match if fallible {
@@ -143,12 +142,12 @@ impl Shard {
             None
         } {
             Some((true, refusal)) => {
-                self.send_answer(txn, own, request, MessageKind::AnswerErr, refusal.into())
+                self.send_answer(txn, own, request, MessageKind::AnswerErr, refusal.to_vec())
             }
             Some((false, answer)) => {
-                self.send_answer(txn, own, request, MessageKind::AnswerOk, answer.into())
+                self.send_answer(txn, own, request, MessageKind::AnswerOk, answer.to_vec())
             }
-            None => self.send_answer(txn, own, request, MessageKind::AnswerOk, value.into()),
+            None => self.send_answer(txn, own, request, MessageKind::AnswerOk, value),
         }
     }
 
@@ -158,7 +157,7 @@ impl Shard {
         own: Address,
         request: u64,
         kind: MessageKind,
-        body: Arc<[u8]>,
+        body: Vec<u8>,
     ) -> Result<(), StoreFault> {
         let limit = self.shared.limits.max_message_bytes.min(MAX_MESSAGE_BYTES);
         let (kind, body) = if body.len() > limit {
@@ -166,7 +165,7 @@ impl Shard {
                 target: "actor_core::dialog", dialog = %own.key.dialog, request, bytes = body.len(),
                 "an answer is longer than {limit} bytes: its caller hears `NoAnswer`"
             );
-            (MessageKind::NoAnswer, Arc::default())
+            (MessageKind::NoAnswer, Vec::new())
         } else {
             (kind, body)
         };
@@ -180,7 +179,7 @@ impl Shard {
             re: request,
             handler: 0,
             version: UNTAGGED,
-            body,
+            body: body.into(),
         };
         self.input(txn, own, Input::Send(outgoing))
     }
@@ -233,7 +232,7 @@ impl Shard {
                     re: 0,
                     handler: call.handler,
                     version: call.tag,
-                    body,
+                    body: body.into(),
                 },
                 call.closing,
                 then.as_ref(),

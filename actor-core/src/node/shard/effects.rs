@@ -195,8 +195,8 @@ impl Shard {
             return Ok(());
         }
         let outcome = match message.kind {
-            MessageKind::AnswerOk => Outcome::Ok(message.body),
-            MessageKind::AnswerErr => Outcome::Err(message.body),
+            MessageKind::AnswerOk => Outcome::Ok(message.body.to_vec()),
+            MessageKind::AnswerErr => Outcome::Err(message.body.to_vec()),
             MessageKind::NoAnswer => no_answer(&message.body),
             MessageKind::Event => {
                 self.hear_event(txn, address, message);
@@ -216,7 +216,7 @@ impl Shard {
         if let (Some(then), Owner::Child(parent)) =
             (&cell.record.awaited.events, &cell.record.owner)
         {
-            let resume = Continuation::clone(then).resumed(Outcome::Ok(message.body));
+            let resume = Continuation::clone(then).resumed(Outcome::Ok(message.body.to_vec()));
             txn.work.push_back((*parent, resume));
             return;
         }

@@ -1,5 +1,7 @@
 //! What a handler says unasked, and whom it asks to hear what a partner says unasked.
 
+use std::sync::Arc;
+
 use actor_store::StoreFault;
 
 use super::{
@@ -22,8 +24,8 @@ impl Shard {
         actor: DialogId,
         event: Encoded,
     ) -> Result<(), StoreFault> {
-        let body = match event.body {
-            Ok(body) => body,
+        let body: Arc<[u8]> = match event.body {
+            Ok(body) => body.into(),
             Err(cause) => {
                 let why = format!("an event could not be encoded: {cause}");
                 txn.failed.get_or_insert(Failed::for_good(actor, why));

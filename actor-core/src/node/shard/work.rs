@@ -291,7 +291,7 @@ impl Shard {
                 target: "actor_core::dialog", %actor, request, service = cell_service(&self.shelves, actor),
                 "a `ReplyTo` was lost: keep it in the state until `cx.reply(..)`; its caller hears `NoAnswer`"
             );
-            self.send_answer(txn, own, request, MessageKind::NoAnswer, Arc::default())?;
+            self.send_answer(txn, own, request, MessageKind::NoAnswer, Vec::new())?;
         }
         Ok(())
     }
