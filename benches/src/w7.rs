@@ -4,7 +4,7 @@ use crate::{
     args::Args,
     ours, prepared,
     prepared::Prepared,
-    rounds::{Contender, column, interleave},
+    rounds::{Contender, Sum, alternate, column},
     table::{Goal, Table, Wanted},
     w2,
 };
@@ -16,6 +16,9 @@ pub(crate) const GOALS: &[Wanted] = &[(
         stretch: 0.9,
     },
 )];
+
+/// Slices of a round, each of which takes about half a second.
+const SLICES: usize = 4;
 
 pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result<(), String> {
     let sizes: &[u64] = if args.quick {
@@ -40,7 +43,8 @@ pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result
             })
         })
         .collect();
-    let figures = column(&interleave(args.rounds, &mut contenders), 0);
+    let outcomes = alternate(args.rounds, SLICES, Sum::Rates, &mut contenders);
+    let figures = column(&outcomes, 0);
     table.figures("W7 W2 pipelined, as it grows", "msgs/s", &figures);
     let (first, last) = (&figures[0], &figures[figures.len() - 1]);
     if args.quick {
