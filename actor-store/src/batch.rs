@@ -33,9 +33,9 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// `count` of changes, and the bytes of their keys and values; in `room`, whatever lay there.
+    /// `count` of changes, and the bytes of their keys and values; `row` is empty, and has room if it can.
     pub(crate) fn new<'c>(
-        mut room: Vec<u8>,
+        mut row: Vec<u8>,
         number: u64,
         changes: impl IntoIterator<Item = &'c Change>,
         count: usize,
@@ -44,9 +44,7 @@ impl Batch {
         // 16: table, flags and two lengths, with room for a deadline.
         let size = ROOM_BYTES + HEAD_BYTES + unsynced_bytes as usize + 16 * count;
         // Room behind it, too: a log fills its last block.
-        room.clear();
-        room.reserve(size.next_multiple_of(log_record::BLOCK_BYTES));
-        let mut row = room;
+        row.reserve(size.next_multiple_of(log_record::BLOCK_BYTES));
         row.extend_from_slice(&[0; ROOM_BYTES + SUM_BYTES]);
         row.extend_from_slice(&number.to_le_bytes());
         for (table, key, value) in changes {
@@ -95,7 +93,7 @@ impl Batch {
         self.unsynced_bytes
     }
 
-    /// Where it lay, once nobody wants it any more.
+    /// The room in which it lay, empty, once nobody wants it any more.
     pub(crate) fn into_room(mut self) -> Vec<u8> {
         self.framed.clear();
         self.framed.shrink_to(KEPT_BYTES);

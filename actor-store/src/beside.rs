@@ -1,7 +1,7 @@
 //! Rows that lie side by side in the tables, read together.
 //!
 //! Owns for how long what was read beside a row may be used: while the tables are the very same. Records in memory come
-//! first, as for every read; see [`crate::Store::get_beside`].
+//! first, as for every read; see [`crate::Store::read_beside`].
 
 use std::ops::{Bound, Range};
 

@@ -145,15 +145,13 @@ impl Records {
         if let Self::Hashed { map, sorted } = self
             && sorted.get().is_none()
         {
-            let _ = sorted.set(sorted_keys(map, pause));
+            let _ = sorted.set(sorted_in_pieces(map, pause));
         }
     }
 
-    /// The same, for somebody with whose work nobody waits to get on.
+    /// The same in one go, which is faster, where there is nobody to let through.
     pub(crate) fn sort_at_once(&self) {
-        if let Self::Hashed { map, sorted } = self {
-            sorted.get_or_init(|| sorted_at_once(map));
-        }
+        self.range(Bound::Unbounded, Bound::Unbounded);
     }
 
     /// Frees them, and calls `pause` between pieces.
@@ -172,7 +170,11 @@ impl Records {
         match self {
             Self::Ordered(map) => Range::Ordered(map.range::<[u8], _>((from, to))),
             Self::Hashed { map, sorted } => {
-                let keys = sorted.get_or_init(|| sorted_at_once(map));
+                let keys = sorted.get_or_init(|| {
+                    let mut keys: Vec<_> = map.keys().cloned().collect();
+                    keys.sort_unstable();
+                    keys.into()
+                });
                 let start = match from {
                     Bound::Unbounded => 0,
                     Bound::Included(from) => keys.partition_point(|key| key.as_slice() < from),
@@ -192,14 +194,8 @@ impl Records {
     }
 }
 
-fn sorted_at_once(map: &HashMap<Key, Entry, KeyHash>) -> Arc<[Key]> {
-    let mut keys: Vec<Key> = map.keys().cloned().collect();
-    keys.sort_unstable();
-    keys.into()
-}
-
 /// Sorts pieces and merges them.
-fn sorted_keys(map: &HashMap<Key, Entry, KeyHash>, pause: &dyn Fn()) -> Arc<[Key]> {
+fn sorted_in_pieces(map: &HashMap<Key, Entry, KeyHash>, pause: &dyn Fn()) -> Arc<[Key]> {
     let mut keys = Vec::with_capacity(map.len());
     for key in map.keys() {
         keys.push(key.clone());

@@ -1,9 +1,9 @@
 //! `journal.redb`: the journal as a table with one row per commit, in recycled row keys.
 //!
 //! Owns the rows between the watermark and the last commit. A row whose batch is folded is not
-//! deleted; its key, a slot, is taken by a later commit, so trimming writes nothing. Only what a long journal leaves
-//! beyond that is deleted, after a fold, because a start reads every row three times. Never looks into a
-//! batch.
+//! deleted; its key, a slot, is taken by a later commit, so trimming writes nothing. Only what a long journal
+//! leaves beyond that is deleted, after a fold, because a start reads every row three times. Never looks into
+//! a batch.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;

@@ -22,7 +22,7 @@ use crate::key::Key;
 use crate::open::{self, Parts};
 use crate::open_error::OpenError;
 use crate::options::{Options, StoreStats};
-use crate::overlay::{Frozen, Overlay};
+use crate::overlay::{Entry, Frozen, Overlay};
 use crate::slots::{LastEnd, SlotBytes, Slots};
 use crate::snapshot::Snapshot;
 use crate::table::{Index, StoreId, Table, TypeRecord, Value, Write};
@@ -227,9 +227,8 @@ impl Store {
 
     /// The newest published value of a key.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
-        self.shared.stop.check()?;
-        if let Some(entry) = lock(&self.shared.overlay).get(table, key) {
-            return Ok(entry.value.clone());
+        if let Some(newest) = self.in_memory(table, key)? {
+            return Ok(newest.value);
         }
         // Whatever is folded meanwhile is newer, and was published before this returns.
         self.shared.dialogs.get(table, key)
@@ -243,10 +242,8 @@ impl Store {
         key: &[u8],
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, StoreFault> {
-        self.shared.stop.check()?;
-        let newest = lock(&self.shared.overlay).get(table, key).cloned();
-        if let Some(entry) = newest {
-            return Ok(entry.value.map(|value| read(&value.bytes)));
+        if let Some(newest) = self.in_memory(table, key)? {
+            return Ok(newest.value.map(|value| read(&value.bytes)));
         }
         self.shared.dialogs.read(table, key, read)
     }
@@ -261,14 +258,18 @@ impl Store {
         beside: &mut Beside,
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, StoreFault> {
-        self.shared.stop.check()?;
-        let newest = lock(&self.shared.overlay).get(table, key).cloned();
-        if let Some(entry) = newest {
-            return Ok(entry.value.map(|value| read(&value.bytes)));
+        if let Some(newest) = self.in_memory(table, key)? {
+            return Ok(newest.value.map(|value| read(&value.bytes)));
         }
         // What was in memory when `beside` was read and has been folded since is in newer tables than those.
         let dialogs = &self.shared.dialogs;
         dialogs.read_beside(table, key, prefix, beside, read)
+    }
+
+    /// The newest state of a key in memory. It hides the table's also where it is a deletion.
+    fn in_memory(&self, table: Table, key: &[u8]) -> Result<Option<Entry>, StoreFault> {
+        self.shared.stop.check()?;
+        Ok(lock(&self.shared.overlay).get(table, key).cloned())
     }
 
     /// The newest published keys from `from` on and before `to`, in the order of their bytes, `limit`

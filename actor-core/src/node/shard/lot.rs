@@ -92,12 +92,6 @@ impl Lot {
         self.actors.contains(actor)
     }
 
-    /// The newest write of a row, if this lot writes or deletes it.
-    fn write_of(&self, table: Table, key: &[u8]) -> Option<&Write> {
-        let mut newest = self.writes.iter().rev();
-        newest.find(|write| write.table == table && *write.key == *key)
-    }
-
     /// What is to be let out so far: a transaction adds to it, and gives it back.
     pub(super) fn lend_output(&mut self) -> Output {
         std::mem::take(&mut self.output)
@@ -150,7 +144,7 @@ impl Lot {
 impl Shard {
     /// The newest row of a key of this shard.
     pub(super) fn stored(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
-        match self.lot.write_of(table, key) {
+        match newest_of(&self.lot.writes, table, key) {
             Some(write) => Ok(write.value.clone()),
             None => self.shared.store.get(table, key),
         }
@@ -343,6 +337,12 @@ impl Shard {
 
 fn is_over(cell: &EndpointCell) -> bool {
     cell.record.endpoint.fully_over() && cell.record.owner != Owner::Keyed
+}
+
+/// The newest of these writes that writes or deletes this row.
+pub(super) fn newest_of<'w>(writes: &'w [Write], table: Table, key: &[u8]) -> Option<&'w Write> {
+    let mut newest = writes.iter().rev();
+    newest.find(|write| write.table == table && *write.key == *key)
 }
 
 /// The deletion of a consumed row.

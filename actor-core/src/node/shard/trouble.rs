@@ -13,6 +13,7 @@ use super::{
     Shard,
     cells::ActorCell,
     handler::{Failed, Retry, describe},
+    lot::newest_of,
     txn::Txn,
     versions::OTHER_VERSION_PATIENCE_MS,
 };
@@ -218,8 +219,7 @@ impl Shard {
     ) -> Result<(), StoreFault> {
         let key = held_key(actor);
         // The step that holds it may be the one that ends the dialog.
-        let mut newest = txn.writes.iter().rev();
-        let value = match newest.find(|it| it.table == Table::DeadLetters && *it.key == *key) {
+        let value = match newest_of(&txn.writes, Table::DeadLetters, &key) {
             Some(write) => write.value.clone(),
             None => self.stored(Table::DeadLetters, &key)?,
         };
