@@ -19,7 +19,7 @@ use crate::{
     ours, prepared,
     prepared::{Prepared, Uniform},
     process,
-    rounds::{Contender, column, interleave, interleave_after, percentile},
+    rounds::{Contender, Sum, alternate, column, interleave_after, percentile},
     table::{Goal, Table, Wanted},
 };
 
@@ -47,6 +47,9 @@ const DECIDES: u64 = 20_000;
 /// When the messages of so many seconds wait, more arrive than are answered, and nothing more is offered: what waits is
 /// answered, and its latencies count. It would only have become worse.
 const BEHIND_AT_MOST_S: u64 = 1;
+/// Turns in each round of those who go as fast as they can: the disk is twice as fast in one second as in the next,
+/// and naive redb waits for nothing else.
+const SLICES: usize = 8;
 /// Messages under way at a time where it goes as fast as it can.
 const SATURATING: usize = 2_000;
 /// How exactly a message is offered in time. Sleeping for less wakes no earlier.
@@ -132,12 +135,15 @@ fn saturated(
     naive: &mut Naive,
     table: &mut Table,
 ) -> Result<(), String> {
-    let messages = args.scaled(100_000);
+    let messages = args.scaled(50_000);
+    let slices = if args.quick { 1 } else { SLICES };
     let runtime = ours::runtime()?;
     let mut order = Uniform::over(dialogs, 1);
     let mut theirs = Uniform::over(dialogs, 2);
-    let outcomes = interleave(
+    let outcomes = alternate(
         args.rounds,
+        slices,
+        Sum::Rates,
         &mut [
             Contender::new("durable dialogs, 2,000 messages under way", || {
                 let rate = saturate(&runtime, node, &mut order, messages)?;
@@ -145,7 +151,7 @@ fn saturated(
                 Ok(rate)
             }),
             Contender::new("redb, a transaction for each message", || {
-                naive.rate_over(theirs.by_ref().take((messages / 50).max(1000)))
+                naive.rate_over(theirs.by_ref().take((messages / 25).max(1000)))
             }),
         ],
     );
