@@ -29,8 +29,8 @@ pub(crate) const GOALS: &[Wanted] = &[
     ),
 ];
 
-/// Slices of a round.
-const SLICES: usize = 8;
+/// Slices of a round, of a twentieth of a second each: one pause of the machine is not to decide a round.
+const SLICES: usize = 24;
 /// Batches of a slice: a lap of the journal, 16 MiB, which is empty at both ends.
 const BATCHES: usize = 400;
 /// Messages in a batch.

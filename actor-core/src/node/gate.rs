@@ -335,6 +335,12 @@ impl Gate {
         waited.unwrap_or_else(PoisonError::into_inner).waiting -= 1;
     }
 
+    /// Does anybody wait for less to be under way?
+    #[cfg(all(test, feature = "test-util"))]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.lock().waiting > 0
+    }
+
     /// Something that others wait for may have changed.
     pub(crate) fn nudge(&self) {
         if self.lock().waiting > 0 {

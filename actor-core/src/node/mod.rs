@@ -47,6 +47,8 @@ pub(crate) use clock::{Clock, MachineClock};
 pub(crate) use gate::Cut;
 pub(crate) use shard::{Shard, ShardMsg};
 pub(crate) use shared::Shared;
+#[cfg(all(test, feature = "test-util"))]
+pub(crate) use shell::give_way;
 #[cfg(feature = "test-util")]
 pub(crate) use {
     builder::{Outside, Parts},

@@ -250,10 +250,15 @@ const FOLD_PAUSES: [u32; 2] = [3, 1];
     clippy::disallowed_methods,
     reason = "the folder's thread, for which nobody waits"
 )]
-fn give_way(shared: &Shared) {
+pub(crate) fn give_way(shared: &Shared) {
     let many_wait = |mailbox: &Mailbox<_>| mailbox.len() >= MANY_WAIT;
-    let quarter = shared.store.options().max_journal_bytes / 4;
-    let quarters = shared.store.journal_bytes() / quarter.max(1);
+    let most = shared.store.options().max_journal_bytes;
+    let bytes = shared.store.journal_bytes();
+    if bytes <= most {
+        // Whoever waits for a shorter journal waits for the fold that trims it, and for nothing that is done behind it.
+        shared.gate.nudge();
+    }
+    let quarters = bytes / (most / 4).max(1);
     let pauses = FOLD_PAUSES.get(quarters as usize).copied().unwrap_or(0);
     if pauses > 0 {
         // The kernel takes a thread off its processor at the next tick, up to 4 ms later; who was woken waits for that long.

@@ -3,6 +3,7 @@
 //! Owns a node of one shard without threads, its time and its wire. What whole nodes promise is tested with a
 //! [`World`](crate::world::World); here are the orders of things that a world meets too seldom.
 
+mod cap;
 mod lots;
 mod order;
 
