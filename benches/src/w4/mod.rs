@@ -19,7 +19,7 @@ use tokio::runtime::Runtime;
 use crate::{
     args::Args,
     child, process,
-    rounds::{Contender, Outcome, best, column, interleave, interleave_after, median},
+    rounds::{Contender, Outcome, Sum, alternate, best, column, interleave_after, median},
     table::{Goal, Table, Wanted},
 };
 
@@ -39,6 +39,8 @@ pub(crate) const GOALS: &[Wanted] = &[
     ),
 ];
 
+/// Slices of a round where a goal decides: each is a tenth of a second, in which the machine may be at something else.
+const SLICES: usize = 16;
 /// Messages of which the last is asked and all others are told.
 const BURST: u64 = 100;
 /// Actors that are being opened at a time.
@@ -75,11 +77,15 @@ pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
     let dialogs = Arc::new(Dialogs::new(scratch.path())?);
     let many = args.scaled(300_000) as u64;
 
-    let mut all = |what: &str, actors: u64, told: u64, messages: u64| -> Vec<Outcome> {
+    let slices = if args.quick { 1 } else { SLICES };
+
+    let mut all = |what: &str, actors: u64, told: u64, messages: u64, slices| -> Vec<Outcome> {
         let each = messages / actors;
         let rate = (actors, each, told);
-        let outcomes = interleave(
+        let outcomes = alternate(
             args.rounds,
+            slices,
+            Sum::Rates,
             &mut [
                 contender("durable dialogs, volatile", &runtime, &dialogs, rate),
                 contender("kameo 0.22", &runtime, &Arc::new(Kameo), rate),
@@ -90,10 +96,16 @@ pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
         table.figures(what, "msgs/s", &column(&outcomes, 0));
         outcomes
     };
-    all("W4 ask, 1 actor", 1, 0, many / 6);
-    let asked = all("W4 ask, 1,000 actors", 1000, 0, many);
-    all("W4 tell, 1 actor", 1, BURST - 1, many);
-    all("W4 tell, 1,000 actors", 1000, BURST - 1, many.max(100_000));
+    all("W4 ask, 1 actor", 1, 0, many / 6, 1);
+    let asked = all("W4 ask, 1,000 actors", 1000, 0, many, slices);
+    all("W4 tell, 1 actor", 1, BURST - 1, many, 1);
+    all(
+        "W4 tell, 1,000 actors",
+        1000,
+        BURST - 1,
+        many.max(100_000),
+        1,
+    );
 
     let asked = column(&asked, 0);
     table.ratio(GOALS[0], &asked[OURS], asked.get(RACTOR));
