@@ -61,7 +61,7 @@ pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
         Contender::new("the journal, a hundred messages a batch", || rate(&store)),
         Contender::new("the same, `JournalKind::Log`", || rate(&plain)),
     ];
-    let slices = if args.quick { 8 } else { SLICES };
+    let slices = args.scaled(SLICES);
     let outcomes = alternate(args.rounds, slices, Sum::Rates, &mut contenders);
     let figures = column(&outcomes, 0);
     table.figures("the journal alone, g=100", "msgs/s", &figures);

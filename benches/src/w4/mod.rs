@@ -76,8 +76,7 @@ pub(crate) fn run(args: &Args, table: &mut Table) -> Result<(), String> {
     let runtime = runtime()?;
     let dialogs = Arc::new(Dialogs::new(scratch.path())?);
     let many = args.scaled(300_000) as u64;
-
-    let slices = if args.quick { 1 } else { SLICES };
+    let slices = args.scaled(SLICES);
 
     let mut all = |what: &str, actors: u64, told: u64, messages: u64, slices| -> Vec<Outcome> {
         let each = messages / actors;
