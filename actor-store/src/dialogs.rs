@@ -77,6 +77,10 @@ impl Dialogs {
     ) -> Result<T, StoreFault> {
         self.boundary.run(|| {
             let db = self.db.as_ref().ok_or(StoreFault::Stopped)?;
+            // A reader of the last commit. Without one, redb frees what this one replaces in a commit of its own behind it,
+            // whose pages wait in memory for the next; as long as they do, each read that misses its cache writes out pages
+            // of the next fold, which are written once more at its end.
+            let before = db.begin_read()?;
             let mut txn = db.begin_write()?;
             // Only valid if the last commit had it, so every commit of this file has it.
             txn.set_quick_repair(true);
@@ -84,6 +88,7 @@ impl Dialogs {
             // Who asks meanwhile opens them anew, and hands them out until the commit is over.
             drop(lock(&self.newest).take());
             txn.commit()?;
+            drop(before);
             drop(lock(&self.newest).take());
             Ok(done)
         })

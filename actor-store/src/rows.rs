@@ -174,9 +174,13 @@ impl Rows {
         let (number, row) = (batch.number(), batch.row());
         let slot = lock(&self.slots).take();
         self.boundary.run(|| {
+            // A reader of the last commit. Without one, redb frees what this one replaces in a commit of its own behind it,
+            // and the next one writes a page more.
+            let before = redb::ReadableDatabase::begin_read(self.db()?)?;
             let txn = self.db()?.begin_write()?;
             txn.open_table(TABLE)?.insert(slot, row)?;
             txn.commit()?;
+            drop(before);
             Ok(())
         })?;
         let bytes = row.len() as u64;

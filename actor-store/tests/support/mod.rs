@@ -161,6 +161,8 @@ pub struct Work {
     pub committed: Model,
     /// Set while a commit is under way: what holds if it became durable after all.
     pub in_doubt: Option<Model>,
+    /// All values there ever were.
+    pub ever: Vec<((Table, Vec<u8>), Value)>,
 }
 
 impl Work {
@@ -171,6 +173,7 @@ impl Work {
             published: Model::new(),
             committed: Model::new(),
             in_doubt: None,
+            ever: Vec::new(),
         }
     }
 
@@ -243,7 +246,10 @@ impl Work {
                 let write = self.write();
                 let place = (write.table, write.key.to_vec());
                 match &write.value {
-                    Some(value) => self.published.insert(place, value.clone()),
+                    Some(value) => {
+                        self.ever.push((place.clone(), value.clone()));
+                        self.published.insert(place, value.clone())
+                    }
                     None => self.published.remove(&place),
                 };
                 write
