@@ -11,10 +11,12 @@ use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction,
 };
 
-use crate::beside::{Beside, Known};
+use crate::beside::Beside;
 use crate::fault::{Boundary, StoreFault, Trouble, lock};
 use crate::header::{HEADER_KEY, HEADER_TABLE, Header, Kind};
+use crate::joint;
 use crate::merge;
+use crate::reading;
 use crate::stored;
 use crate::table::{Table, Value};
 use crate::tree::{BUSY, Bytes, DEADLINES, DIALOGS, SharedKey, Tree, definition};
@@ -121,42 +123,39 @@ impl Dialogs {
         let opened = self.opened()?;
         self.boundary.run(|| {
             let trees = opened.trees.as_ref().ok_or(StoreFault::Stopped)?;
-            let row = if Tree::holding(table) == Tree::Dialogs {
-                SharedKey::with(table, key, |row| trees.dialogs.get(row))?
-            } else {
-                let at = trees.tables.binary_search_by_key(&table, |(of, _)| *of);
-                let rows = at.ok().and_then(|at| trees.tables.get(at));
-                rows.ok_or(StoreFault::Stopped)?.1.get(key)?
-            };
+            if Tree::holding(table) == Tree::Dialogs {
+                return reading::find(&trees.dialogs, table, key, decode);
+            }
+            let at = trees.tables.binary_search_by_key(&table, |(of, _)| *of);
+            let rows = at.ok().and_then(|at| trees.tables.get(at));
+            let row = rows.ok_or(StoreFault::Stopped)?.1.get(key)?;
             let row = row.map(|row| decode(row.value()));
             Ok(row.transpose()?)
         })
     }
 
-    /// The same as [`Dialogs::read`], for a reader that will ask for others whose keys begin with `prefix`, too: those of
-    /// the tree of dialogs are read together.
+    /// The same as [`Dialogs::read`], for a reader that will ask for others of the same dialog, too.
     pub(crate) fn read_beside<T>(
         &self,
         table: Table,
         key: &[u8],
-        prefix: &[u8],
         beside: &mut Beside,
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, StoreFault> {
-        if Tree::holding(table) != Tree::Dialogs || !key.starts_with(prefix) {
+        let group = joint::group(key).filter(|_| Tree::holding(table) == Tree::Dialogs);
+        let Some(group) = group else {
             return self.read(table, key, read);
-        }
+        };
         let opened = self.opened()?;
-        if !beside.is_of(opened.view, prefix) {
+        if !beside.is_of(opened.view, group) {
             self.boundary.run(|| {
                 let trees = opened.trees.as_ref().ok_or(StoreFault::Stopped)?;
-                beside.read(opened.view, &trees.dialogs, prefix)
+                beside.read(opened.view, &trees.dialogs, group)
             })?;
         }
-        match beside.find(table, key) {
-            Known::Row(payload) => Ok(payload.map(read)),
-            // Damaged: reading it alone says how.
-            Known::Nothing => self.read(table, key, read),
+        match beside.find(table, &key[group.len()..]) {
+            Some(payload) => Ok(Some(read(payload))),
+            None => self.read(table, key, read),
         }
     }
 
@@ -234,13 +233,12 @@ pub(crate) struct View {
 impl View {
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Value>, StoreFault> {
         self.boundary.run(|| {
-            let row = if Tree::holding(table) == Tree::Dialogs {
-                let rows = self.open(DIALOGS)?;
-                SharedKey::with(table, key, |row| rows.get(row))?
-            } else {
-                self.open(definition(table))?.get(key)?
-            };
-            let row = row.map(|row| stored::decode_value(table, key, row.value()));
+            let decode = |row: &[u8]| stored::decode_value(table, key, row);
+            if Tree::holding(table) == Tree::Dialogs {
+                return reading::find(&self.open(DIALOGS)?, table, key, decode);
+            }
+            let row = self.open(definition(table))?.get(key)?;
+            let row = row.map(|row| decode(row.value()));
             Ok(row.transpose()?)
         })
     }
@@ -257,34 +255,19 @@ impl View {
         if merge::is_void(from, to) || limit == 0 {
             return Ok(Vec::new());
         }
-        let decode = |key: &[u8], row: &[u8]| {
-            let value = stored::decode_value(table, key, row)?;
-            Ok::<_, Trouble>((key.to_vec(), value))
-        };
         self.boundary.run(|| {
             if Tree::holding(table) == Tree::Dialogs {
-                let from = SharedKey::join(from, 0);
-                // With the last key, if it belongs to them, all tags behind it.
-                let to = match to {
-                    Bound::Included(to) => Bound::Included(SharedKey::join(to, u8::MAX)),
-                    to => to.map(|to| SharedKey::join(to, 0)),
-                };
                 let rows = self.open(DIALOGS)?;
-                let bounds = (Bound::Included(&from[..]), to.as_ref().map(Vec::as_slice));
-                let decoded = rows.range::<&[u8]>(bounds)?.filter_map(|row| match row {
-                    Err(error) => Some(Err(error.into())),
-                    Ok((key, row)) => match SharedKey::split(key.value()) {
-                        Some((of, key)) if of == table => Some(decode(key, row.value())),
-                        _ => None,
-                    },
-                });
-                return merge::over_table(memory, decoded, limit);
+                return merge::over_table(memory, reading::range(&rows, table, from, to)?, limit);
             }
             let rows = self.open(definition(table))?;
             let decoded = rows
                 .range::<&[u8]>((Bound::Included(from), to))?
-                .map(|row| row.map_err(Trouble::from))
-                .map(|row| row.and_then(|(key, row)| decode(key.value(), row.value())));
+                .map(|row| {
+                    let (key, row) = row?;
+                    let value = stored::decode_value(table, key.value(), row.value())?;
+                    Ok::<_, Trouble>((key.value().to_vec(), value))
+                });
             merge::over_table(memory, decoded, limit)
         })
     }

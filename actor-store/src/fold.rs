@@ -12,12 +12,15 @@ use std::sync::Arc;
 use redb::{ReadableTable, Table as RedbTable, WriteTransaction};
 
 use crate::dialogs::write_header;
-use crate::fault::Trouble;
+use crate::fault::{StoreFault, Trouble};
+use crate::fold_dialog::{DialogFold, Member};
 use crate::header::{Header, Kind};
 use crate::index_rows::{IndexRow, busy_key, deadline_key};
+use crate::joint;
 use crate::key::Key;
 use crate::options::Options;
 use crate::overlay::{Entry, Frozen, Generation};
+use crate::reading;
 use crate::stored;
 use crate::table::{Index, Table};
 use crate::tree::{BUSY, Bytes, DEADLINES, DIALOGS, SharedKey, Tree, definition};
@@ -39,6 +42,9 @@ pub enum FoldProgress {
 #[derive(Debug, Default)]
 pub(crate) struct FoldState {
     current: Option<Current>,
+    /// Whether the tables say that this life has folded. They do from its first chunk on: what that has put there must not
+    /// be taken for the past by a journal of an earlier life.
+    is_counted: bool,
     /// The search for damage goes on between chunks, under the same lock.
     pub(crate) verify: Verify,
 }
@@ -85,11 +91,13 @@ impl FoldState {
             frozen: Arc::clone(&current.frozen),
             done: current.done.clone(),
             most: options.fold_chunk.max(1),
+            is_counted: self.is_counted,
         })
     }
 
     /// Everything up to here is in the tables.
     pub(crate) fn advance(&mut self, done: Option<(Table, Key)>) {
+        self.is_counted = true;
         if let (Some(current), Some(done)) = (&mut self.current, done) {
             current.done = Some(done);
         }
@@ -134,6 +142,7 @@ pub(crate) struct Part {
     frozen: Arc<Frozen>,
     done: Option<(Table, Key)>,
     most: usize,
+    is_counted: bool,
 }
 
 /// What a chunk has room for.
@@ -149,7 +158,8 @@ impl Room {
 }
 
 impl Part {
-    /// Writes the chunk into the transaction; `header` is written with the last one. Calls `give_way` every now and then:
+    /// Writes the chunk into the transaction, and `header` with the first chunk of a life; the last one of a generation
+    /// counts up its watermark. Calls `give_way` every now and then:
     /// it may take its time.
     pub(crate) fn write(
         &self,
@@ -172,6 +182,7 @@ impl Part {
                 bytes: Options::MAX_FOLD_CHUNK_BYTES,
             },
             row: Vec::new(),
+            dialog: DialogFold::default(),
             give_way,
         };
         let mut done = self.done.as_ref();
@@ -182,14 +193,10 @@ impl Part {
             if records.peek().is_some() && !writing.room.is_full() {
                 if let Tree::Of(table) = this {
                     let mut rows = txn.open_table(definition(table))?;
-                    let own = |_, key: &[u8], fold: &mut dyn FnMut(&[u8]) -> _| fold(key);
-                    writing.fold(&mut rows, &mut records, own)?;
+                    writing.fold(&mut rows, &mut records)?;
                 } else {
                     let mut rows = txn.open_table(DIALOGS)?;
-                    let shared = |table, key: &[u8], fold: &mut dyn FnMut(&[u8]) -> _| {
-                        SharedKey::with(table, key, fold)
-                    };
-                    writing.fold(&mut rows, &mut records, shared)?;
+                    writing.fold_dialogs(&mut rows, &mut records)?;
                 }
             }
             if records.peek().is_some() {
@@ -208,9 +215,9 @@ impl Part {
             indexes.forget(txn, row)?;
         }
         chunk.added_behind = indexes.added_behind;
-        if is_last {
-            let watermark = self.frozen.through;
-            chunk.watermark = Some(watermark);
+        chunk.watermark = is_last.then_some(self.frozen.through);
+        if is_last || !self.is_counted {
+            let watermark = chunk.watermark.unwrap_or(header.watermark);
             let header = Header {
                 watermark,
                 ..header
@@ -228,44 +235,76 @@ struct Writing<'txn, 'w> {
     room: Room,
     /// The row that is written, where the one before it was.
     row: Vec<u8>,
+    dialog: DialogFold,
     give_way: &'w dyn Fn(),
 }
 
 impl Writing<'_, '_> {
-    /// Writes records of one tree until there is no more room. `under` calls with a record's key in the tree.
-    fn fold<'g, K>(
+    /// Writes records of a tree of one table until there is no more room.
+    fn fold<'g>(
         &mut self,
-        rows: &mut RedbTable<'_, K, Bytes>,
-        records: &mut Peekable<impl Iterator<Item = (Table, &'g Key, &'g Entry)>>,
-        under: impl Fn(
-            Table,
-            &[u8],
-            &mut dyn FnMut(&[u8]) -> Result<(), Trouble>,
-        ) -> Result<(), Trouble>,
-    ) -> Result<(), Trouble>
-    where
-        K: for<'k> redb::Key<SelfType<'k> = &'k [u8]> + 'static,
-    {
+        rows: &mut RedbTable<'_, Bytes, Bytes>,
+        records: &mut Peekable<impl Iterator<Item = Member<'g>>>,
+    ) -> Result<(), Trouble> {
         while !self.room.is_full()
-            && let Some((table, key, entry)) = records.next()
+            && let Some(record) = records.next()
         {
-            let record = (table, key.as_slice(), entry);
             let (chunk, indexes, new) = (&mut self.chunk, &mut self.indexes, &mut self.row);
-            under(table, key.as_slice(), &mut |row| {
-                fold_record(rows, row, record, new, indexes, chunk)
-            })?;
-            let bytes = entry.value.as_ref().map_or(0, |value| value.bytes.len());
-            self.room.records -= 1;
-            self.room.bytes = self.room.bytes.saturating_sub(bytes);
-            self.chunk.records += 1;
-            if self.room.is_full() || records.peek().is_none() {
-                self.chunk.done = Some((table, key.clone()));
-            }
-            if self.chunk.records.is_multiple_of(GIVE_WAY_RECORDS) {
-                (self.give_way)();
-            }
+            fold_record(rows, record.1, record, new, indexes, chunk)?;
+            self.note(&[record], records.peek().is_none());
         }
         Ok(())
+    }
+
+    /// The same for the tree of dialogs: what belongs together is written together.
+    fn fold_dialogs<'g>(
+        &mut self,
+        rows: &mut RedbTable<'_, SharedKey, Bytes>,
+        records: &mut Peekable<impl Iterator<Item = Member<'g>>>,
+    ) -> Result<(), Trouble> {
+        let mut members = Vec::new();
+        while !self.room.is_full()
+            && let Some(record) = records.next()
+        {
+            let (table, key, _) = record;
+            members.clear();
+            members.push(record);
+            let (chunk, indexes) = (&mut self.chunk, &mut self.indexes);
+            if let Some(group) = joint::group(key) {
+                while members.len() < self.room.records
+                    && let Some(next) = records.next_if(|(_, key, _)| key.starts_with(group))
+                {
+                    members.push(next);
+                }
+                self.dialog.fold(rows, group, &members, indexes, chunk)?;
+            } else {
+                let new = &mut self.row;
+                SharedKey::with(table, key, |row| {
+                    fold_record(rows, row, record, new, indexes, chunk)
+                })?;
+            }
+            self.note(&members, records.peek().is_none());
+        }
+        Ok(())
+    }
+
+    /// These are written.
+    fn note(&mut self, members: &[Member<'_>], are_last: bool) {
+        let before = self.chunk.records;
+        for (_, _, entry) in members {
+            let bytes = entry.value.as_ref().map_or(0, |value| value.bytes.len());
+            self.room.bytes = self.room.bytes.saturating_sub(bytes);
+        }
+        self.room.records -= members.len();
+        self.chunk.records += members.len() as u64;
+        if let Some((table, key, _)) = members.last()
+            && (self.room.is_full() || are_last)
+        {
+            self.chunk.done = Some((*table, (*key).clone()));
+        }
+        if before / GIVE_WAY_RECORDS != self.chunk.records / GIVE_WAY_RECORDS {
+            (self.give_way)();
+        }
     }
 }
 
@@ -273,7 +312,7 @@ impl Writing<'_, '_> {
 fn fold_record<K>(
     rows: &mut RedbTable<'_, K, Bytes>,
     row: &[u8],
-    (table, key, entry): (Table, &[u8], &Entry),
+    (table, key, entry): Member<'_>,
     new: &mut Vec<u8>,
     indexes: &mut Indexes<'_>,
     chunk: &mut Chunk,
@@ -308,7 +347,7 @@ where
 
 // A damaged old value is replaced by a good one; only its index rows are unknown. A deadline row left
 // behind is stale, which readers of the index expect.
-fn old_index(table: Table, key: &[u8], row: &[u8], chunk: &mut Chunk) -> OldIndex {
+pub(crate) fn old_index(table: Table, key: &[u8], row: &[u8], chunk: &mut Chunk) -> OldIndex {
     if let Ok((index, _)) = stored::decode(table, key, row) {
         return OldIndex::Known(index);
     }
@@ -317,7 +356,7 @@ fn old_index(table: Table, key: &[u8], row: &[u8], chunk: &mut Chunk) -> OldInde
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum OldIndex {
+pub(crate) enum OldIndex {
     Known(Index),
     Unknown,
 }
@@ -328,7 +367,8 @@ impl Default for OldIndex {
     }
 }
 
-struct Indexes<'txn> {
+/// The two indexes while a chunk is written.
+pub(crate) struct Indexes<'txn> {
     deadlines: RedbTable<'txn, Bytes, ()>,
     busy: RedbTable<'txn, Bytes, ()>,
     verify: &'txn Verify,
@@ -336,7 +376,8 @@ struct Indexes<'txn> {
 }
 
 impl Indexes<'_> {
-    fn count(&mut self, tree: Tree, key: &[u8], added: i64) {
+    /// So many rows were added there.
+    pub(crate) fn count(&mut self, tree: Tree, key: &[u8], added: i64) {
         if self.verify.is_behind(tree, key) {
             self.added_behind += added;
         }
@@ -356,7 +397,8 @@ impl Indexes<'_> {
         Ok(())
     }
 
-    fn change(
+    /// The rows of a record that has changed.
+    pub(crate) fn change(
         &mut self,
         table: Table,
         key: &[u8],
@@ -399,16 +441,24 @@ impl Indexes<'_> {
     /// Removes a row unless the record stands by it: then it would be missed after a restart.
     fn forget(&mut self, txn: &WriteTransaction, row: &IndexRow) -> Result<(), Trouble> {
         let (table, key) = (row.table, row.key.as_slice());
-        let deadline_in = |stored: &[u8]| stored::decode(table, key, stored).ok()?.0.deadline;
+        let deadline_in = |stored: &[u8]| {
+            let index = stored::decode(table, key, stored).map(|(index, _)| index);
+            Ok(index.ok().and_then(|index| index.deadline))
+        };
         let deadline = if Tree::holding(table) == Tree::Dialogs {
-            let rows = txn.open_table(DIALOGS)?;
-            let stored = SharedKey::with(table, key, |row| rows.get(row))?;
-            stored.and_then(|stored| deadline_in(stored.value()))
+            match reading::find(&txn.open_table(DIALOGS)?, table, key, deadline_in) {
+                // It may be there: a row that is too much is stale, and one that lacks would be missed.
+                Err(Trouble::Fault(StoreFault::Corrupt { .. })) => return Ok(()),
+                found => found?,
+            }
         } else {
             let rows = txn.open_table(definition(table))?;
             let stored = rows.get(key)?;
-            stored.and_then(|stored| deadline_in(stored.value()))
+            stored
+                .map(|stored| deadline_in(stored.value()))
+                .transpose()?
         };
+        let deadline = deadline.flatten();
         if deadline != Some(row.time) {
             self.remove_deadline(&row.encode())?;
         }

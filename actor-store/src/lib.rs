@@ -56,10 +56,12 @@ mod disk;
 mod fault;
 mod file_disk;
 mod fold;
+mod fold_dialog;
 mod header;
 #[cfg(feature = "test-util")]
 mod image;
 mod index_rows;
+mod joint;
 mod journal;
 mod key;
 mod log;
@@ -77,6 +79,7 @@ mod pack;
 #[cfg(feature = "test-util")]
 mod pages;
 mod payload;
+mod reading;
 #[cfg(feature = "test-util")]
 mod recording;
 mod records;
@@ -108,6 +111,7 @@ pub use fold::FoldProgress;
 #[cfg(feature = "test-util")]
 pub use image::Image;
 pub use index_rows::IndexRow;
+pub use joint::GROUP_BYTES;
 pub use key::Key;
 #[cfg(feature = "test-util")]
 pub use memory_disk::{Counts, Crash, MemoryDisk};

@@ -266,13 +266,12 @@ impl Store {
         self.shared.dialogs.read(table, key, read)
     }
 
-    /// The same as [`Store::read`], for a reader that will ask for others whose keys begin with `prefix` soon: what of them
-    /// lies side by side in the tables is read at once and kept in `beside`. It is used only while the tables are the same.
+    /// The same as [`Store::read`], for a reader that will soon ask for others of the same dialog: what of them lies in the
+    /// same row is read at once and kept in `beside`. It is used only while the tables are the same.
     pub fn read_beside<T>(
         &self,
         table: Table,
         key: &[u8],
-        prefix: &[u8],
         beside: &mut Beside,
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, StoreFault> {
@@ -280,8 +279,7 @@ impl Store {
             return Ok(newest.value.map(|value| read(&value.bytes)));
         }
         // What was in memory when `beside` was read and has been folded since is in newer tables than those.
-        let dialogs = &self.shared.dialogs;
-        dialogs.read_beside(table, key, prefix, beside, read)
+        self.shared.dialogs.read_beside(table, key, beside, read)
     }
 
     /// The newest state of a key in memory. It hides the table's also where it is a deletion.
@@ -353,9 +351,13 @@ impl Store {
         let pace = sync_every(shared.journal.bytes(), shared.options.max_journal_bytes);
         shared.dialogs.boundary().meter().sync_every(pace);
         let forgotten = lock(&shared.forgotten).take_fresh();
+        let header = Header {
+            watermark: shared.counters.folded_batch.load(Ordering::Relaxed),
+            ..shared.header
+        };
         let chunk = shared
             .dialogs
-            .write(|txn| part.write(txn, &forgotten, shared.header, &fold.verify, give_way))?;
+            .write(|txn| part.write(txn, &forgotten, header, &fold.verify, give_way))?;
         fold.verify.note(chunk.added_behind);
         fold.advance(chunk.done);
 

@@ -1,14 +1,15 @@
 //! The trees of `dialogs.redb`, and which rows lie side by side in them.
 //!
 //! Owns the names and keys of the trees, which are on disk for ever. The records of one dialog are wanted together: both
-//! endpoints and the actor lie in one tree, one behind another, so that a message reads one page for all of them and a fold
-//! writes one. All other tables are trees of their own. Never interprets a value.
+//! endpoints and the actor lie in one tree, the small ones of a dialog in one row (see [`crate::joint`]), the others
+//! behind it. All other tables are trees of their own. Never interprets a value.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use redb::{TableDefinition, TypeName};
 
+use crate::joint;
 use crate::table::Table;
 
 pub(crate) type Bytes = &'static [u8];
@@ -17,7 +18,7 @@ pub(crate) type Bytes = &'static [u8];
 pub(crate) const DEADLINES: TableDefinition<'_, Bytes, ()> = TableDefinition::new("deadlines");
 /// `table | key`.
 pub(crate) const BUSY: TableDefinition<'_, Bytes, ()> = TableDefinition::new("busy");
-/// `key | table`, in the order of the keys.
+/// `key | table`, in the order of the keys; the key of a joint row is its group.
 pub(crate) const DIALOGS: TableDefinition<'_, SharedKey, Bytes> = TableDefinition::new("dialogs");
 
 /// One of the trees, in the order in which they are gone through.
@@ -85,6 +86,15 @@ pub(crate) fn definition(table: Table) -> TableDefinition<'static, Bytes, Bytes>
     TableDefinition::new(table.name())
 }
 
+/// Whose row it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Shared<'k> {
+    /// One record's: its table and its key.
+    Alone(Table, &'k [u8]),
+    /// That of the small records whose keys begin with this.
+    Joint(&'k [u8]),
+}
+
 /// The key of a row in a tree of several tables: the record's key and the table's tag. In order of the records' keys, and
 /// records with the same key in the order of their tables.
 #[derive(Debug)]
@@ -120,11 +130,14 @@ impl SharedKey {
         row
     }
 
-    /// The table and the key of the record; `None` if no record has such a key.
-    pub(crate) fn split(row: &[u8]) -> Option<(Table, &[u8])> {
+    /// Whose row lies under this key; `None` if nobody has such a key.
+    pub(crate) fn split(row: &[u8]) -> Option<Shared<'_>> {
         let (tag, key) = row.split_last()?;
+        if *tag == joint::TAG {
+            return (key.len() == joint::GROUP_BYTES).then_some(Shared::Joint(key));
+        }
         let table = Table::from_tag(*tag)?;
-        (Tree::holding(table) == Tree::Dialogs).then_some((table, key))
+        (Tree::holding(table) == Tree::Dialogs).then_some(Shared::Alone(table, key))
     }
 }
 
@@ -216,8 +229,12 @@ mod tests {
                 }
             }
             let row = SharedKey::join(&a, Table::Actors.tag());
-            assert_eq!(SharedKey::split(&row), Some((Table::Actors, &a[..])));
+            let alone = Shared::Alone(Table::Actors, &a);
+            assert_eq!(SharedKey::split(&row), Some(alone));
         }
+        let group = [7; joint::GROUP_BYTES];
+        let row = SharedKey::join(&group, joint::TAG);
+        assert_eq!(SharedKey::split(&row), Some(Shared::Joint(&group)));
         let long = [7; 2 * SHORT_BYTES];
         SharedKey::with(Table::Actors, &long, |row| {
             assert_eq!(row, SharedKey::join(&long, Table::Actors.tag()));
@@ -264,6 +281,7 @@ mod tests {
     fn a_row_of_no_table_is_no_record() {
         assert_eq!(SharedKey::split(b""), None);
         assert_eq!(SharedKey::split(&SharedKey::join(b"key", 250)), None);
+        assert_eq!(SharedKey::split(&SharedKey::join(b"key", joint::TAG)), None);
         assert_eq!(
             SharedKey::split(&SharedKey::join(b"key", Table::Inbox.tag())),
             None

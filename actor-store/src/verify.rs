@@ -12,8 +12,9 @@ use redb::ReadableTableMetadata;
 
 use crate::dialogs::View;
 use crate::fault::{Hex, StoreFault, Trouble};
+use crate::joint::Joint;
 use crate::stored;
-use crate::tree::{BUSY, DEADLINES, DIALOGS, SharedKey, Tree, definition};
+use crate::tree::{BUSY, DEADLINES, DIALOGS, Shared, SharedKey, Tree, definition};
 
 /// What a call of [`crate::Store::verify_step`] did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,10 +74,18 @@ impl Verify {
                 })
             })?,
             Tree::Dialogs => view.with_tree(DIALOGS, |rows| {
-                self.look(view.path(), rows, limit, |row_key, row| {
-                    SharedKey::split(row_key)
-                        .is_some_and(|(table, key)| stored::decode(table, key, row).is_ok())
-                })
+                self.look(
+                    view.path(),
+                    rows,
+                    limit,
+                    |row_key, row| match SharedKey::split(row_key) {
+                        Some(Shared::Alone(table, key)) => stored::decode(table, key, row).is_ok(),
+                        Some(Shared::Joint(group)) => {
+                            Joint::parse(group, row).is_some_and(|joint| joint.is_whole(group))
+                        }
+                        None => false,
+                    },
+                )
             })?,
             Tree::Deadlines => view.with_tree(DEADLINES, |rows| {
                 self.look(view.path(), rows, limit, |_, ()| true)

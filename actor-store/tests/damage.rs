@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use actor_store::{
@@ -10,7 +11,7 @@ use actor_store::{
     Verification, VerifyProgress, Write,
 };
 use redb::{Database, StorageBackend, TableDefinition};
-use support::{ID, Model, Random, Work, commit, dump, fold_all, open, options, put};
+use support::{ID, Model, Random, Work, commit, delete, dump, fold_all, open, options, put};
 
 const FILES: [&str; 2] = ["journal.redb", "dialogs.redb"];
 
@@ -259,15 +260,7 @@ fn a_flipped_byte_in_a_stored_value_is_an_error_and_not_another_value() {
     fold_all(&store).expect("fold");
     drop(store);
     let image = disk.image(FILES[1]);
-    let places = image.windows(needle.len()).enumerate();
-    let places: Vec<_> = places
-        .filter(|(_, bytes)| bytes == needle)
-        .map(|(at, _)| at)
-        .collect();
-    assert!(!places.is_empty());
-    for at in places {
-        disk.corrupt(FILES[1], at + 5, |bytes| bytes[0] ^= 4);
-    }
+    flip_near(&disk, needle, 5);
     let store = open(&disk).expect("open");
     let fault = store.get(Table::Actors, b"key").expect_err("damaged");
     let key = b"key".to_vec();
@@ -305,6 +298,100 @@ fn a_flipped_byte_in_a_stored_value_is_an_error_and_not_another_value() {
         matches!(opened, Err(OpenError::Damaged { .. })),
         "{opened:?}"
     );
+}
+
+/// Flips a bit so many bytes before or behind each place where these bytes lie in the tables.
+fn flip_near(disk: &MemoryDisk, needle: &[u8], by: isize) {
+    let image = disk.image(FILES[1]);
+    let places = image.windows(needle.len()).enumerate();
+    let places: Vec<_> = places.filter(|(_, bytes)| *bytes == needle).collect();
+    assert!(!places.is_empty());
+    for (at, _) in places {
+        let at = at.checked_add_signed(by).expect("within the file");
+        disk.corrupt(FILES[1], at, |bytes| bytes[0] ^= 4);
+    }
+}
+
+const STATE: (Table, &[u8]) = (Table::Actors, b"one dialog's name.");
+const TARGET: (Table, &[u8]) = (Table::Endpoints, b"one dialog's name.0");
+
+/// A store with one dialog whose records share a row, and another one.
+fn two_dialogs() -> (MemoryDisk, Store) {
+    let (disk, store) = support::fresh();
+    let writes = vec![
+        put(STATE.0, STATE.1, b"the state of an actor"),
+        put(TARGET.0, TARGET.1, b"its end of the dialog"),
+        put(STATE.0, b"other dialog's name", b"fine"),
+    ];
+    commit(&store, writes);
+    fold_all(&store).expect("fold");
+    (disk, store)
+}
+
+fn is_corrupt(store: &Store, (table, key): (Table, &[u8])) -> bool {
+    let key_of = key.to_vec();
+    let corrupt = StoreFault::Corrupt { table, key: key_of };
+    store.get(table, key).is_err_and(|fault| fault == corrupt)
+}
+
+#[test]
+fn of_a_row_that_records_share_one_damaged_value_is_one_record() {
+    let (disk, store) = two_dialogs();
+    drop(store);
+    flip_near(&disk, b"the state of an actor", 3);
+    let store = open(&disk).expect("open");
+    assert!(is_corrupt(&store, STATE));
+    let target = |store: &Store| {
+        store
+            .get(TARGET.0, TARGET.1)
+            .expect("whole")
+            .map(|value| value.bytes.to_vec())
+    };
+    assert_eq!(target(&store).expect("there"), b"its end of the dialog");
+    commit(&store, vec![put(TARGET.0, TARGET.1, b"changed")]);
+    fold_all(&store).expect("fold");
+    assert_eq!(target(&store).expect("there"), b"changed");
+    assert!(is_corrupt(&store, STATE));
+    commit(&store, vec![put(STATE.0, STATE.1, b"new")]);
+    fold_all(&store).expect("fold");
+    assert_eq!(store.stats().healed, 1);
+    assert_eq!(
+        &*store
+            .get(STATE.0, STATE.1)
+            .expect("healed")
+            .expect("there")
+            .bytes,
+        b"new"
+    );
+}
+
+#[test]
+fn records_of_a_row_whose_head_is_damaged_are_never_taken_for_absent() {
+    let (disk, store) = two_dialogs();
+    drop(store);
+    // The state is the first value: before its checksum and its flags lie the places of both, of 4 and 5 bytes.
+    flip_near(&disk, b"the state of an actor", -5 - 9);
+    let store = open(&disk).expect("open");
+    assert!(is_corrupt(&store, STATE) && is_corrupt(&store, TARGET));
+    let other = store.get(STATE.0, b"other dialog's name").expect("whole");
+    assert!(other.is_some());
+    let listed = store.range(TARGET.0, b"", Bound::Unbounded, 9);
+    assert!(listed.is_err(), "{listed:?}");
+    // One of them is written: what the other was is still unknown, and what the third would be.
+    commit(&store, vec![put(TARGET.0, TARGET.1, b"new")]);
+    fold_all(&store).expect("fold");
+    assert!(is_corrupt(&store, STATE) && !is_corrupt(&store, TARGET));
+    assert!(is_corrupt(
+        &store,
+        (Table::Endpoints, b"one dialog's name.1")
+    ));
+    assert!(search(&store).is_ok(), "it is known");
+    // Once all that is left is deleted, the dialog is gone.
+    let ends = vec![delete(STATE.0, STATE.1), delete(TARGET.0, TARGET.1)];
+    commit(&store, ends);
+    fold_all(&store).expect("fold");
+    assert_eq!(store.get(STATE.0, STATE.1).expect("gone"), None);
+    assert!(dump(&store).is_ok_and(|left| left.len() == 1));
 }
 
 /// Zeroes, flips or shuffles a page or a few bits.
@@ -365,7 +452,7 @@ fn any_damage_gives_an_error_or_a_value_that_the_key_has_or_had() {
             }
         }
         for table in Table::ALL {
-            let Ok(rows) = store.range(table, b"", std::ops::Bound::Unbounded, 100) else {
+            let Ok(rows) = store.range(table, b"", Bound::Unbounded, 100) else {
                 continue;
             };
             for (key, value) in rows {
@@ -373,7 +460,7 @@ fn any_damage_gives_an_error_or_a_value_that_the_key_has_or_had() {
             }
         }
     }
-    assert!(right > 100_000, "{right}");
+    assert!(right > 50_000, "{right} right");
     assert!(
         refused > 20 && faults > 5,
         "{refused} refused, {faults} faults, {hidden} hidden"

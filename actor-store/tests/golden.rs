@@ -49,6 +49,19 @@ fn writes(batch: u64) -> Vec<Write> {
         key: vec![number, 0, 0xff].into(),
         value: Some(value),
     }];
+    // Two of them after each other belong together.
+    let mut name = vec![number / 2; 18];
+    let dialog = if batch.is_multiple_of(2) {
+        Table::Actors
+    } else {
+        name.push(1);
+        Table::Endpoints
+    };
+    writes.push(Write {
+        table: dialog,
+        key: name.into(),
+        value: Some(Value::new(vec![number; 20])),
+    });
     if batch.is_multiple_of(5) {
         // Also a deletion, of what the batch before the last one wrote.
         let earlier = self::writes(batch - 2).swap_remove(0);

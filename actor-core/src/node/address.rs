@@ -17,6 +17,8 @@ pub(crate) struct Address {
 pub(crate) const ADDRESS_BYTES: usize = DIALOG_BYTES + 1;
 /// Bytes in front of it that it shares with the other end of its dialog in one store, and with the actor: slot and dialog.
 pub(crate) const DIALOG_BYTES: usize = 18;
+// What begins with the same dialog shares a row.
+const _: () = assert!(DIALOG_BYTES == actor_store::GROUP_BYTES);
 /// Bytes of the key of a message: the address of its endpoint, and its number.
 const MESSAGE_BYTES: usize = ADDRESS_BYTES + 8;
 

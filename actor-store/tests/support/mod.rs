@@ -184,10 +184,10 @@ impl Work {
     }
 
     pub fn value(&mut self) -> Value {
-        let len = if self.random.one_in(20) {
-            9_000
-        } else {
-            self.random.below(60)
+        let len = match self.random.below(20) {
+            0 => 9_000,
+            1..4 => 900,
+            _ => self.random.below(60),
         };
         let byte = self.random.below(256) as u8;
         let mut value = Value::new(vec![byte; len as usize]);
@@ -204,7 +204,10 @@ impl Work {
         }
         let tables = [Table::Endpoints, Table::Actors, Table::App];
         let table = tables[self.random.below(3) as usize];
-        let key = vec![b'k', self.random.below(9) as u8];
+        // Some lie alone, some with others of their dialog, of which there may be more than one row has room for.
+        let mut key = vec![b'k'; if self.random.one_in(3) { 1 } else { 17 }];
+        key.push(self.random.below(3) as u8);
+        key.extend((!self.random.one_in(3)).then(|| self.random.below(6) as u8));
         let value = (!self.random.one_in(4)).then(|| self.value());
         Write {
             table,

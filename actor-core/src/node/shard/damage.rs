@@ -16,7 +16,7 @@ use crate::{
     coverage::{self, Rare},
     dialog::Outcome,
     node::{
-        address::{Address, DIALOG_BYTES, actor_key},
+        address::{Address, actor_key},
         record::{Work, decode, is_current},
     },
     protocol::{Abandoned, Carrier, DialogId, FaultCode, Input, LocalItem, Role},
@@ -37,9 +37,8 @@ impl Shard {
             return Ok(None);
         }
         let store = &self.shared.store;
-        // Both ends of a dialog and its actor lie side by side.
-        let prefix = key.get(..DIALOG_BYTES).unwrap_or(key);
-        let read = store.read_beside(table, key, prefix, &mut self.beside, |bytes| {
+        // Both ends of a dialog and its actor share a row.
+        let read = store.read_beside(table, key, &mut self.beside, |bytes| {
             (decode(bytes), bytes.len(), is_current(bytes))
         });
         let detail = match read {
