@@ -45,6 +45,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 mod args;
 mod child;
 mod disk_floor;
+mod disk_watch;
 mod durable_functions;
 mod journal_alone;
 mod naive_redb;

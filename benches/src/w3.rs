@@ -15,6 +15,7 @@ use actor_core::Node;
 
 use crate::{
     args::Args,
+    disk_watch::DiskWatch,
     naive_redb::Naive,
     ours, prepared,
     prepared::{Prepared, Uniform},
@@ -94,7 +95,9 @@ pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result
         let loops = &mut [Contender::columns(
             format!("durable dialogs, {offered}/s offered"),
             || {
-                let ran = open_loop(&runtime, &node, &mut order, offered, time)?;
+                let watch = DiskWatch::begin(scratch.path())?;
+                let mut ran = open_loop(&runtime, &node, &mut order, offered, time)?;
+                ran.push(watch.slowest_millis()?);
                 // The next round begins on a clean slate.
                 ours::fold_all(&node)?;
                 Ok(ran)
@@ -111,6 +114,9 @@ pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result
         let answered = outcomes[0].column(4).called(name);
         let what = format!("W3 {offered}/s offered, answered while it was");
         table.figures(&what, "msgs/s", &[answered]);
+        let stopped = outcomes[0].column(5).called("a block of 4 KiB");
+        let what = format!("W3 {offered}/s offered, largest sync of another file meanwhile");
+        table.figures(&what, "ms", &[stopped]);
         let after = node.store().stats();
         let folds = after.folds - before.folds;
         let chunks = after.fold_chunks - before.fold_chunks;
