@@ -376,6 +376,8 @@ impl Store {
         shared.journal.trim(watermark);
         counters.folded_batch.store(watermark, Ordering::Relaxed);
         counters.folds.fetch_add(1, Ordering::Relaxed);
+        // Whoever waits for a shorter journal need not wait for what follows.
+        give_way();
         // Not under the overlay's lock, and once nobody else has it: freeing many records takes tens of milliseconds. Under
         // the fold's, so that whoever finds nothing to fold finds it freed.
         drop(part);
