@@ -54,21 +54,14 @@ impl<'r> Joint<'r> {
     /// the key | length of the value | rest of the key`. `None` if it is damaged.
     pub(crate) fn parse(group: &[u8], row: &'r [u8]) -> Option<Self> {
         let (sum, body) = row.split_first_chunk::<SUM_BYTES>()?;
-        let (&[flags, count], all) = body.split_first_chunk::<START_BYTES>()?;
-        let (mut at, mut values) = (0, 0);
-        for _ in 0..count {
-            let place = all.get(at..)?.first_chunk::<PLACE_BYTES>()?;
-            at += PLACE_BYTES + usize::from(place[1]);
-            values += usize::from(u16::from_le_bytes([place[2], place[3]]));
-        }
-        let head = body.get(..START_BYTES + at)?;
+        let (head, values) = split(body)?;
+        let (&[flags, _], places) = head.split_first_chunk::<START_BYTES>()?;
         if u32::from_le_bytes(*sum) != checksum(group, head) || flags & !FLAG_TORN != 0 {
             return None;
         }
-        let (places, rest) = all.split_at(at);
-        (rest.len() == values).then_some(Self {
+        Some(Self {
             places,
-            values: rest,
+            values,
             is_torn: flags & FLAG_TORN != 0,
         })
     }
@@ -167,6 +160,30 @@ impl Builder {
             row.extend_from_slice(&bytes[value.clone()]);
         }
         !self.records.is_empty()
+    }
+}
+
+/// The head of a row, behind its checksum, and the values; `None` if they cannot be those of one row.
+fn split(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&[_, count], all) = body.split_first_chunk::<START_BYTES>()?;
+    let (mut at, mut bytes) = (0, 0);
+    for _ in 0..count {
+        let place = all.get(at..)?.first_chunk::<PLACE_BYTES>()?;
+        Table::from_tag(place[0])?;
+        at += PLACE_BYTES + usize::from(place[1]);
+        bytes += usize::from(u16::from_le_bytes([place[2], place[3]]));
+    }
+    let (head, values) = body.split_at_checked(START_BYTES + at)?;
+    (values.len() == bytes).then_some((head, values))
+}
+
+/// Gives a row the checksum that its head should have, if it has one.
+#[cfg(any(test, feature = "test-util"))]
+pub(crate) fn seal(group: &[u8], row: &mut [u8]) {
+    if let Some((sum, body)) = row.split_first_chunk_mut::<SUM_BYTES>()
+        && let Some((head, _)) = split(body)
+    {
+        *sum = checksum(group, head).to_le_bytes();
     }
 }
 

@@ -2,7 +2,7 @@
 //! with a typed error. One test, alone in its process: what is allocated is counted for the process.
 
 use actor_core::protocol::{Frame, MAX_FRAME_BYTES};
-use actor_store::{Table, codec, fuzz};
+use actor_store::{GROUP_BYTES, Table, codec, fuzz};
 use peak_alloc::PeakAlloc;
 use tests::{
     mutate::{Numbers, mutate},
@@ -128,6 +128,38 @@ fn table_rows() {
     });
 }
 
+fn joint_rows() {
+    let group = [7; GROUP_BYTES];
+    let alone = samples::table_rows();
+    let records: Vec<_> = alone
+        .into_iter()
+        .map(|(table, key, row)| (table, key[..key.len().min(9)].to_vec(), row))
+        .collect();
+    let samples: Vec<_> = records
+        .chunks(3)
+        .map(|three| fuzz::encode_joint_row(&group, three))
+        .collect();
+    each("joint rows", &samples, |_, bytes| {
+        let mut sealed = bytes.to_vec();
+        fuzz::seal_joint_row(&group, &mut sealed);
+        let mut taken = false;
+        for bytes in [bytes, &sealed] {
+            let (records, peak) = measure(|| fuzz::joint_row(&group, bytes));
+            // A record of five bytes becomes one in memory, and a vector doubles as it grows.
+            let limit = 64 * bytes.len() + 1024;
+            assert!(peak <= limit, "{peak} for {} bytes", bytes.len());
+            let values = |records: &[(_, _, Vec<u8>)]| -> usize {
+                records.iter().map(|(.., value)| value.len()).sum()
+            };
+            if let Some(records) = records {
+                assert!(values(&records) <= bytes.len());
+                taken = true;
+            }
+        }
+        taken
+    });
+}
+
 fn header_rows() {
     let samples: Vec<_> = (0..9).map(fuzz::encode_header_row).collect();
     each("header rows", &samples, |_, bytes| {
@@ -212,6 +244,7 @@ fn no_bytes_make_a_decoder_panic_or_allocate_beyond_its_limits() {
     frames();
     journal_rows();
     table_rows();
+    joint_rows();
     header_rows();
     records();
     claims();
