@@ -3,9 +3,9 @@
 //! Owns for how long what was read beside a record may be used: while the tables are the very same. Records in memory come
 //! first, as for every read; see [`crate::Store::read_beside`].
 
-use std::ops::Range;
+use std::ops::{Bound, Range};
 
-use redb::ReadOnlyTable;
+use redb::{ReadOnlyTable, ReadableTable};
 
 use crate::fault::Trouble;
 use crate::joint::{self, Joint};
@@ -22,17 +22,26 @@ pub struct Beside {
     /// Of the tables; 0 before anything was read.
     view: u64,
     group: Vec<u8>,
-    records: Vec<Known>,
-    /// Their payloads.
+    records: Vec<Place>,
+    /// The rests of their keys, behind the group, and their payloads.
     bytes: Vec<u8>,
+    /// Nothing of the group is in the tables: it is a new dialog's.
+    is_nothing: bool,
 }
 
 #[derive(Debug)]
-struct Known {
+struct Place {
     table: Table,
-    /// Of its key, behind the group.
     rest: Range<usize>,
     payload: Range<usize>,
+}
+
+/// What is known of a record.
+pub(crate) enum Known<'b> {
+    Payload(&'b [u8]),
+    Absent,
+    /// It may lie alone, or be damaged: whoever looks for it hears it.
+    Nothing,
 }
 
 impl Beside {
@@ -50,20 +59,20 @@ impl Beside {
         self.group.clear();
         self.group.extend_from_slice(group);
         let row = SharedKey::with_tag(group, joint::TAG, |row| rows.get(row))?;
+        self.is_nothing = row.is_none() && is_nothing_there(rows, group)?;
         let joint = row
             .as_ref()
             .and_then(|row| Joint::parse(group, row.value()));
         for record in joint.into_iter().flat_map(Joint::records) {
             self.group.truncate(group.len());
             self.group.extend_from_slice(record.rest);
-            // Whoever asks for a damaged one hears it.
             if let Ok((_, payload)) = stored::decode(record.table, &self.group, record.value) {
-                let known = Known {
+                let place = Place {
                     table: record.table,
                     rest: self.keep(record.rest),
                     payload: self.keep(payload),
                 };
-                self.records.push(known);
+                self.records.push(place);
             }
         }
         self.group.truncate(group.len());
@@ -82,10 +91,21 @@ impl Beside {
         self.view == view && self.group == group
     }
 
-    /// The payload of a record of the group, if it was in the row. It may also lie alone.
-    pub(crate) fn find(&self, table: Table, rest: &[u8]) -> Option<&[u8]> {
+    /// What is known of a record of the group.
+    pub(crate) fn find(&self, table: Table, rest: &[u8]) -> Known<'_> {
         let mut records = self.records.iter();
-        let known = records.find(|of| of.table == table && self.bytes[of.rest.clone()] == *rest)?;
-        Some(&self.bytes[known.payload.clone()])
+        let place = records.find(|of| of.table == table && self.bytes[of.rest.clone()] == *rest);
+        match place {
+            Some(place) => Known::Payload(&self.bytes[place.payload.clone()]),
+            None if self.is_nothing => Known::Absent,
+            None => Known::Nothing,
+        }
     }
+}
+
+/// Whether no key begins with the group.
+fn is_nothing_there(rows: &ReadOnlyTable<SharedKey, Bytes>, group: &[u8]) -> Result<bool, Trouble> {
+    let from = SharedKey::with_tag(group, 0, |from| rows.lower_bound(Bound::Included(from)));
+    let next = from?.next()?;
+    Ok(next.is_none_or(|(key, _)| !key.value().starts_with(group)))
 }

@@ -11,7 +11,7 @@ use redb::{
     Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, TableDefinition, WriteTransaction,
 };
 
-use crate::beside::Beside;
+use crate::beside::{Beside, Known};
 use crate::fault::{Boundary, StoreFault, Trouble, lock};
 use crate::header::{HEADER_KEY, HEADER_TABLE, Header, Kind};
 use crate::joint;
@@ -154,8 +154,9 @@ impl Dialogs {
             })?;
         }
         match beside.find(table, &key[group.len()..]) {
-            Some(payload) => Ok(Some(read(payload))),
-            None => self.read(table, key, read),
+            Known::Payload(payload) => Ok(Some(read(payload))),
+            Known::Absent => Ok(None),
+            Known::Nothing => self.read(table, key, read),
         }
     }
 
