@@ -75,6 +75,7 @@ mod open;
 mod open_error;
 mod options;
 mod overlay;
+mod pace;
 mod pack;
 #[cfg(feature = "test-util")]
 mod pages;

@@ -23,6 +23,7 @@ use crate::open::{self, Parts};
 use crate::open_error::OpenError;
 use crate::options::{Options, StoreStats};
 use crate::overlay::{Entry, Frozen, Overlay};
+use crate::pace;
 use crate::slots::{LastEnd, SlotBytes, Slots};
 use crate::snapshot::Snapshot;
 use crate::table::{Index, StoreId, Table, TypeRecord, Value, Write};
@@ -30,31 +31,6 @@ use crate::tree::{BUSY, DEADLINES};
 use crate::type_check;
 use crate::verify::VerifyProgress;
 use crate::witness::Witness;
-
-/// Bytes of a fold's pages after which they are synced, while nearly everything is folded. Each page has a place of its own,
-/// and a commit's sync waits behind all of them: 32 pages are a millisecond.
-const LEAST_SYNC_BYTES: u64 = 128 * 1024;
-/// The same with a journal of more than a quarter of what it may be. More small syncs fold less, and who falls behind makes
-/// everybody wait.
-const SYNC_BYTES: u64 = 1024 * 1024;
-/// The same shortly before the journal is as long as it may be.
-const HASTY_SYNC_BYTES: u64 = 4 * SYNC_BYTES;
-
-/// Bytes of a fold's pages after which they are synced, with a journal of so many bytes that may have `most`: the further
-/// folding is behind, the more at a time, at the price of a longer wait for each commit.
-const fn sync_every(journal: u64, most: u64) -> u64 {
-    if journal > most / 4 * 3 {
-        HASTY_SYNC_BYTES
-    } else if journal > most / 4 {
-        SYNC_BYTES
-    } else if journal > most / 8 {
-        4 * LEAST_SYNC_BYTES
-    } else if journal > most / 16 {
-        2 * LEAST_SYNC_BYTES
-    } else {
-        LEAST_SYNC_BYTES
-    }
-}
 
 /// A store that is open. Clones share it; it closes when the last clone and snapshot are dropped.
 #[derive(Clone, Debug)]
@@ -348,8 +324,8 @@ impl Store {
         let Some(part) = fold.next(&shared.options) else {
             return Ok(FoldProgress::Idle);
         };
-        let pace = sync_every(shared.journal.bytes(), shared.options.max_journal_bytes);
-        shared.dialogs.boundary().meter().sync_every(pace);
+        let bytes = pace::sync_every(shared.journal.bytes(), shared.options.max_journal_bytes);
+        shared.dialogs.boundary().meter().sync_every(bytes);
         let forgotten = lock(&shared.forgotten).take_fresh();
         let header = Header {
             watermark: shared.counters.folded_batch.load(Ordering::Relaxed),
