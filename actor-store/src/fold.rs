@@ -1,6 +1,6 @@
 //! Folding: moving a frozen generation into the tables, chunk by chunk.
 //!
-//! Owns the order in which this happens and the derivation of both indexes. Each chunk is a small
+//! Owns the order in which this happens. Each chunk is a small
 //! durable transaction, so that a commit of the journal never waits long; the watermark goes with the
 //! last chunk. A crash in between costs nothing: the journal still has every row, and folding a record
 //! twice gives the same record.
@@ -9,21 +9,21 @@ use std::iter::{self, Peekable};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use redb::{ReadableTable, Table as RedbTable, WriteTransaction};
+use redb::{Table as RedbTable, WriteTransaction};
 
 use crate::dialogs::write_header;
-use crate::fault::{StoreFault, Trouble};
+use crate::fault::Trouble;
 use crate::fold_dialog::{DialogFold, Member};
 use crate::header::{Header, Kind};
-use crate::index_rows::{IndexRow, busy_key, deadline_key};
+use crate::index_rows::IndexRow;
+use crate::indexes::{Chunk, Indexes};
 use crate::joint;
 use crate::key::Key;
 use crate::options::Options;
-use crate::overlay::{Entry, Frozen, Generation};
-use crate::reading;
+use crate::overlay::{Frozen, Generation};
 use crate::stored;
-use crate::table::{Index, Table};
-use crate::tree::{BUSY, Bytes, DEADLINES, DIALOGS, SharedKey, Tree, definition};
+use crate::table::Table;
+use crate::tree::{Bytes, DIALOGS, SharedKey, Tree, definition};
 use crate::verify::Verify;
 
 /// What a call of [`crate::Store::fold_step`] did.
@@ -54,21 +54,6 @@ struct Current {
     frozen: Arc<Frozen>,
     // Everything up to here is in the tables.
     done: Option<(Table, Key)>,
-}
-
-/// What one chunk wrote.
-#[derive(Debug, Default)]
-pub(crate) struct Chunk {
-    pub(crate) records: u64,
-    pub(crate) healed: u64,
-    /// Deadline rows whose record was folded: they are worth reporting again.
-    pub(crate) refreshed: Vec<Key>,
-    /// Rows added where the search for damage has been, less those taken away.
-    pub(crate) added_behind: i64,
-    /// Its last record, if it has any.
-    pub(crate) done: Option<(Table, Key)>,
-    /// Set if this was the last chunk: the watermark it wrote.
-    pub(crate) watermark: Option<u64>,
 }
 
 impl FoldState {
@@ -109,7 +94,7 @@ fn records_behind<'g>(
     generation: &'g Generation,
     tree: Tree,
     done: Option<&'g (Table, Key)>,
-) -> impl Iterator<Item = (Table, &'g Key, &'g Entry)> {
+) -> impl Iterator<Item = Member<'g>> {
     let mut tables: Vec<_> = tree
         .tables()
         .map(|table| {
@@ -171,12 +156,7 @@ impl Part {
     ) -> Result<Chunk, Trouble> {
         let mut writing = Writing {
             chunk: Chunk::default(),
-            indexes: Indexes {
-                deadlines: txn.open_table(DEADLINES)?,
-                busy: txn.open_table(BUSY)?,
-                verify,
-                added_behind: 0,
-            },
+            indexes: Indexes::open(txn, verify)?,
             room: Room {
                 records: self.most,
                 bytes: Options::MAX_FOLD_CHUNK_BYTES,
@@ -214,7 +194,7 @@ impl Part {
         for row in forgotten {
             indexes.forget(txn, row)?;
         }
-        chunk.added_behind = indexes.added_behind;
+        chunk.added_behind = indexes.added_behind();
         chunk.watermark = is_last.then_some(self.frozen.through);
         if is_last || !self.is_counted {
             let watermark = chunk.watermark.unwrap_or(header.watermark);
@@ -320,148 +300,20 @@ fn fold_record<K>(
 where
     K: for<'k> redb::Key<SelfType<'k> = &'k [u8]> + 'static,
 {
-    let Some(value) = &entry.value else {
-        if entry.is_fresh {
-            // Inserted and deleted between two folds: the tables never heard of it.
-            return Ok(());
-        }
-        let old = rows.remove(row)?;
-        if old.is_some() {
-            indexes.count(Tree::holding(table), row, -1);
-        }
-        let old = old.map(|old| old_index(table, key, old.value(), chunk));
-        return indexes.change(table, key, old.unwrap_or_default(), Index::default(), chunk);
-    };
-    stored::encode_into(table, key, value, new);
-    let old = rows.insert(row, new.as_slice())?;
+    let value = entry.value.as_ref();
+    if value.is_none() && entry.is_fresh {
+        // Inserted and deleted between two folds: the tables never heard of it.
+        return Ok(());
+    }
+    if let Some(value) = value {
+        stored::encode_into(table, key, value, new);
+    }
+    let stored = value.map(|_| new.as_slice());
+    let old = indexes.write(rows, row, (table, key), stored, chunk)?;
     debug_assert!(
         !(entry.is_fresh && old.is_some()),
         "keys of `{table}` are used once: a rewritten one could come back after its deletion"
     );
-    if old.is_none() {
-        indexes.count(Tree::holding(table), row, 1);
-    }
-    let old = old.map(|old| old_index(table, key, old.value(), chunk));
-    indexes.change(table, key, old.unwrap_or_default(), value.index, chunk)
-}
-
-// A damaged old value is replaced by a good one; only its index rows are unknown. A deadline row left
-// behind is stale, which readers of the index expect.
-pub(crate) fn old_index(table: Table, key: &[u8], row: &[u8], chunk: &mut Chunk) -> OldIndex {
-    if let Ok((index, _)) = stored::decode(table, key, row) {
-        return OldIndex::Known(index);
-    }
-    chunk.healed += 1;
-    OldIndex::Unknown
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OldIndex {
-    Known(Index),
-    Unknown,
-}
-
-impl Default for OldIndex {
-    fn default() -> Self {
-        Self::Known(Index::default())
-    }
-}
-
-/// The two indexes while a chunk is written.
-pub(crate) struct Indexes<'txn> {
-    deadlines: RedbTable<'txn, Bytes, ()>,
-    busy: RedbTable<'txn, Bytes, ()>,
-    verify: &'txn Verify,
-    added_behind: i64,
-}
-
-impl Indexes<'_> {
-    /// So many rows were added there.
-    pub(crate) fn count(&mut self, tree: Tree, key: &[u8], added: i64) {
-        if self.verify.is_behind(tree, key) {
-            self.added_behind += added;
-        }
-    }
-
-    fn insert_deadline(&mut self, row: &[u8]) -> Result<(), Trouble> {
-        if self.deadlines.insert(row, ())?.is_none() {
-            self.count(Tree::Deadlines, row, 1);
-        }
-        Ok(())
-    }
-
-    fn remove_deadline(&mut self, row: &[u8]) -> Result<(), Trouble> {
-        if self.deadlines.remove(row)?.is_some() {
-            self.count(Tree::Deadlines, row, -1);
-        }
-        Ok(())
-    }
-
-    /// The rows of a record that has changed.
-    pub(crate) fn change(
-        &mut self,
-        table: Table,
-        key: &[u8],
-        old: OldIndex,
-        new: Index,
-        chunk: &mut Chunk,
-    ) -> Result<(), Trouble> {
-        let known = match old {
-            OldIndex::Known(index) => Some(index),
-            OldIndex::Unknown => None,
-        };
-        let old_deadline = known.and_then(|index| index.deadline);
-        if let Some(time) = old_deadline {
-            let row = deadline_key(time, table, key);
-            if new.deadline != Some(time) {
-                self.remove_deadline(&row)?;
-            }
-            chunk.refreshed.push(row);
-        }
-        if let Some(time) = new.deadline
-            && old_deadline != Some(time)
-        {
-            let row = deadline_key(time, table, key);
-            self.insert_deadline(&row)?;
-            chunk.refreshed.push(row);
-        }
-        if known.map(|index| index.busy) != Some(new.busy) {
-            let row = busy_key(table, key);
-            if new.busy {
-                if self.busy.insert(&*row, ())?.is_none() {
-                    self.count(Tree::Busy, &row, 1);
-                }
-            } else if self.busy.remove(&*row)?.is_some() {
-                self.count(Tree::Busy, &row, -1);
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes a row unless the record stands by it: then it would be missed after a restart.
-    fn forget(&mut self, txn: &WriteTransaction, row: &IndexRow) -> Result<(), Trouble> {
-        let (table, key) = (row.table, row.key.as_slice());
-        let deadline_in = |stored: &[u8]| {
-            let index = stored::decode(table, key, stored).map(|(index, _)| index);
-            Ok(index.ok().and_then(|index| index.deadline))
-        };
-        let deadline = if Tree::holding(table) == Tree::Dialogs {
-            match reading::find(&txn.open_table(DIALOGS)?, table, key, deadline_in) {
-                // It may be there: a row that is too much is stale, and one that lacks would be missed.
-                Err(Trouble::Fault(StoreFault::Corrupt { .. })) => return Ok(()),
-                found => found?,
-            }
-        } else {
-            let rows = txn.open_table(definition(table))?;
-            let stored = rows.get(key)?;
-            stored
-                .map(|stored| deadline_in(stored.value()))
-                .transpose()?
-        };
-        let deadline = deadline.flatten();
-        if deadline != Some(row.time) {
-            self.remove_deadline(&row.encode())?;
-        }
-        Ok(())
-    }
+    let index = value.map(|value| value.index).unwrap_or_default();
+    indexes.change(table, key, old.unwrap_or_default(), index, chunk)
 }

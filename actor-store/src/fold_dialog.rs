@@ -6,7 +6,7 @@
 use redb::Table as RedbTable;
 
 use crate::fault::Trouble;
-use crate::fold::{Chunk, Indexes, OldIndex, old_index};
+use crate::indexes::{Chunk, Indexes, OldIndex};
 use crate::joint::{self, Builder, Joint, Record};
 use crate::key::Key;
 use crate::overlay::Entry;
@@ -67,17 +67,11 @@ impl DialogFold {
         for (place, &(table, key, entry)) in members.iter().enumerate() {
             let rest = &key.as_slice()[group.len()..];
             let was_joint = joint.and_then(|joint| joint.find(table, rest));
-            let mut before = was_joint.map(|row| old_index(table, key, row, chunk));
+            let mut before = was_joint.map(|row| OldIndex::of(table, key, row, chunk));
             let row = stored.get(place).filter(|_| !shared.has[place]);
             if row.is_some() || was_joint.is_none() {
                 let was_alone = SharedKey::with(table, key, |at| {
-                    let old = match row {
-                        Some(row) => rows.insert(at, row)?,
-                        None => rows.remove(at)?,
-                    };
-                    let change = i64::from(row.is_some()) - i64::from(old.is_some());
-                    indexes.count(Tree::Dialogs, at, change);
-                    Ok::<_, Trouble>(old.map(|old| old_index(table, key, old.value(), chunk)))
+                    indexes.write(rows, at, (table, key), row, chunk)
                 });
                 before = before.or(was_alone?);
             }

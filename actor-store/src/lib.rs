@@ -61,6 +61,7 @@ mod header;
 #[cfg(feature = "test-util")]
 mod image;
 mod index_rows;
+mod indexes;
 mod joint;
 mod journal;
 mod key;

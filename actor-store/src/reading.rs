@@ -4,7 +4,7 @@
 //! one of its own. It is in one of them at most. Never writes.
 
 use std::collections::VecDeque;
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 
 use redb::{AccessGuard, ReadableTable, StorageError};
 
@@ -87,12 +87,7 @@ type Row<'t> = (AccessGuard<'t, SharedKey>, AccessGuard<'t, Bytes>);
 
 impl<'t, R: Iterator<Item = Result<Row<'t>, StorageError>>> Records<'_, R> {
     fn is_within(&self, key: &[u8]) -> bool {
-        let is_before = match self.to {
-            Bound::Unbounded => true,
-            Bound::Included(to) => key <= to,
-            Bound::Excluded(to) => key < to,
-        };
-        key >= self.from && is_before
+        (Bound::Included(self.from), self.to).contains(key)
     }
 
     fn take(&mut self, row: &Row<'t>) -> Result<(), Trouble> {

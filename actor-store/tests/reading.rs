@@ -93,69 +93,66 @@ fn what_was_read_beside_a_row_is_used_only_while_the_tables_are_the_same() {
 fn reads_beside(name: &[u8]) {
     let of = |name: &[u8], end: &[u8]| [name, end].concat();
     let end = |end: &[u8]| of(name, end);
-    {
-        let (_, store) = fresh();
-        let (actor, ends) = (end(b""), [end(b"0"), end(b"1"), end(b"2")]);
-        let keys = [
-            (Table::Actors, &actor[..]),
-            (Table::Endpoints, &ends[0]),
-            (Table::Endpoints, &ends[1]),
-        ];
-        let next = of(&name[..name.len() - 1], b"h");
-        for name in [&of(&name[..name.len() - 1], b"G"), name, &next] {
-            let row =
-                |(table, key): (Table, &[u8])| put(table, &of(name, &key[name.len()..]), b"old");
-            store.publish(keys.map(row).to_vec());
-        }
-        commit(&store, Vec::new());
-        fold_all(&store).expect("fold");
-        let mut beside = Beside::default();
-        let mut read = |(table, key): (Table, &[u8])| {
-            let beside = store
-                .read_beside(table, key, &mut beside, <[u8]>::to_vec)
-                .expect("read");
-            let alone = store.get(table, key).expect("read");
-            assert_eq!(beside, alone.map(|value| value.bytes.to_vec()));
-            assert_eq!(Ok(&beside), store.read(table, key, <[u8]>::to_vec).as_ref());
-            beside
-        };
-        for key in keys {
-            assert_eq!(read(key).expect("there"), b"old");
-        }
-        assert_eq!(read((Table::Endpoints, &ends[2])), None);
-        // In memory, then in the tables.
-        let (table, key) = keys[1];
-        store.publish(vec![put(table, key, b"new")]);
-        assert_eq!(read(keys[0]).expect("there"), b"old");
-        assert_eq!(read(keys[1]).expect("there"), b"new");
-        commit(&store, Vec::new());
-        fold_all(&store).expect("fold");
-        assert_eq!(read(keys[1]).expect("there"), b"new");
-        let (table, key) = keys[2];
-        store.publish(vec![
-            delete(table, key),
-            put(Table::Endpoints, &ends[2], b"late"),
-        ]);
-        commit(&store, Vec::new());
-        assert_eq!(read(keys[2]), None);
-        fold_all(&store).expect("fold");
-        assert_eq!(read(keys[2]), None);
-        assert_eq!(read((Table::Endpoints, &ends[2])).expect("there"), b"late");
-        // More than are read at once, and those of others.
-        let many: Vec<_> = (b'3'..b'9').map(|n| end(&[n])).collect();
-        store.publish(
-            many.iter()
-                .map(|key| put(Table::Endpoints, key, b"many"))
-                .collect(),
-        );
-        commit(&store, Vec::new());
-        fold_all(&store).expect("fold");
-        for key in &many {
-            assert_eq!(read((Table::Endpoints, key)).expect("there"), b"many");
-        }
-        assert_eq!(
-            read((Table::Endpoints, &of(&next, b"0"))).expect("there"),
-            b"old"
-        );
+    let (_, store) = fresh();
+    let (actor, ends) = (end(b""), [end(b"0"), end(b"1"), end(b"2")]);
+    let keys = [
+        (Table::Actors, &actor[..]),
+        (Table::Endpoints, &ends[0]),
+        (Table::Endpoints, &ends[1]),
+    ];
+    let next = of(&name[..name.len() - 1], b"h");
+    for name in [&of(&name[..name.len() - 1], b"G"), name, &next] {
+        let row = |(table, key): (Table, &[u8])| put(table, &of(name, &key[name.len()..]), b"old");
+        store.publish(keys.map(row).to_vec());
     }
+    commit(&store, Vec::new());
+    fold_all(&store).expect("fold");
+    let mut beside = Beside::default();
+    let mut read = |(table, key): (Table, &[u8])| {
+        let beside = store
+            .read_beside(table, key, &mut beside, <[u8]>::to_vec)
+            .expect("read");
+        let alone = store.get(table, key).expect("read");
+        assert_eq!(beside, alone.map(|value| value.bytes.to_vec()));
+        assert_eq!(Ok(&beside), store.read(table, key, <[u8]>::to_vec).as_ref());
+        beside
+    };
+    for key in keys {
+        assert_eq!(read(key).expect("there"), b"old");
+    }
+    assert_eq!(read((Table::Endpoints, &ends[2])), None);
+    // In memory, then in the tables.
+    let (table, key) = keys[1];
+    store.publish(vec![put(table, key, b"new")]);
+    assert_eq!(read(keys[0]).expect("there"), b"old");
+    assert_eq!(read(keys[1]).expect("there"), b"new");
+    commit(&store, Vec::new());
+    fold_all(&store).expect("fold");
+    assert_eq!(read(keys[1]).expect("there"), b"new");
+    let (table, key) = keys[2];
+    store.publish(vec![
+        delete(table, key),
+        put(Table::Endpoints, &ends[2], b"late"),
+    ]);
+    commit(&store, Vec::new());
+    assert_eq!(read(keys[2]), None);
+    fold_all(&store).expect("fold");
+    assert_eq!(read(keys[2]), None);
+    assert_eq!(read((Table::Endpoints, &ends[2])).expect("there"), b"late");
+    // More than are read at once, and those of others.
+    let many: Vec<_> = (b'3'..b'9').map(|n| end(&[n])).collect();
+    store.publish(
+        many.iter()
+            .map(|key| put(Table::Endpoints, key, b"many"))
+            .collect(),
+    );
+    commit(&store, Vec::new());
+    fold_all(&store).expect("fold");
+    for key in &many {
+        assert_eq!(read((Table::Endpoints, key)).expect("there"), b"many");
+    }
+    assert_eq!(
+        read((Table::Endpoints, &of(&next, b"0"))).expect("there"),
+        b"old"
+    );
 }

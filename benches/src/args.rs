@@ -96,9 +96,9 @@ impl Args {
         self.only.is_empty() || self.only.iter().any(|name| name == workload)
     }
 
-    /// So much work, or a tenth of it.
+    /// So much work, or a tenth of it, and never none.
     pub(crate) fn scaled(&self, work: usize) -> usize {
-        if self.quick { work / 10 } else { work }
+        if self.quick { (work / 10).max(1) } else { work }
     }
 
     /// A directory of its own on the disk that is measured, gone when it is dropped.

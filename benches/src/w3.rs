@@ -142,7 +142,7 @@ fn saturated(
     table: &mut Table,
 ) -> Result<(), String> {
     let messages = args.scaled(50_000);
-    let slices = args.scaled(SLICES).max(1);
+    let slices = args.scaled(SLICES);
     let runtime = ours::runtime()?;
     let mut order = Uniform::over(dialogs, 1);
     let mut theirs = Uniform::over(dialogs, 2);

@@ -148,11 +148,9 @@ fn joint_rows() {
             // A record of five bytes becomes one in memory, and a vector doubles as it grows.
             let limit = 64 * bytes.len() + 1024;
             assert!(peak <= limit, "{peak} for {} bytes", bytes.len());
-            let values = |records: &[(_, _, Vec<u8>)]| -> usize {
-                records.iter().map(|(.., value)| value.len()).sum()
-            };
             if let Some(records) = records {
-                assert!(values(&records) <= bytes.len());
+                let values: usize = records.iter().map(|(.., value)| value.len()).sum();
+                assert!(values <= bytes.len());
                 taken = true;
             }
         }

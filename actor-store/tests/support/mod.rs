@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actor_store::{
     FoldProgress, Index, JournalKind, MemoryDisk, OpenError, Options, Store, StoreFault, Table,
-    Value, Write,
+    Value, VerifyProgress, Write,
 };
 
 pub const ID: [u8; 16] = *b"the store's name";
@@ -153,6 +153,9 @@ pub fn check_indexes(store: &Store, model: &Model) {
     assert_eq!(found, busy);
 }
 
+/// The journal and the tables.
+pub const FILES: [&str; 2] = ["journal.redb", "dialogs.redb"];
+
 /// Random work: what was published, committed, and in doubt after a fault.
 pub struct Work {
     pub random: Random,
@@ -293,4 +296,10 @@ pub fn fresh() -> (MemoryDisk, Store) {
     let disk = MemoryDisk::new();
     let store = open(&disk).expect("open");
     (disk, store)
+}
+
+/// Goes through all tables once, in small slices.
+pub fn search(store: &Store) -> Result<(), StoreFault> {
+    while store.verify_step(97)? != VerifyProgress::Finished {}
+    Ok(())
 }
