@@ -31,7 +31,7 @@ pub(crate) const GOALS: &[Wanted] = &[
 
 /// Slices of a round, of a twentieth of a second each. The floor waits for the disk and a journal uses the processor as well, whose
 /// speed changes within seconds.
-const SLICES: usize = 64;
+const SLICES: usize = 128;
 /// Batches of a slice: a lap of the journal, 16 MiB, which is empty at both ends.
 const BATCHES: usize = 400;
 /// Messages in a batch.

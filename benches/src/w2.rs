@@ -40,7 +40,7 @@ pub(crate) const GOALS: &[Wanted] = &[
 ];
 
 /// Slices of a round: those of the ratios take part in each, the others in the first.
-const SLICES: usize = 6;
+const SLICES: usize = 9;
 
 /// Of the contenders, in their order.
 const OURS: usize = 0;

@@ -50,7 +50,7 @@ const DECIDES: u64 = 20_000;
 const BEHIND_AT_MOST_S: u64 = 1;
 /// Turns in each round of those who go as fast as they can: the disk is twice as fast in one second as in the next,
 /// and naive redb waits for nothing else.
-const SLICES: usize = 8;
+const SLICES: usize = 16;
 /// Messages under way at a time where it goes as fast as it can.
 const SATURATING: usize = 2_000;
 /// How exactly a message is offered in time. Sleeping for less wakes no earlier.
@@ -65,7 +65,7 @@ pub(crate) fn dialogs(args: &Args) -> u64 {
 fn lasts(args: &Args, offered: u64) -> Duration {
     Duration::from_secs(match offered {
         _ if args.quick => 2,
-        DECIDES => 20,
+        DECIDES => 40,
         _ => 10,
     })
 }
