@@ -13,7 +13,7 @@ use redb::{
 
 use crate::beside::{Beside, Known};
 use crate::fault::{Boundary, StoreFault, Trouble, lock};
-use crate::header::{HEADER_KEY, HEADER_TABLE, Header, Kind};
+use crate::header::{HEADER_KEY, HEADER_TABLE, Header, Kind, REACH_KEY, encode_reach};
 use crate::joint;
 use crate::merge;
 use crate::reading;
@@ -69,6 +69,14 @@ impl Dialogs {
             txn.open_table(DEADLINES)?;
             txn.open_table(BUSY)?;
             write_header(txn, Kind::Dialogs, header)
+        })
+    }
+
+    /// The row that says through which batch the fold goes that was begun last; none if no fold had more than one chunk.
+    pub(crate) fn reach(&self) -> Result<Option<Vec<u8>>, StoreFault> {
+        let view = self.view()?;
+        view.with_tree(HEADERS, |headers| {
+            Ok(headers.get(REACH_KEY)?.map(|row| row.value().to_vec()))
         })
     }
 
@@ -354,6 +362,13 @@ pub(crate) fn write_header(
     let row = header.encode(kind);
     txn.open_table(HEADERS)?
         .insert(HEADER_KEY, row.as_slice())?;
+    Ok(())
+}
+
+/// Puts into the transaction through which batch the fold goes that it begins.
+pub(crate) fn write_reach(txn: &WriteTransaction, through: u64) -> Result<(), Trouble> {
+    let row = encode_reach(through);
+    txn.open_table(HEADERS)?.insert(REACH_KEY, row.as_slice())?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use redb::{Table as RedbTable, WriteTransaction};
 
-use crate::dialogs::write_header;
+use crate::dialogs::{write_header, write_reach};
 use crate::fault::Trouble;
 use crate::fold_dialog::{DialogFold, Member};
 use crate::header::{Header, Kind};
@@ -143,9 +143,9 @@ impl Room {
 }
 
 impl Part {
-    /// Writes the chunk into the transaction, and `header` with the first chunk of a life; the last one of a generation
-    /// counts up its watermark. Calls `give_way` every now and then:
-    /// it may take its time.
+    /// Writes the chunk into the transaction, and `header` with the first chunk of a life; the first one of several of a
+    /// generation says how far it goes, the last one counts up the header's watermark. Calls `give_way` every now and
+    /// then: it may take its time.
     pub(crate) fn write(
         &self,
         txn: &WriteTransaction,
@@ -203,6 +203,10 @@ impl Part {
                 ..header
             };
             write_header(txn, Kind::Dialogs, &header)?;
+        }
+        if !is_last && self.done.is_none() {
+            // The watermark follows with the last chunk. Until then this alone tells an older journal of the same life.
+            write_reach(txn, self.frozen.through)?;
         }
         Ok(chunk)
     }

@@ -12,6 +12,9 @@ pub(crate) const FORMAT: u32 = 1;
 pub(crate) const HEADER_TABLE: &str = "header";
 pub(crate) const HEADER_KEY: &str = "store";
 
+/// Key of the row of `dialogs.redb` that says how far the fold goes that was begun last, see [`encode_reach`].
+pub(crate) const REACH_KEY: &str = "reach";
+
 const MAGIC_BYTES: usize = 8;
 pub(crate) const LENGTH: usize = MAGIC_BYTES + 4 + 16 + 8 + 8 + 4;
 
@@ -98,9 +101,37 @@ impl Header {
     }
 }
 
+/// The last batch of a generation, as its first chunk says it to whoever finds no more than a part of it in the tables.
+pub(crate) fn encode_reach(through: u64) -> Vec<u8> {
+    let mut out = through.to_be_bytes().to_vec();
+    out.extend_from_slice(&crc32c::crc32c(&out).to_be_bytes());
+    out
+}
+
+/// The batch; `None` if the row is damaged.
+pub(crate) fn decode_reach(row: &[u8]) -> Option<u64> {
+    let (body, sum) = row.split_last_chunk()?;
+    let through = u64::from_be_bytes(body.try_into().ok()?);
+    (crc32c::crc32c(body) == u32::from_be_bytes(*sum)).then_some(through)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reach_comes_back_and_every_flipped_bit_is_noticed() {
+        let row = encode_reach(0x0102_0304_0506_0708);
+        assert_eq!(decode_reach(&row), Some(0x0102_0304_0506_0708));
+        for bit in 0..row.len() * 8 {
+            let mut bad = row.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode_reach(&bad), None, "bit {bit}");
+        }
+        for len in 0..row.len() {
+            assert_eq!(decode_reach(&row[..len]), None);
+        }
+    }
 
     const HEADER: Header = Header {
         store: [7; 16],

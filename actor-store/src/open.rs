@@ -14,7 +14,7 @@ use crate::backend::{Backend, Meter};
 use crate::dialogs::{Content, Dialogs, read_header};
 use crate::disk::Disk;
 use crate::fault::{Boundary, Stop};
-use crate::header::{FORMAT, Header, HeaderError, Kind};
+use crate::header::{FORMAT, Header, HeaderError, Kind, decode_reach};
 use crate::journal::{Journal, TailError};
 use crate::log::{self, Log, LogHeaderError};
 use crate::open_error::OpenError;
@@ -88,6 +88,16 @@ pub(crate) fn open(
     let mut tail = Recovery::new();
     let recovered = journal.recover(dialogs_header.watermark, &mut tail);
     let last = recovered.map_err(|error| explain_tail(disk.as_ref(), &journal, error))?;
+    if let Some(through) = reach(&dialogs)?
+        && last < through
+    {
+        return Err(OpenError::DifferentDays {
+            at: disk.describe(),
+            detail: format!(
+                "a fold through batch {through} has begun in the tables, the journal ends at batch {last}"
+            ),
+        });
+    }
     let witness = Witness::open(disk.as_ref(), journal_header.store);
     if last < witness.newest() {
         return Err(OpenError::WentBack {
@@ -274,6 +284,19 @@ fn open_dialogs(
         Content::Nothing | Content::Foreign => return Err(foreign(dialogs.boundary())),
     };
     Ok((dialogs, header))
+}
+
+/// How far the fold goes that was begun last. What it has put into the tables is durable in every journal that they may be
+/// opened with.
+fn reach(dialogs: &Dialogs) -> Result<Option<u64>, OpenError> {
+    let Some(row) = dialogs.reach()? else {
+        return Ok(None);
+    };
+    let through = decode_reach(&row).ok_or_else(|| OpenError::Damaged {
+        path: dialogs.boundary().path().to_owned(),
+        detail: "the row that says how far a fold goes does not match its checksum".to_owned(),
+    })?;
+    Ok(Some(through))
 }
 
 fn foreign(boundary: &Boundary) -> OpenError {

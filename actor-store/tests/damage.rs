@@ -10,7 +10,7 @@ use actor_store::{
     Crash, Index, JournalKind, MemoryDisk, OpenError, Options, Store, Table, Value, Verification,
     VerifyProgress, Write,
 };
-use redb::{Database, StorageBackend, TableDefinition};
+use support::raw::{read_row, write_row};
 use support::{FILES, ID, Model, Random, Work, commit, dump, fold_all, open, options, put, search};
 
 /// A store with records in both files, closed cleanly; and what is in it.
@@ -161,86 +161,6 @@ fn a_newer_format_is_refused_by_name() {
             "{error}"
         );
     }
-}
-
-#[test]
-fn files_of_two_stores_are_refused() {
-    let (one, _) = filled(8);
-    let two = MemoryDisk::new();
-    let store = Store::open(Arc::new(two.clone()), options(), [9; 16]).expect("open");
-    assert_eq!(store.id(), [9; 16]);
-    drop(store);
-    let mixed = MemoryDisk::from_images([
-        (FILES[0].to_owned(), one.image(FILES[0])),
-        (FILES[1].to_owned(), two.image(FILES[1])),
-    ]);
-    let error = open(&mixed).expect_err("two stores");
-    assert!(
-        matches!(error, OpenError::DifferentStores { .. }),
-        "{error:?}"
-    );
-}
-
-#[test]
-fn files_of_different_days_are_refused_unless_nothing_is_lost() {
-    let disk = MemoryDisk::new();
-    let mut work = Work::new(10);
-    let mut days = Vec::new();
-    for _ in 0..6 {
-        let store = open(&disk).expect("open");
-        work.run(&store, 15).expect("work");
-        work.commit(&store).expect("commit");
-        drop(store);
-        days.push((copy(&disk), work.committed.clone()));
-    }
-    let mut refused = 0;
-    for (journal_day, (journal, model)) in days.iter().enumerate() {
-        for (dialogs_day, (dialogs, _)) in days.iter().enumerate() {
-            let mixed = MemoryDisk::from_images([
-                (FILES[0].to_owned(), journal.image(FILES[0])),
-                (FILES[1].to_owned(), dialogs.image(FILES[1])),
-            ]);
-            match open(&mixed) {
-                // Old tables and a journal that still has all that happened since are no loss.
-                Ok(store) => {
-                    assert!(dialogs_day <= journal_day);
-                    assert_eq!(&dump(&store).expect("dump"), model);
-                }
-                Err(OpenError::DifferentDays { .. }) => refused += 1,
-                Err(other) => panic!("{other:?}"),
-            }
-        }
-    }
-    assert!(
-        refused >= 15,
-        "a journal older than its tables was accepted"
-    );
-}
-
-#[test]
-fn a_journal_from_before_the_last_fold_is_refused_even_on_the_same_day() {
-    let disk = MemoryDisk::new();
-    let store = open(&disk).expect("open");
-    commit(&store, vec![put(Table::Actors, b"key", b"morning")]);
-    let morning = copy(&disk);
-    commit(&store, vec![put(Table::Actors, b"key", b"evening")]);
-    fold_all(&store).expect("fold");
-    let evening = copy(&disk);
-    let mixed = MemoryDisk::from_images([
-        (FILES[0].to_owned(), morning.image(FILES[0])),
-        (FILES[1].to_owned(), evening.image(FILES[1])),
-    ]);
-    let error = open(&mixed).expect_err("the journal lacks a batch");
-    assert!(
-        matches!(error, OpenError::DifferentDays { .. }),
-        "{error:?}"
-    );
-    assert!(
-        error
-            .to_string()
-            .contains("batch 2, the journal ends at batch 1"),
-        "{error}"
-    );
 }
 
 /// Zeroes, flips or shuffles a page or a few bits. Whether it has put one page in the place of another.
@@ -495,59 +415,6 @@ fn a_store_keeps_the_journal_it_was_created_with_and_two_are_refused() {
         let error = open_as(&both, created).expect_err("which one is it?");
         assert!(matches!(error, OpenError::TwoJournals { .. }), "{error}");
     }
-}
-
-// The files as another program sees them.
-
-#[derive(Debug)]
-struct Boxed(Box<dyn StorageBackend>);
-
-impl StorageBackend for Boxed {
-    fn len(&self) -> std::io::Result<u64> {
-        self.0.len()
-    }
-    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-        self.0.read(offset, out)
-    }
-    fn set_len(&self, len: u64) -> std::io::Result<()> {
-        self.0.set_len(len)
-    }
-    fn sync_data(&self) -> std::io::Result<()> {
-        self.0.sync_data()
-    }
-    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-        self.0.write(offset, data)
-    }
-}
-
-fn database(disk: &MemoryDisk, file: &str) -> Database {
-    let backend = actor_store::Disk::open(disk, file).expect("file");
-    Database::builder()
-        .create_with_backend(Boxed(backend))
-        .expect("database")
-}
-
-fn read_row(disk: &MemoryDisk, file: &str, table: &str, key: &str) -> Vec<u8> {
-    use redb::ReadableDatabase;
-    let db = database(disk, file);
-    let txn = db.begin_read().expect("read");
-    let table = txn
-        .open_table(TableDefinition::<&str, &[u8]>::new(table))
-        .expect("table");
-    table.get(key).expect("get").expect("row").value().to_vec()
-}
-
-fn write_row(disk: &MemoryDisk, file: &str, table: &str, key: &str, row: &[u8]) {
-    let db = database(disk, file);
-    let txn = db.begin_write().expect("write");
-    {
-        let definition = TableDefinition::<&str, &[u8]>::new(table);
-        txn.open_table(definition)
-            .expect("table")
-            .insert(key, row)
-            .expect("insert");
-    }
-    txn.commit().expect("commit");
 }
 
 #[test]

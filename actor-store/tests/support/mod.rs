@@ -1,6 +1,8 @@
 //! A model of a store, and random work on both.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod raw;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Bound;
