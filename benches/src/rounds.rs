@@ -138,6 +138,42 @@ pub(crate) fn alternate(
     run(1, rounds, slices, sum, contenders)
 }
 
+/// Runs one contender `rounds` times, each round in so many parts that lie apart: the first part of every round, then the
+/// second of every round. Where nobody else takes part, a slow minute is every round's in this way. `join` makes the
+/// columns of a round from its parts; each part begins when everything written before it is on the disk.
+pub(crate) fn dispersed<T>(
+    name: &str,
+    rounds: usize,
+    parts: usize,
+    mut part: impl FnMut() -> Result<T, String>,
+    join: impl Fn(Vec<T>) -> Vec<f64>,
+) -> Outcome {
+    let mut outcome = Outcome {
+        name: name.to_owned(),
+        rounds: Vec::new(),
+        failed: None,
+    };
+    let mut done: Vec<Vec<T>> = (0..rounds).map(|_| Vec::new()).collect();
+    for _ in 0..parts {
+        for round in &mut done {
+            match settle().and_then(|()| part()) {
+                Ok(found) => round.push(found),
+                Err(why) => {
+                    eprintln!("  {name:<56} failed: {why}");
+                    outcome.failed = Some(why);
+                    return outcome;
+                }
+            }
+        }
+    }
+    for (number, parts) in (1..).zip(done) {
+        let values = join(parts);
+        show(&format!("round {number}"), &outcome, &values);
+        outcome.rounds.push(values);
+    }
+    outcome
+}
+
 /// Each turn begins when everything written before it is on the disk.
 fn run(
     warm_up: usize,
