@@ -22,9 +22,9 @@ Durable dialogs beside their peers, as ratios of medians taken in one run.
 
     reference  journal and tables with their folds, alone and inside the gate, beside a plain log              2 min
     w1         one dialog, request after request: p50 and p99                                                  1 min
-    w2         1,000 dialogs at once, 100 messages each, pipelined and one by one                              3 min
-    journal    the journal alone, a hundred messages a batch                                                   20 s
-    w3         uniform over 1,000,000 dialogs: open loop at 5k, 20k and 50k/s, and as fast as it goes          6 min
+    w2         1,000 dialogs at once, 100 messages each, pipelined and one by one                              4 min
+    journal    the journal alone, a hundred messages a batch                                                   1 min
+    w3         uniform over 1,000,000 dialogs: open loop at 5k, 20k and 50k/s, and as fast as it goes          9 min
     w4         dialogs in memory beside kameo, ractor and tokio: ask, tell, open a million                     4 min
     w5         memory of dormant and active dialogs, bytes on disk, bytes written                              2 min
     w6         kill -9 with a full journal: the first answer, with a warm and a cold page cache                2 min
