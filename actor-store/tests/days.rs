@@ -15,6 +15,16 @@ fn copy(disk: &MemoryDisk) -> MemoryDisk {
     disk.crash(Crash::KeepAll)
 }
 
+/// Demands that the journal is refused as older than the tables, in these words.
+fn refuses_for_its_days(disk: &MemoryDisk, words: &str) {
+    let error = open(disk).map(drop).expect_err("the journal lacks a batch");
+    assert!(
+        matches!(error, OpenError::DifferentDays { .. }),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains(words), "{error}");
+}
+
 #[test]
 fn files_of_two_stores_are_refused() {
     let one = MemoryDisk::new();
@@ -83,19 +93,7 @@ fn a_journal_from_before_the_last_fold_is_refused_even_on_the_same_day() {
         (FILES[0].to_owned(), morning.image(FILES[0])),
         (FILES[1].to_owned(), evening.image(FILES[1])),
     ]);
-    let error = open(&mixed)
-        .map(drop)
-        .expect_err("the journal lacks a batch");
-    assert!(
-        matches!(error, OpenError::DifferentDays { .. }),
-        "{error:?}"
-    );
-    assert!(
-        error
-            .to_string()
-            .contains("batch 2, the journal ends at batch 1"),
-        "{error}"
-    );
+    refuses_for_its_days(&mixed, "batch 2, the journal ends at batch 1");
 }
 
 /// The first chunk has put newer records into the tables, and neither the life nor the watermark tells.
@@ -119,18 +117,9 @@ fn a_journal_from_before_a_fold_that_is_half_done_is_refused_even_without_the_wi
             (journal_file().to_owned(), morning),
             (FILES[1].to_owned(), evening.image(FILES[1])),
         ]);
-        let error = open(&mixed)
-            .map(drop)
-            .expect_err("the journal lacks a batch");
-        assert!(
-            matches!(error, OpenError::DifferentDays { .. }),
-            "{error:?}"
-        );
-        assert!(
-            error
-                .to_string()
-                .contains("through batch 2 has begun in the tables, the journal ends at batch 1"),
-            "{error}"
+        refuses_for_its_days(
+            &mixed,
+            "through batch 2 has begun in the tables, the journal ends at batch 1",
         );
     });
 }
