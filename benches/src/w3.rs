@@ -93,23 +93,25 @@ pub(crate) fn run(args: &Args, prepared: &Prepared, table: &mut Table) -> Result
         .build()
         .map_err(|cause| format!("no runtime: {cause}"))?;
     let part = if args.quick { QUICK_PART } else { PART };
-    let mut is_warm = false;
     for offered in OFFERED {
-        let before = node.store().stats();
         let mut order = Uniform::over(dialogs, offered);
         let mut play = || {
             let watch = DiskWatch::begin(scratch.path())?;
-            let mut heard = open_loop(&runtime, &node, &mut order, offered, part)?;
-            heard.disk_stopped = watch.slowest_millis()?;
+            let (millis, in_time) = open_loop(&runtime, &node, &mut order, offered, part)?;
+            let disk_stopped = watch.slowest_millis()?;
             // The next part begins on a clean slate.
             ours::fold_all(&node)?;
-            Ok(heard)
+            Ok(Heard {
+                millis,
+                in_time,
+                disk_stopped,
+            })
         };
-        if !is_warm {
+        if offered == OFFERED[0] {
             // The slowest rate warms up for all.
             play()?;
-            is_warm = true;
         }
+        let before = node.store().stats();
         let parts = parts(args, offered);
         let outcome = dispersed(
             &format!("durable dialogs, {offered}/s offered"),
@@ -210,14 +212,14 @@ pub(crate) fn saturate(
     Ok(done as f64 / seconds)
 }
 
-/// p50, p99, p99.9 and the largest latency in milliseconds, and messages answered a second.
+/// From arrival to answer of each message, in milliseconds; and messages answered a second while more arrived.
 fn open_loop(
     runtime: &tokio::runtime::Runtime,
     node: &Arc<Node>,
     order: &mut Uniform,
     offered: u64,
     time: Duration,
-) -> Result<Heard, String> {
+) -> Result<(Vec<f64>, f64), String> {
     let due: u64 = offered * time.as_secs();
     let micros: Arc<Vec<AtomicU32>> = Arc::new((0..due).map(|_| AtomicU32::new(0)).collect());
     let answered = Arc::new(AtomicU64::new(0));
@@ -257,14 +259,11 @@ fn open_loop(
         ));
     }
     let waited = micros.iter().map(|micros| micros.load(Ordering::Relaxed));
-    Ok(Heard {
-        millis: waited
-            .filter(|micros| *micros > 0)
-            .map(|micros| f64::from(micros) / 1e3)
-            .collect(),
-        in_time,
-        disk_stopped: 0.0,
-    })
+    let millis = waited
+        .filter(|micros| *micros > 0)
+        .map(|micros| f64::from(micros) / 1e3)
+        .collect();
+    Ok((millis, in_time))
 }
 
 /// What came of a part of a round.
