@@ -386,9 +386,12 @@ impl Shared {
 
     /// The initiator that this key names, now and for ever: as written, or as proposed to an earlier caller.
     ///
-    /// Both are looked up under one lock. A proposal goes only after its row is published, so a caller that finds
-    /// neither is the first.
+    /// A caller who finds neither under one lock is the first: a proposal goes only after its row is published. Most keys
+    /// have a row, and whoever finds it need not wait for others who look.
     pub(crate) fn initiator_of(&self, key: &[u8]) -> Address {
+        if let Ok(Some(address)) = self.key_row(key) {
+            return address;
+        }
         let mut proposed = self.proposed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(dialog) = proposed.get(key) {
             return Address::initiator(*dialog, dialog.slot());

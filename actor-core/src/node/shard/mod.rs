@@ -19,6 +19,7 @@ mod local;
 mod lot;
 mod names;
 mod shelves;
+mod slow;
 mod sweep;
 #[cfg(all(test, feature = "test-util"))]
 mod tests;
@@ -63,11 +64,8 @@ pub(crate) use local::deliveries;
 use lot::Lot;
 pub(crate) use lot::encoding;
 use shelves::Shelves;
+use slow::Slow;
 
-/// A transaction that takes as long holds up others that are done.
-const SLOW_MS: u64 = 2;
-/// Transactions that go alone after a slow one.
-const ALONE_AFTER_SLOW: u32 = 64;
 /// Messages inside the shard before one from outside has its turn.
 const NEAR_IN_A_ROW: u32 = 64;
 /// Turns after which it is asked again whether the disk keeps up.
@@ -173,10 +171,8 @@ pub(crate) struct Shard {
     lot: Lot,
     /// Messages inside the shard since one from outside had its turn.
     in_a_row: u32,
-    /// When the last turn began.
-    turned_ms: u64,
-    /// Transactions that are still to go alone.
-    alone: u32,
+    /// Handlers that took their time.
+    slow: Slow,
     /// Taken from the mailbox and not yet handled.
     taken: VecDeque<ShardMsg>,
     /// Counts uses, to tell which cells were not used for long.
@@ -220,8 +216,7 @@ impl Shard {
             due: BTreeSet::new(),
             first: None,
             in_a_row: 0,
-            turned_ms: 0,
-            alone: 0,
+            slow: Slow::default(),
             taken: VecDeque::new(),
             uses: 0,
             handled: 0,
@@ -249,8 +244,8 @@ impl Shard {
             return Ok(true);
         }
         self.in_a_row = 0;
+        self.part()?;
         let now = self.shared.clock.now_ms();
-        self.heed_time(now)?;
         if self.next_due().is_some_and(|due| due <= now) {
             // A deadline is not over while an answer waits to be heard: what had arrived by now goes first.
             let arrived = Arrived {
@@ -290,7 +285,7 @@ impl Shard {
         let Some(delivery) = self.near.pop_front() else {
             return Ok(false);
         };
-        self.heed_time(self.shared.clock.now_ms())?;
+        self.part()?;
         self.handled += 1;
         if let Some(first) = &mut self.first {
             first.near = first.near.saturating_sub(1);
@@ -301,14 +296,9 @@ impl Shard {
         Ok(true)
     }
 
-    /// A lot waits for no handler that takes its time: after a slow one every transaction goes alone for a while.
-    fn heed_time(&mut self, now: u64) -> Result<(), StoreFault> {
-        if now.saturating_sub(self.turned_ms) >= SLOW_MS && !self.lot.is_empty() {
-            self.alone = ALONE_AFTER_SLOW;
-        }
-        self.turned_ms = now;
-        if self.alone > 0 {
-            self.alone -= 1;
+    /// Hands over what is done, where it should not wait for what follows.
+    fn part(&mut self) -> Result<(), StoreFault> {
+        if self.slow.parts() {
             self.settle()?;
         }
         Ok(())

@@ -128,7 +128,10 @@ impl Shard {
                 let place = Some(running.to_bytes());
                 shared.store.say_running(self.index, place.as_ref());
             }
+            let begun = shared.clock.now_ms();
             let ran = run(shared, txn, cell, actor, &work, deaths);
+            let took = shared.clock.now_ms().saturating_sub(begun);
+            self.slow.note(took);
             if armed {
                 shared.store.say_running(self.index, None);
             }

@@ -356,6 +356,23 @@ fn a_shard_that_talks_to_itself_forgets_what_it_does_not_use() {
     assert_eq!(rig.answer(asked).unwrap(), (WORKERS, 0));
 }
 
+/// The kernel takes a thread off its processor when it likes, and more often the more there is to do: what waits then is
+/// better done together.
+#[test]
+fn a_shard_that_was_away_for_a_while_goes_on_with_its_lot() {
+    const WORKERS: u32 = 5;
+    let (mut rig, boss) = hired(WORKERS, false);
+    let mut most = 0;
+    for _ in 0..2 * WORKERS {
+        rig.turns(1);
+        rig.clock.pass(10);
+        most = most.max(rig.shard.lot.steps());
+    }
+    assert!(most > WORKERS, "all of it in one lot: {most}");
+    let asked = rig.ask(boss.counts());
+    assert_eq!(rig.answer(asked).unwrap(), (WORKERS, 0));
+}
+
 /// What is done waits for no handler that takes its time.
 #[test]
 fn after_a_slow_message_within_the_shard_transactions_go_alone() {
