@@ -38,7 +38,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Records in memory from which folding begins.
     pub fold_records: usize,
-    /// Records a fold transaction writes at most. Larger chunks fold faster and hold up commits longer.
+    /// Records a fold transaction writes at most. A transaction costs some hundred KiB beside its records, so larger chunks
+    /// fold faster; they take more memory.
     pub fold_chunk: usize,
     /// Bytes of journal from which folding begins. In a database it begins at 1,024 commits, too, unless this is `u64::MAX`.
     pub fold_journal_bytes: u64,
@@ -62,7 +63,7 @@ impl Default for Options {
             log_segment_bytes: 4 * 1024 * 1024,
             cache_bytes: 64 * 1024 * 1024,
             fold_records: 20_000,
-            fold_chunk: 1_000,
+            fold_chunk: 3_000,
             fold_journal_bytes: 8 * 1024 * 1024,
             max_journal_bytes: 64 * 1024 * 1024,
             verify: Verification::default(),

@@ -63,6 +63,8 @@ impl Prepared {
     pub(crate) fn store(&self, dialogs: u64) -> Result<PathBuf, String> {
         let directory = self.directory.join(dialogs.to_string());
         if self.sizes.borrow().contains(&dialogs) {
+            // It may have been left by a run that was killed, and a life after such an end is a careful and slower one.
+            drop(ours::start(builder(&directory))?);
             return Ok(directory);
         }
         let failed = |cause: std::io::Error| format!("{}: {cause}", directory.display());
