@@ -3,12 +3,13 @@
 //! Owns copy-on-write and the fingerprint of a content: thousands of images of one file differ in a page or two. Never
 //! knows what is durable.
 
+use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
 const PAGE_BYTES: usize = 4096;
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Page {
     bytes: [u8; PAGE_BYTES],
     sum: OnceLock<u64>,
@@ -42,10 +43,17 @@ pub(crate) fn mix(word: u64) -> u64 {
 }
 
 /// The bytes of a file. A page that was never written is zero and costs nothing.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Pages {
     len: usize,
     pages: Vec<Option<Arc<Page>>>,
+}
+
+/// How many there are: a store that should not have opened is printed with its disk.
+impl fmt::Debug for Pages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pages({} bytes)", self.len)
+    }
 }
 
 impl Pages {

@@ -54,12 +54,14 @@ const BEHIND_AT_MOST_S: u64 = 1;
 const SLICES: usize = 16;
 /// Messages under way at a time where it goes as fast as it can.
 const SATURATING: usize = 2_000;
-/// How exactly a message is offered in time. Sleeping for less wakes no earlier.
+/// How exactly a message is offered in time; it counts from when it was due. Waking up more often takes the processor from those
+/// who answer.
 const TICK: Duration = Duration::from_micros(200);
 
-/// Where another file's sync takes longer than this, the disk has stood still for longer than the goal lets an answer take, and
-/// whoever is durable has waited: such a part is played once more, and its latencies are told apart.
-const STANDS_STILL_MS: f64 = 20.0;
+/// A message waits for the sync that is under way and for its own. Where a sync of another file takes longer than half of what
+/// the goal lets an answer take, nobody who is durable could answer in time: such a part is played once more, and its
+/// latencies are told apart.
+const STANDS_STILL_MS: f64 = 10.0;
 
 /// Dialogs that exist.
 pub(crate) fn dialogs(args: &Args) -> u64 {
